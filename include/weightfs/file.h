@@ -1,0 +1,114 @@
+/*
+ * file.h - virtual files. A virtual file is a list of parts: literal bytes, a range of a tensor
+ * expression, a range of a byte source, zeros, or a short part computed when it is read (a CRC
+ * correction). Writers are pure functions from a manifest of tensors to parts, so sizes are exact
+ * before a tensor byte is read and two mounts give identical bytes. Only src/file/vfile.c does
+ * offset arithmetic across parts.
+ */
+#ifndef WEIGHTFS_FILE_H
+#define WEIGHTFS_FILE_H
+
+#include "weightfs/cache.h"
+
+enum wfs_part_kind { WFS_PART_LITERAL, WFS_PART_EXPR, WFS_PART_BYTES, WFS_PART_ZEROS,
+                     WFS_PART_COMPUTED };
+
+struct wfs_vfile;
+/* Fills buf[0..size) of a computed part (size <= WFS_COMPUTED_MAX). It may read the file's own
+ * earlier parts through `file` and `cache`. Deterministic. */
+#define WFS_COMPUTED_MAX 64
+typedef int (*wfs_compute_fn)(const struct wfs_vfile *file, struct wfs_cache *cache,
+                              const void *ctx, uint8_t *buf, struct wfs_error *err);
+
+struct wfs_part {
+    enum wfs_part_kind kind;
+    uint64_t off, size_bytes; /* in the file; parts are contiguous from 0, none is empty */
+    union {
+        const uint8_t *literal;
+        struct {
+            const struct wfs_expr *expr;
+            struct wfs_hash hash;
+            uint64_t off; /* of the part's first byte in the expression's bytes */
+        } expr;
+        struct {
+            struct wfs_bytes *bytes;
+            uint64_t off;
+        } bytes;
+        struct {
+            wfs_compute_fn fn;
+            const void *ctx;
+        } computed;
+    } u;
+};
+
+/* Lives in the arena it was planned in; immutable. */
+struct wfs_vfile {
+    uint64_t size_bytes;
+    uint32_t n_parts;
+    const struct wfs_part *parts;
+};
+
+/* Reads min(len, size - off) bytes (0 past the end); returns 0 and *ret_n, or -errno. */
+int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
+                   uint64_t off, size_t *ret_n, struct wfs_error *err);
+
+/* Builds a vfile part by part. Zero-initialise with the arena. */
+struct wfs_vfile_builder {
+    struct wfs_arena *arena;
+    struct wfs_part *parts;
+    size_t n, cap;
+    uint64_t size_bytes;
+    bool failed, overflow;
+};
+void wfs_vfile_add_literal(struct wfs_vfile_builder *b, const void *data, size_t len); /* copies */
+void wfs_vfile_add_expr(struct wfs_vfile_builder *b, const struct wfs_expr *expr); /* whole */
+/* [off, off + len) of an expression's bytes. */
+void wfs_vfile_add_expr_range(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
+                              uint64_t off, uint64_t len);
+void wfs_vfile_add_bytes(struct wfs_vfile_builder *b, struct wfs_bytes *bytes, uint64_t off,
+                         uint64_t len);
+void wfs_vfile_add_zeros(struct wfs_vfile_builder *b, uint64_t len);
+void wfs_vfile_add_computed(struct wfs_vfile_builder *b, size_t len, wfs_compute_fn fn,
+                            const void *ctx);
+/* Moves the parts into the arena; the builder is empty after. */
+int wfs_vfile_finish(struct wfs_vfile_builder *b, const struct wfs_vfile **ret,
+                     struct wfs_error *err);
+
+/* ---- writers ------------------------------------------------------------------------------------------ */
+
+struct wfs_manifest_entry {
+    const char *path; /* WFS_SEP path */
+    const struct wfs_expr *expr;
+};
+struct wfs_manifest {
+    uint32_t n;
+    const struct wfs_manifest_entry *entries; /* naturally sorted, paths unique */
+    char sep;                                 /* where one string is needed */
+    const char *format_tag;                   /* metadata "format" */
+    uint32_t n_metadata;
+    const char *(*metadata)[2];               /* kept from the source when assembled; may be 0 */
+};
+
+/* One descriptor a virtual file format, one row in src/file/writers.c. */
+struct wfs_writer {
+    const char *name;      /* "safetensors", "msgpack", "torch", "npz": -o files=LIST */
+    const char *file_name; /* "model.safetensors", "flax_model.msgpack", ... */
+    /* NULL where every tensor can be written; else why not (in `arena`), naming the tensor. Such a
+     * file is not listed and the report says which and why. */
+    const char *(*refuses)(const struct wfs_manifest *manifest, struct wfs_arena *arena);
+    int (*plan)(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                const struct wfs_vfile **ret, struct wfs_error *err);
+};
+const struct wfs_writer *const *wfs_writers(void); /* NULL-terminated */
+const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
+
+/* One tensor as a .npy (format 1.0, header padded to 64; section C of the formats facts). */
+int wfs_npy_plan(const struct wfs_expr *expr, struct wfs_arena *arena,
+                 const struct wfs_vfile **ret, struct wfs_error *err);
+/* Its size without planning it; pure. */
+uint64_t wfs_npy_size(const struct wfs_expr *expr);
+/* The bytes alone. */
+int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena,
+                 const struct wfs_vfile **ret, struct wfs_error *err);
+
+#endif

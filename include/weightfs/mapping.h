@@ -1,0 +1,99 @@
+/*
+ * mapping.h - from a catalog to a plan: which target tensors a view shows, and the expression of
+ * each. A pure function of metadata (names, shapes, dtypes, config values, rules, template).
+ */
+#ifndef WEIGHTFS_MAPPING_H
+#define WEIGHTFS_MAPPING_H
+
+#include "weightfs/source.h"
+
+enum wfs_status {
+    WFS_MAPPED,
+    WFS_FILLED,         /* a target that needs no source */
+    WFS_ALIASED,        /* shows (or leaves out) another tensor's bytes: tied weights */
+    WFS_UNEXPECTED,     /* no rule took it: its own name and bytes */
+    WFS_PACKED,         /* packed or scaled weights: source name and bytes, never a layout */
+    WFS_DROPPED,        /* a source tensor that the view leaves out, by a rule */
+    WFS_MISSING,        /* the template has it, nothing maps to it */
+    WFS_SHAPE_MISMATCH,
+    WFS_DTYPE_CHANGED,
+    WFS_AMBIGUOUS,
+    WFS_COLLISION,
+    WFS_INEXACT,
+    WFS_RENAMED,        /* a wrapper component taken out, a prefix added or removed */
+    WFS_NOTE,
+    WFS_N_STATUSES,
+};
+const char *wfs_status_name(enum wfs_status status); /* "mapped", "shape-mismatch", ... */
+bool wfs_status_is_problem(enum wfs_status status);  /* makes `map` exit 1 and --strict refuse */
+
+struct wfs_target {
+    const char *path; /* WFS_SEP path in the view; unique */
+    const struct wfs_expr *expr;
+    enum wfs_status status;      /* MAPPED, FILLED, ALIASED, UNEXPECTED or PACKED */
+    uint32_t n_sources;
+    const uint32_t *sources;     /* indices into the catalog's tensors */
+    const char *operations;      /* "transpose", "reshape(2, 3) permute(1, 0)"; "" = untouched */
+    const char *rule;            /* "flax.map:12", for --explain and the tables; may be "" */
+};
+
+/* One line of a view's report. */
+struct wfs_report_entry {
+    enum wfs_status status;
+    const char *subject; /* joined name of a source or target tensor */
+    const char *text;    /* what happened, and what to do about it */
+};
+
+struct wfs_plan {
+    struct wfs_arena *arena;
+    const char *view;         /* directory name: "source", "flax", ... */
+    const char *chain;        /* "flax", "torch+mlx": the sets that were applied */
+    const char *format_tag;   /* safetensors metadata `format`: "pt", "flax", "weightfs-<view>" */
+    const char *const *files; /* default virtual files by writer name, NULL-terminated */
+    char sep;                 /* how this view's names are joined where one string is needed */
+    bool is_source;           /* the identity plan of source/ */
+    uint32_t n_targets;
+    const struct wfs_target *targets; /* sorted naturally by path */
+    uint32_t n_entries;
+    const struct wfs_report_entry *entries;
+    uint32_t n_by_status[WFS_N_STATUSES]; /* targets and entries */
+};
+
+/* --view NAME[:key=value,...] and what -o adds. */
+struct wfs_view_options {
+    const char *name;          /* "flax", "mlx=torch+mlx" ... */
+    const char *const *options;/* "key=value", NULL-terminated: the view's own (match=, keys= ...) */
+    const char *rules;         /* -o rules=FILE, or NULL */
+    const char *template_path; /* -o template=FILE, or NULL */
+    const char *dtype;         /* -o dtype=keep|float32|float16|bfloat16, or NULL */
+    const char *const *set;    /* -o set=NAME=VALUE, NULL-terminated, or NULL */
+    bool strict;
+};
+
+/* The identity plan. */
+int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret,
+                    struct wfs_error *err);
+/* A mapped view. A rule file's mistakes are errors with file, line, column and what was expected;
+ * a checkpoint's problems are report entries (errors under strict). */
+int wfs_plan_view(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
+                  struct wfs_plan **ret, struct wfs_error *err);
+void wfs_plan_free(struct wfs_plan *plan);
+void wfs_plan_freep(struct wfs_plan **plan);
+/* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell. */
+const char *wfs_plan_default_view(const struct wfs_catalog *catalog);
+/* Names of the compiled-in rule sets, NULL-terminated. */
+const char *const *wfs_rule_set_names(void);
+
+/* Text (info/report.txt's section of one view), and JSON for `map --json`. */
+void wfs_plan_report_text(const struct wfs_plan *plan, struct wfs_buf *out);
+void wfs_plan_report_json(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
+                          struct wfs_buf *out);
+/* info/views/<view>.tsv and <view>.keys.json. */
+void wfs_plan_table(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
+                    struct wfs_buf *out);
+void wfs_plan_keys_json(const struct wfs_plan *plan, struct wfs_buf *out);
+/* `map --explain NAME`: which rule took a source (or made a target) and why the others did not. */
+int wfs_plan_explain(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
+                     const char *name, struct wfs_buf *out, struct wfs_error *err);
+
+#endif

@@ -1,0 +1,256 @@
+/*
+ * tensor.h - element types, shapes, and tensor expressions.
+ *
+ * A tensor is an expression over bytes that already exist: an element type, a shape, and PIECES.
+ * A piece is a box of the expression's axes together with the byte source that holds its elements
+ * and, for each axis, FACTORS: (count, stride) pairs, outermost first, whose counts multiply to the
+ * box's extent on that axis. One factor is the ordinary strided axis; several are axes that were
+ * merged (a reshape after a permute): keeping them un-merged never changes row-major order, so
+ * transpose, permute, reshape, flip, slice, split, concat, stack, squeeze, RoPE order, torch views
+ * and shards all only change strides, offsets and pieces. Only element operations touch values.
+ *
+ * Pieces never overlap and cover the shape. Everything is immutable once built and lives in the
+ * arena it was built in; byte sources are borrowed (the catalog's arena owns them).
+ */
+#ifndef WEIGHTFS_TENSOR_H
+#define WEIGHTFS_TENSOR_H
+
+#include "weightfs/bytes.h"
+
+/* ---- element types ---------------------------------------------------------------------------- */
+
+/* Order and names: safetensors' dtypes first, then torch's and ml_dtypes' own. */
+enum wfs_dtype {
+    WFS_BOOL,
+    WFS_F4_E2M1,
+    WFS_F6_E2M3,
+    WFS_F6_E3M2,
+    WFS_U8,
+    WFS_I8,
+    WFS_F8_E5M2,
+    WFS_F8_E4M3FN,
+    WFS_F8_E8M0FNU,
+    WFS_F8_E4M3FNUZ,
+    WFS_F8_E5M2FNUZ,
+    WFS_I16,
+    WFS_U16,
+    WFS_F16,
+    WFS_BF16,
+    WFS_I32,
+    WFS_U32,
+    WFS_F32,
+    WFS_C64,
+    WFS_F64,
+    WFS_I64,
+    WFS_U64,
+    WFS_C32,         /* torch.complex32: two f16 */
+    WFS_C128,        /* two f64 */
+    WFS_QI8,         /* torch quantised storage: the integers; scales are beside */
+    WFS_QU8,
+    WFS_QI32,
+    WFS_F4_E2M1_X2,  /* torch.float4_e2m1fn_x2: one byte, two values; shape counts bytes */
+    WFS_I2_BYTE,     /* ml_dtypes int2/int4/uint2/uint4/float4...: one byte an element */
+    WFS_U2_BYTE,
+    WFS_I4_BYTE,
+    WFS_U4_BYTE,
+    WFS_F4_E2M1_BYTE,
+    WFS_F6_E2M3_BYTE,
+    WFS_F6_E3M2_BYTE,
+    WFS_F8_E3M4,
+    WFS_F8_E4M3,     /* ml_dtypes float8_e4m3 (with infinities) */
+    WFS_F8_E4M3B11FNUZ,
+    WFS_BITS8,       /* torch.bits8, bits16, bits1x8, bits2x4, bits4x2 and other opaque bytes */
+    WFS_BITS16,
+    WFS_N_DTYPES,
+};
+
+enum wfs_dtype_kind { WFS_KIND_BOOL, WFS_KIND_INT, WFS_KIND_UINT, WFS_KIND_FLOAT,
+                      WFS_KIND_COMPLEX, WFS_KIND_OPAQUE };
+
+/* One row a type; NULL where that world has no such type. */
+struct wfs_dtype_info {
+    const char *name;        /* what users see: "float32", "bfloat16", "float8_e4m3fn", "bool" */
+    const char *safetensors; /* "F32" */
+    const char *npy_descr;   /* "<f4"; "<V2" for bf16, "|V1" for fp8 */
+    const char *torch;       /* "float32" of torch.float32 */
+    const char *torch_storage; /* "FloatStorage"; NULL: UntypedStorage with _rebuild_tensor_v3 */
+    const char *flax;        /* np.dtype(...).name as flax msgpack writes it */
+    uint16_t bits;           /* per element: 4, 6, 8, 16, 32, 64, 128 */
+    enum wfs_dtype_kind kind;
+};
+const struct wfs_dtype_info *wfs_dtype_info(enum wfs_dtype dtype);
+static inline uint32_t wfs_dtype_bits(enum wfs_dtype d) { return wfs_dtype_info(d)->bits; }
+static inline bool wfs_dtype_is_float(enum wfs_dtype d)
+{
+    return wfs_dtype_info(d)->kind == WFS_KIND_FLOAT;
+}
+/* By the given column (exact match); false when there is none. */
+bool wfs_dtype_by_name(const char *name, enum wfs_dtype *ret);
+bool wfs_dtype_by_safetensors(const char *name, enum wfs_dtype *ret);
+bool wfs_dtype_by_flax(const char *name, enum wfs_dtype *ret);
+bool wfs_dtype_by_torch(const char *name, enum wfs_dtype *ret);
+bool wfs_dtype_by_torch_storage(const char *name, enum wfs_dtype *ret);
+
+/* ---- shapes ------------------------------------------------------------------------------------ */
+
+#define WFS_MAX_NDIM 64
+
+/* Products are checked: -EOVERFLOW (0-size axes do not hide an overflow of the others' product in
+ * bits: the reference reader refuses that too). Sub-byte types must fill whole bytes: -EINVAL. */
+int wfs_shape_size(enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
+                   uint64_t *ret_n_elems, uint64_t *ret_size_bytes, struct wfs_error *err);
+bool wfs_shape_equal(uint32_t a_ndim, const uint64_t *a, uint32_t b_ndim, const uint64_t *b);
+/* "(2, 3)", "(4,)", "()": Python's way. */
+void wfs_shape_format(struct wfs_buf *out, uint32_t ndim, const uint64_t *shape);
+
+/* ---- expressions ---------------------------------------------------------------------------------- */
+
+/* Strides and bases count BITS, so that sub-byte types need no second representation. */
+struct wfs_factor {
+    uint64_t count;
+    int64_t stride_bits;
+};
+
+enum wfs_elem_op_kind {
+    WFS_ELEM_CAST,     /* to `dtype`, round to nearest even; exact only when widening */
+    WFS_ELEM_SCALE,    /* x * value, computed in float64, rounded once */
+    WFS_ELEM_ADD,      /* x + value, likewise */
+    WFS_ELEM_NEG,      /* sign bit of floats; two's complement of integers */
+    WFS_ELEM_CONJ,     /* complex types */
+    WFS_ELEM_BYTESWAP, /* each component's bytes reversed (big-endian sources) */
+};
+struct wfs_elem_op {
+    enum wfs_elem_op_kind kind;
+    enum wfs_dtype dtype; /* the type after this operation */
+    double value;
+};
+
+struct wfs_piece {
+    struct wfs_bytes *bytes;
+    uint64_t base_bits;               /* of the box's first element */
+    enum wfs_dtype dtype;             /* as stored, before ops */
+    uint32_t n_ops;
+    const struct wfs_elem_op *ops;    /* applied in order to every element */
+    const uint64_t *start;            /* [ndim] the box: start[i] <= index < start[i] + count[i] */
+    const uint64_t *count;            /* [ndim] */
+    const uint32_t *first_factor;     /* [ndim + 1] into factors */
+    const struct wfs_factor *factors; /* n = first_factor[ndim] */
+};
+
+struct wfs_expr {
+    enum wfs_dtype dtype;
+    uint32_t ndim;
+    const uint64_t *shape;
+    uint64_t n_elems, size_bytes;
+    uint32_t n_pieces; /* 0 only when n_elems is 0 */
+    const struct wfs_piece *pieces;
+};
+
+/* A guard against hostile expressions (a merge of un-mergeable axes splits pieces); beyond it the
+ * operation nests: the inner expression becomes a byte source (wfs_expr_as_bytes). */
+#define WFS_EXPR_MAX_PIECES 65536
+
+/* Leaves. Bounds are checked against bytes->size_bytes: -EINVAL naming the source. */
+int wfs_expr_contiguous(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
+                        enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
+                        const struct wfs_expr **ret, struct wfs_error *err);
+/* Strides in elements, 0 and negative allowed; every reachable element must lie inside. */
+int wfs_expr_strided(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
+                     enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
+                     const int64_t *strides, const struct wfs_expr **ret, struct wfs_error *err);
+/* Every element `value` (zeros, ones, full). */
+int wfs_expr_fill(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
+                  const uint64_t *shape, double value, const struct wfs_expr **ret,
+                  struct wfs_error *err);
+/* start + step * i in row-major order. */
+int wfs_expr_arange(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
+                    const uint64_t *shape, double start, double step, const struct wfs_expr **ret,
+                    struct wfs_error *err);
+
+/* Structure: nothing is copied. numpy's semantics; a bad axis or size is -EINVAL saying which. */
+int wfs_expr_permute(struct wfs_arena *arena, const struct wfs_expr *in, const uint32_t *perm,
+                     const struct wfs_expr **ret, struct wfs_error *err);
+int wfs_expr_reverse_axes(struct wfs_arena *arena, const struct wfs_expr *in,
+                          const struct wfs_expr **ret, struct wfs_error *err);
+int wfs_expr_flip(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
+                  const struct wfs_expr **ret, struct wfs_error *err);
+/* [start, stop) in steps of step >= 1. */
+int wfs_expr_slice(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
+                   uint64_t start, uint64_t stop, uint64_t step, const struct wfs_expr **ret,
+                   struct wfs_error *err);
+int wfs_expr_squeeze_all(struct wfs_arena *arena, const struct wfs_expr *in,
+                         const struct wfs_expr **ret, struct wfs_error *err);
+/* Axis must have size 1. */
+int wfs_expr_squeeze(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
+                     const struct wfs_expr **ret, struct wfs_error *err);
+/* The new axis stands at `axis` (0..ndim). */
+int wfs_expr_unsqueeze(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
+                       const struct wfs_expr **ret, struct wfs_error *err);
+int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ndim,
+                     const uint64_t *shape, const struct wfs_expr **ret, struct wfs_error *err);
+/* Same dtype, same other axes. */
+int wfs_expr_concat(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *const *in,
+                    uint32_t axis, const struct wfs_expr **ret, struct wfs_error *err);
+int wfs_expr_stack(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *const *in,
+                   uint32_t axis, const struct wfs_expr **ret, struct wfs_error *err);
+/* The whole repeated n times along axis (numpy.tile on one axis). */
+int wfs_expr_tile(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis, uint64_t n,
+                  const struct wfs_expr **ret, struct wfs_error *err);
+/* Each index repeated n times along axis (numpy.repeat). */
+int wfs_expr_repeat(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis, uint64_t n,
+                    const struct wfs_expr **ret, struct wfs_error *err);
+int wfs_expr_pad(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
+                 uint64_t before, uint64_t after, double value, const struct wfs_expr **ret,
+                 struct wfs_error *err);
+/* The same bits as another type of the same width (a stored U8 known to be float8). */
+int wfs_expr_bitcast(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
+                     const struct wfs_expr **ret, struct wfs_error *err);
+
+/* Values. */
+int wfs_expr_elementwise(struct wfs_arena *arena, const struct wfs_expr *in,
+                         const struct wfs_elem_op *op, const struct wfs_expr **ret,
+                         struct wfs_error *err);
+/* Element by element in float64 (integers exactly), rounded once to the common dtype. */
+int wfs_expr_sum(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *const *in,
+                 const struct wfs_expr **ret, struct wfs_error *err);
+/* The row-major bytes of an expression as a byte source (registered with the arena). */
+int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
+                      struct wfs_error *err);
+
+/* ---- reading -------------------------------------------------------------------------------------- */
+
+/* The row-major bytes [off, off + len) of the expression, by one gather. Thread-safe; scratch is
+ * bounded (WFS_READ_SCRATCH_MAX a call, from the heap). Sources are checked after the gather:
+ * -EIO and a message when one changed, is short or was truncated. Sub-byte types pack the first
+ * element into the low bits, as safetensors does. */
+#define WFS_READ_SCRATCH_MAX (1u << 20)
+int wfs_expr_read(const struct wfs_expr *expr, void *buf, size_t len, uint64_t off,
+                  struct wfs_error *err);
+
+/* True where all bytes are one run of one source, in order and untouched: read it directly. */
+bool wfs_expr_is_run(const struct wfs_expr *expr, struct wfs_bytes **ret_bytes, uint64_t *ret_off);
+
+/* How the expression wants to be computed: contiguous output ranges of block_bytes (the last may be
+ * shorter), each reading a panel of (rows x 512-1024 bytes of source columns), clamped to 1-32 MiB.
+ * 0: its runs are long enough that a range read costs no more than its bytes (facts: limits.md). */
+uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr);
+
+/* Canonical: equal for expressions that are the same function of the same source bytes, however
+ * they were built; covers the sources' ids and WFS_ENGINE_VERSION. */
+#define WFS_ENGINE_VERSION 1
+struct wfs_hash wfs_expr_hash(const struct wfs_expr *expr);
+
+/* ---- values ---------------------------------------------------------------------------------------- */
+
+/* Converts n elements (any numeric type, fp8/fp6/fp4 included) to float64; complex types give
+ * 2 n doubles. `in` is packed as files are. -EINVAL for opaque types. */
+int wfs_convert_to_f64(enum wfs_dtype dtype, const void *in, uint64_t n, double *out,
+                       struct wfs_error *err);
+/* n elements from one type to another, round to nearest even, overflow as ml_dtypes does
+ * (to inf, or NaN where the type has no inf). In-place is allowed where sizes are equal. */
+int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *out, uint64_t n,
+                struct wfs_error *err);
+/* True where every value of `from` is a value of `to`. */
+bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to);
+
+#endif

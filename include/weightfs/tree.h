@@ -1,0 +1,108 @@
+/*
+ * tree.h - a checkpoint opened with its views, as directories and virtual files. The mount, the
+ * commands ls/cat/cp and the tests all read this one tree, so their bytes are the same.
+ *
+ * Immutable once built, so lookups take no locks; inode number = node index + 1 (the root is 1),
+ * stable across mounts of the same checkpoint with the same options.
+ */
+#ifndef WEIGHTFS_TREE_H
+#define WEIGHTFS_TREE_H
+
+#include <sys/stat.h>
+
+#include "weightfs/file.h"
+#include "weightfs/mapping.h"
+
+enum wfs_tensor_format { WFS_FORMAT_NPY, WFS_FORMAT_RAW };
+
+/* Everything -o and the verbs can say about what is shown. Strings are borrowed for the call. */
+struct wfs_session_options {
+    const char *source;
+    struct wfs_source_options source_options;
+    const struct wfs_view_options *views; /* n_views; 0: the default view of the source */
+    uint32_t n_views;
+    const char *files;              /* -o files=LIST|all|none, or NULL for the default */
+    uint64_t shard_bytes;           /* -o shards=SIZE; 0: none */
+    enum wfs_tensor_format format;  /* -o format=npy|raw */
+    uid_t uid;                      /* -o uid=, (uid_t)-1: the source's */
+    gid_t gid;
+    mode_t umask;                   /* -o umask=, applied to files 0444 and directories 0555 */
+    bool strict;
+};
+
+/* A checkpoint opened: catalog, plans and tree, without threads, mounts or caches. */
+struct wfs_session {
+    struct wfs_arena *arena;
+    struct wfs_catalog *catalog;
+    uint32_t n_plans;
+    struct wfs_plan **plans; /* plans[0] is source/ */
+    struct wfs_tree *tree;
+    struct wfs_cache *cache; /* set by whoever starts one (after the last fork); may be NULL */
+    struct wfs_session_options options;
+};
+int wfs_session_open(const struct wfs_session_options *options, struct wfs_session **ret,
+                     struct wfs_error *err);
+void wfs_session_free(struct wfs_session *session); /* frees the cache too */
+void wfs_session_freep(struct wfs_session **session);
+/* Fills the identity part of the cache's options. */
+void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret);
+/* Warnings for stderr and report.txt: source notes and views' problems, one line each. */
+void wfs_session_warnings(const struct wfs_session *session, struct wfs_buf *out);
+
+/* ---- nodes --------------------------------------------------------------------------------------------- */
+
+enum wfs_node_kind {
+    WFS_NODE_DIR,
+    WFS_NODE_TENSOR, /* one tensor of one view */
+    WFS_NODE_VFILE,  /* a loader file, a passed-through file, a frozen info file */
+    WFS_NODE_LIVE,   /* a snapshot taken at open: stats.json, norms.tsv; size is padded, fixed */
+};
+
+struct wfs_node {
+    const char *name;
+    uint32_t parent;      /* the root is its own */
+    uint32_t first_child; /* children are consecutive and sorted by strcmp for lookup */
+    uint32_t n_children;
+    enum wfs_node_kind kind;
+    uint32_t n_subdirs;   /* st_nlink = 2 + n_subdirs */
+    uint64_t size_bytes;
+    const void *payload;  /* by kind; internal */
+    uint32_t plan;        /* of a tensor; its target is payload */
+};
+
+struct wfs_tree;
+uint32_t wfs_tree_n_nodes(const struct wfs_tree *tree);
+/* 0 <= node < n; the root is 0. */
+const struct wfs_node *wfs_tree_node(const struct wfs_tree *tree, uint32_t node);
+/* WFS_NO_INDEX when there is none. */
+uint32_t wfs_tree_lookup(const struct wfs_tree *tree, uint32_t dir, const char *name);
+/* A path from the root, leading and doubled '/' ignored. -ENOENT, -ENOTDIR. */
+int wfs_tree_resolve(const struct wfs_tree *tree, const char *path, uint32_t *ret_node,
+                     struct wfs_error *err);
+/* The i-th child in natural order (layer 2 before layer 10). */
+uint32_t wfs_tree_child(const struct wfs_tree *tree, uint32_t dir, uint32_t i);
+/* st_ino, mode, owner, size, st_blocks = ceil(size / 512), times. */
+void wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret);
+/* Total bytes of all files, for statfs. */
+uint64_t wfs_tree_total_bytes(const struct wfs_tree *tree);
+
+/* "user.weightfs.name" and so on; -ENODATA. Values are plain text without a NUL. */
+int wfs_tree_xattr(const struct wfs_tree *tree, uint32_t node, const char *name,
+                   struct wfs_buf *out, struct wfs_error *err);
+/* NUL-separated names, as listxattr wants them. */
+void wfs_tree_xattr_list(const struct wfs_tree *tree, uint32_t node, struct wfs_buf *out);
+
+/* An open file. Small: planning a .npy's header happens here, large plans are shared. */
+struct wfs_open;
+int wfs_open_node(struct wfs_session *session, uint32_t node, struct wfs_open **ret,
+                  struct wfs_error *err);
+/* Reads min(len, size - off). Thread-safe on one open file. */
+int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
+                  struct wfs_error *err);
+uint64_t wfs_open_size_bytes(const struct wfs_open *open);
+/* True for live files: direct I/O, nothing kept in the page cache. */
+bool wfs_open_is_live(const struct wfs_open *open);
+void wfs_open_free(struct wfs_open *open);
+void wfs_open_freep(struct wfs_open **open);
+
+#endif
