@@ -19,7 +19,7 @@
 #include <stdio.h>
 
 #define WFS_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
-#define WFS_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define WFS_ARRAY_SIZE(a)           (sizeof(a) / sizeof((a)[0]))
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
@@ -51,8 +51,8 @@ int wfs_error_nomem(struct wfs_error *err, const char *what);
         *wfs_pp_ = NULL;                                                                           \
         wfs_val_;                                                                                  \
     })
-void wfs_freep(void *pp);  /* wfs_cleanup(wfs_freep) char *s */
-void wfs_closep(int *fd);  /* wfs_cleanup(wfs_closep) int fd = -1; keeps errno */
+void wfs_freep(void *pp); /* wfs_cleanup(wfs_freep) char *s */
+void wfs_closep(int *fd); /* wfs_cleanup(wfs_closep) int fd = -1; keeps errno */
 void wfs_fclosep(FILE **f);
 
 /* ---- checked arithmetic: true on success ------------------------------------------------ */
@@ -69,8 +69,14 @@ static inline bool wfs_mul_size(size_t a, size_t b, size_t *ret)
 {
     return !__builtin_mul_overflow(a, b, ret);
 }
-static inline uint64_t wfs_min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t wfs_max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static inline uint64_t wfs_min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint64_t wfs_max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 /* Rounds up to a multiple of `unit` (> 0); the caller has bounded `a`. */
 static inline uint64_t wfs_round_up_u64(uint64_t a, uint64_t unit)
 {
@@ -111,7 +117,10 @@ struct wfs_buf {
     bool failed;
 };
 void wfs_buf_free(struct wfs_buf *buf);
-static inline bool wfs_buf_ok(const struct wfs_buf *buf) { return !buf->failed; }
+static inline bool wfs_buf_ok(const struct wfs_buf *buf)
+{
+    return !buf->failed;
+}
 void wfs_buf_add(struct wfs_buf *buf, const void *data, size_t len);
 void wfs_buf_str(struct wfs_buf *buf, const char *s);
 void wfs_buf_char(struct wfs_buf *buf, char c);
@@ -119,7 +128,8 @@ void wfs_buf_printf(struct wfs_buf *buf, const char *fmt, ...) WFS_PRINTF(2, 3);
 void wfs_buf_vprintf(struct wfs_buf *buf, const char *fmt, va_list ap) WFS_PRINTF(2, 0);
 /* A JSON string literal with its quotes; the name's modified UTF-8 NUL becomes \u0000. */
 void wfs_buf_json(struct wfs_buf *buf, const char *s);
-/* For terminals and tables: control bytes, DEL and invalid UTF-8 as \n, \t, \xNN; '\\' as "\\\\". */
+/* For terminals and tables: control bytes, DEL and invalid UTF-8 as \n, \t, \xNN; '\\' as "\\\\".
+ */
 void wfs_buf_visible(struct wfs_buf *buf, const char *s);
 
 /* ---- string map -------------------------------------------------------------------------- */
@@ -144,7 +154,7 @@ bool wfs_strmap_get(const struct wfs_strmap *map, const char *key, uint64_t *ret
  * "Dense_0/kernel/scale" inside a map is one component. A NUL inside a component is held as
  * C0 80 (modified UTF-8). So a path is lossless, and splitting it needs no escapes.
  */
-#define WFS_SEP '\xff'
+#define WFS_SEP     '\xff'
 #define WFS_SEP_STR "\xff"
 
 /* True where s[0..len) is valid UTF-8 (no surrogates, no overlongs; NUL allowed). */
@@ -157,8 +167,8 @@ void wfs_name_to_bytes(struct wfs_buf *out, const char *name);
 /* Splits a joined name at `sep` ('.' or '/') into a path. */
 char *wfs_path_from_name(struct wfs_arena *arena, const char *name, char sep);
 /* Joins a path with `sep`. A component that contains `sep` or '%' where another component contains
- * the separator is percent-encoded (only '%' and `sep`), so that distinct paths give distinct
- * names; a path without such a component is joined as it is. */
+ * the separator is percent-encoded (only '%' and `sep`), as is a '%' that could be taken for such
+ * a code, so that distinct paths give distinct names; all other paths are joined as they are. */
 void wfs_path_join(struct wfs_buf *out, const char *path, char sep);
 char *wfs_path_join_dup(struct wfs_arena *arena, const char *path, char sep);
 size_t wfs_path_n_components(const char *path);

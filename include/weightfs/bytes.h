@@ -88,9 +88,9 @@ int wfs_bytes_from_memory(const char *name, const void *data, size_t len, struct
 int wfs_bytes_slice(struct wfs_bytes *parent, uint64_t off, uint64_t len, struct wfs_bytes **ret,
                     struct wfs_error *err);
 /* The raw-deflate stream parent[off, off + len) inflated, of a declared size. Random access through
- * checkpoints (a bounded set, made as the stream is first passed): reading does not inflate from the
- * start each time. A stream that ends early, runs on or is corrupt is -EIO naming the byte. Without
- * zlib: -ENOTSUP saying so. */
+ * checkpoints (a bounded set, made as the stream is first passed): reading does not inflate from
+ * the start each time. A stream that ends early, runs on or is corrupt is -EIO naming the byte.
+ * Without zlib: -ENOTSUP saying so. */
 int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint64_t size_bytes,
                       const char *name, struct wfs_bytes **ret, struct wfs_error *err);
 
@@ -121,15 +121,18 @@ int wfs_guarded(int (*fn)(void *ctx), void *ctx, const char *name, struct wfs_er
  * name the file and the byte. Allocate it on the heap or in an arena (it holds its buffer). */
 struct wfs_cursor {
     struct wfs_bytes *bytes;
-    uint64_t pos, end;         /* absolute offsets in `bytes` */
-    uint64_t buf_off;          /* offset of buf[0] */
+    uint64_t pos, end; /* absolute offsets in `bytes` */
+    uint64_t buf_off;  /* offset of buf[0] */
     size_t buf_len;
     uint8_t buf[WFS_CURSOR_BUFFER];
 };
 /* -EIO where [off, off + len) is not inside. */
 int wfs_cursor_init(struct wfs_cursor *cur, struct wfs_bytes *bytes, uint64_t off, uint64_t len,
                     struct wfs_error *err);
-static inline uint64_t wfs_cursor_left(const struct wfs_cursor *cur) { return cur->end - cur->pos; }
+static inline uint64_t wfs_cursor_left(const struct wfs_cursor *cur)
+{
+    return cur->end - cur->pos;
+}
 /* Takes the next n bytes; -EINVAL "cut off at byte ..." when fewer are left. */
 int wfs_cursor_take(struct wfs_cursor *cur, void *buf, size_t n, struct wfs_error *err);
 int wfs_cursor_skip(struct wfs_cursor *cur, uint64_t n, struct wfs_error *err);

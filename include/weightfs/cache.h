@@ -15,9 +15,10 @@ struct wfs_cache_options {
     enum wfs_cache_mode mode;
     uint64_t memory_bytes; /* memory=; 0: min(256 MiB, 1/8 of the cgroup's or machine's memory) */
     uint64_t index_bytes;  /* cache_size=; 0: 10 GiB */
-    const char *index_path;/* index=PATH; NULL: $XDG_CACHE_HOME/weightfs/<key>.db; "none": no index */
-    const char *source;    /* the checkpoint's path, recorded for `weightfs index` */
-    struct wfs_hash id;    /* the checkpoint's identity: the index's key */
+    const char
+        *index_path;    /* index=PATH; NULL: $XDG_CACHE_HOME/weightfs/<key>.db; "none": no index */
+    const char *source; /* the checkpoint's path, recorded for `weightfs index` */
+    struct wfs_hash id; /* the checkpoint's identity: the index's key */
     bool is_network;
 };
 
@@ -36,9 +37,9 @@ int wfs_cache_new(const struct wfs_cache_options *options, struct wfs_cache **re
 void wfs_cache_free(struct wfs_cache *cache);
 void wfs_cache_freep(struct wfs_cache **cache);
 
-/* The bytes [off, off + len) of the expression: straight from the source where that is as good, else
- * through blocks. `hash` is wfs_expr_hash(expr), computed once by the caller (who may keep it).
- * cache may be NULL: everything is gathered directly. Thread-safe. */
+/* The bytes [off, off + len) of the expression: straight from the source where that is as good,
+ * else through blocks. `hash` is wfs_expr_hash(expr), computed once by the caller (who may keep
+ * it). cache may be NULL: everything is gathered directly. Thread-safe. */
 int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
                    const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
                    struct wfs_error *err);
@@ -46,7 +47,8 @@ void wfs_cache_stats(const struct wfs_cache *cache, struct wfs_cache_stats *ret)
 /* Bytes served that did not come through wfs_cache_read (whole passed-through files). */
 void wfs_cache_count_served(struct wfs_cache *cache, uint64_t n_bytes);
 
-/* ---- the index beyond blocks ------------------------------------------------------------------------- */
+/* ---- the index beyond blocks
+ * ------------------------------------------------------------------------- */
 
 /* Small facts kept across mounts: statistics, content hashes, CRCs. Key = kind + expression hash.
  * Absent, or no index: false. Values are read back only when their checksum holds. */

@@ -10,8 +10,13 @@
 
 #include "weightfs/cache.h"
 
-enum wfs_part_kind { WFS_PART_LITERAL, WFS_PART_EXPR, WFS_PART_BYTES, WFS_PART_ZEROS,
-                     WFS_PART_COMPUTED };
+enum wfs_part_kind {
+    WFS_PART_LITERAL,
+    WFS_PART_EXPR,
+    WFS_PART_BYTES,
+    WFS_PART_ZEROS,
+    WFS_PART_COMPUTED
+};
 
 struct wfs_vfile;
 /* Fills buf[0..size) of a computed part (size <= WFS_COMPUTED_MAX). It may read the file's own
@@ -61,7 +66,7 @@ struct wfs_vfile_builder {
     bool failed, overflow;
 };
 void wfs_vfile_add_literal(struct wfs_vfile_builder *b, const void *data, size_t len); /* copies */
-void wfs_vfile_add_expr(struct wfs_vfile_builder *b, const struct wfs_expr *expr); /* whole */
+void wfs_vfile_add_expr(struct wfs_vfile_builder *b, const struct wfs_expr *expr);     /* whole */
 /* [off, off + len) of an expression's bytes. */
 void wfs_vfile_add_expr_range(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
                               uint64_t off, uint64_t len);
@@ -74,7 +79,8 @@ void wfs_vfile_add_computed(struct wfs_vfile_builder *b, size_t len, wfs_compute
 int wfs_vfile_finish(struct wfs_vfile_builder *b, const struct wfs_vfile **ret,
                      struct wfs_error *err);
 
-/* ---- writers ------------------------------------------------------------------------------------------ */
+/* ---- writers
+ * ------------------------------------------------------------------------------------------ */
 
 struct wfs_manifest_entry {
     const char *path; /* WFS_SEP path */
@@ -86,7 +92,7 @@ struct wfs_manifest {
     char sep;                                 /* where one string is needed */
     const char *format_tag;                   /* metadata "format" */
     uint32_t n_metadata;
-    const char *(*metadata)[2];               /* kept from the source when assembled; may be 0 */
+    const char *(*metadata)[2]; /* kept from the source when assembled; may be 0 */
 };
 
 /* One descriptor a virtual file format, one row in src/file/writers.c. */
@@ -99,16 +105,16 @@ struct wfs_writer {
     int (*plan)(const struct wfs_manifest *manifest, struct wfs_arena *arena,
                 const struct wfs_vfile **ret, struct wfs_error *err);
 };
-const struct wfs_writer *const *wfs_writers(void); /* NULL-terminated */
+const struct wfs_writer *const *wfs_writers(void);             /* NULL-terminated */
 const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
 
 /* One tensor as a .npy (format 1.0, header padded to 64; section C of the formats facts). */
-int wfs_npy_plan(const struct wfs_expr *expr, struct wfs_arena *arena,
-                 const struct wfs_vfile **ret, struct wfs_error *err);
+int wfs_npy_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
+                 struct wfs_error *err);
 /* Its size without planning it; pure. */
 uint64_t wfs_npy_size(const struct wfs_expr *expr);
 /* The bytes alone. */
-int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena,
-                 const struct wfs_vfile **ret, struct wfs_error *err);
+int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
+                 struct wfs_error *err);
 
 #endif

@@ -9,18 +9,18 @@
 
 enum wfs_status {
     WFS_MAPPED,
-    WFS_FILLED,         /* a target that needs no source */
-    WFS_ALIASED,        /* shows (or leaves out) another tensor's bytes: tied weights */
-    WFS_UNEXPECTED,     /* no rule took it: its own name and bytes */
-    WFS_PACKED,         /* packed or scaled weights: source name and bytes, never a layout */
-    WFS_DROPPED,        /* a source tensor that the view leaves out, by a rule */
-    WFS_MISSING,        /* the template has it, nothing maps to it */
+    WFS_FILLED,     /* a target that needs no source */
+    WFS_ALIASED,    /* shows (or leaves out) another tensor's bytes: tied weights */
+    WFS_UNEXPECTED, /* no rule took it: its own name and bytes */
+    WFS_PACKED,     /* packed or scaled weights: source name and bytes, never a layout */
+    WFS_DROPPED,    /* a source tensor that the view leaves out, by a rule */
+    WFS_MISSING,    /* the template has it, nothing maps to it */
     WFS_SHAPE_MISMATCH,
     WFS_DTYPE_CHANGED,
     WFS_AMBIGUOUS,
     WFS_COLLISION,
     WFS_INEXACT,
-    WFS_RENAMED,        /* a wrapper component taken out, a prefix added or removed */
+    WFS_RENAMED, /* a wrapper component taken out, a prefix added or removed */
     WFS_NOTE,
     WFS_N_STATUSES,
 };
@@ -30,11 +30,11 @@ bool wfs_status_is_problem(enum wfs_status status);  /* makes `map` exit 1 and -
 struct wfs_target {
     const char *path; /* WFS_SEP path in the view; unique */
     const struct wfs_expr *expr;
-    enum wfs_status status;      /* MAPPED, FILLED, ALIASED, UNEXPECTED or PACKED */
+    enum wfs_status status; /* MAPPED, FILLED, ALIASED, UNEXPECTED or PACKED */
     uint32_t n_sources;
-    const uint32_t *sources;     /* indices into the catalog's tensors */
-    const char *operations;      /* "transpose", "reshape(2, 3) permute(1, 0)"; "" = untouched */
-    const char *rule;            /* "flax.map:12", for --explain and the tables; may be "" */
+    const uint32_t *sources; /* indices into the catalog's tensors */
+    const char *operations;  /* "transpose", "reshape(2, 3) permute(1, 0)"; "" = untouched */
+    const char *rule;        /* "flax.map:12", for --explain and the tables; may be "" */
 };
 
 /* One line of a view's report. */
@@ -61,9 +61,10 @@ struct wfs_plan {
 
 /* --view NAME[:key=value,...] and what -o adds. */
 struct wfs_view_options {
-    const char *name;          /* "flax", "mlx=torch+mlx" ... */
-    const char *const *options;/* "key=value", NULL-terminated: the view's own (match=, keys= ...) */
-    const char *rules;         /* -o rules=FILE, or NULL */
+    const char *name; /* "flax", "mlx=torch+mlx" ... */
+    const char *const
+        *options;      /* "key=value", NULL-terminated: the view's own (match=, keys= ...) */
+    const char *rules; /* -o rules=FILE, or NULL */
     const char *template_path; /* -o template=FILE, or NULL */
     const char *dtype;         /* -o dtype=keep|float32|float16|bfloat16, or NULL */
     const char *const *set;    /* -o set=NAME=VALUE, NULL-terminated, or NULL */
@@ -79,7 +80,8 @@ int wfs_plan_view(const struct wfs_catalog *catalog, const struct wfs_view_optio
                   struct wfs_plan **ret, struct wfs_error *err);
 void wfs_plan_free(struct wfs_plan *plan);
 void wfs_plan_freep(struct wfs_plan **plan);
-/* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell. */
+/* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell.
+ */
 const char *wfs_plan_default_view(const struct wfs_catalog *catalog);
 /* Names of the compiled-in rule sets, NULL-terminated. */
 const char *const *wfs_rule_set_names(void);

@@ -9,11 +9,11 @@
 struct wfs_mount_options {
     struct wfs_session_options session; /* owned strings live in the caller */
     struct wfs_cache_options cache;
-    const char *mountpoint;     /* resolved before forking */
-    const char *log;            /* -o log=FILE, NULL: syslog when daemonised */
-    const char *fuse_options;   /* comma-separated, for libfuse: allow_other, fsname= ... */
+    const char *mountpoint;   /* resolved before forking */
+    const char *log;          /* -o log=FILE, NULL: syslog when daemonised */
+    const char *fuse_options; /* comma-separated, for libfuse: allow_other, fsname= ... */
     bool foreground, noxattr, nonempty;
-    unsigned n_workers;         /* 0: 16 */
+    unsigned n_workers; /* 0: 16 */
 };
 
 /* `weightfs mount`: forks first (unless in the foreground), the child scans, plans and mounts; the

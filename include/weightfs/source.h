@@ -7,17 +7,18 @@
 
 #include "weightfs/tensor.h"
 
-/* ---- the catalog ------------------------------------------------------------------------------------ */
+/* ---- the catalog
+ * ------------------------------------------------------------------------------------ */
 
 #define WFS_NO_INDEX UINT32_MAX
 
 /* Something the user should know about the source; shown in info/report.txt, and on stderr from
  * warning up. */
 enum wfs_note_kind {
-    WFS_NOTE_INFO,      /* a choice that was made: which weights, what was passed over */
-    WFS_NOTE_WARNING,   /* an oddity that costs nothing: a record longer than its storage */
-    WFS_NOTE_DANGER,    /* a pickle that calls what attacks call; --strict refuses the file */
-    WFS_NOTE_REFUSED,   /* one tensor that was not shown, and why */
+    WFS_NOTE_INFO,    /* a choice that was made: which weights, what was passed over */
+    WFS_NOTE_WARNING, /* an oddity that costs nothing: a record longer than its storage */
+    WFS_NOTE_DANGER,  /* a pickle that calls what attacks call; --strict refuses the file */
+    WFS_NOTE_REFUSED, /* one tensor that was not shown, and why */
 };
 struct wfs_note {
     enum wfs_note_kind kind;
@@ -29,15 +30,16 @@ struct wfs_tensor {
     const char *name; /* as the file has it: joined by the catalog's separator */
     const char *path; /* its components, see WFS_SEP in base.h; unique in the catalog */
     const struct wfs_expr *expr;
-    uint32_t file;         /* index of the (first) file it lies in; WFS_NO_INDEX: none (filled) */
-    uint64_t file_off;     /* of its first byte there; UINT64_MAX: not one place */
-    uint32_t alias_of;     /* index of the earlier tensor with the same storage, offset, shape and
-                              strides (tied weights), else WFS_NO_INDEX */
-    int32_t shard_axis;    /* -1: not sharded */
-    uint32_t n_shards;     /* 1: not sharded */
-    const char *axes;      /* axis names where the file records them ("embed,mlp"), else NULL */
-    uint32_t root;         /* index into roots: the tree (state dict) it belongs to */
-    const char *quantised; /* NULL, or what makes its bytes no plain numbers ("per_tensor_affine") */
+    uint32_t file;      /* index of the (first) file it lies in; WFS_NO_INDEX: none (filled) */
+    uint64_t file_off;  /* of its first byte there; UINT64_MAX: not one place */
+    uint32_t alias_of;  /* index of the earlier tensor with the same storage, offset, shape and
+                           strides (tied weights), else WFS_NO_INDEX */
+    int32_t shard_axis; /* -1: not sharded */
+    uint32_t n_shards;  /* 1: not sharded */
+    const char *axes;   /* axis names where the file records them ("embed,mlp"), else NULL */
+    uint32_t root;      /* index into roots: the tree (state dict) it belongs to */
+    const char
+        *quantised; /* NULL, or what makes its bytes no plain numbers ("per_tensor_affine") */
 };
 
 /* A source file whose bytes are shown; kept open. */
@@ -68,10 +70,11 @@ enum wfs_convention { WFS_CONVENTION_UNKNOWN, WFS_CONVENTION_TORCH, WFS_CONVENTI
 
 struct wfs_catalog {
     struct wfs_arena *arena;
-    const char *source;      /* the path that was opened */
-    const char *format;      /* "safetensors", "torch-zip", ... of the (first) weight file */
-    char sep;                /* '.' or '/': how names of this source are joined */
-    enum wfs_convention convention; /* what the format or its metadata says; names settle the rest */
+    const char *source; /* the path that was opened */
+    const char *format; /* "safetensors", "torch-zip", ... of the (first) weight file */
+    char sep;           /* '.' or '/': how names of this source are joined */
+    enum wfs_convention
+        convention; /* what the format or its metadata says; names settle the rest */
     uint32_t n_tensors;
     struct wfs_tensor *tensors; /* in file order; wfs_tensor.path unique */
     uint32_t n_files;
@@ -84,22 +87,22 @@ struct wfs_catalog {
     const char *(*metadata)[2]; /* safetensors' __metadata__, GGUF's KVs ... */
     uint32_t n_notes;
     struct wfs_note *notes;
-    const char *objects_json;  /* plain values beside the tensors (info/objects.json), or NULL */
-    const char *config_path;   /* config.json (or params.json) beside the weights, or NULL */
+    const char *objects_json; /* plain values beside the tensors (info/objects.json), or NULL */
+    const char *config_path;  /* config.json (or params.json) beside the weights, or NULL */
     /* The whole checkpoint is this one safetensors file: source/model.safetensors is it. */
     uint32_t whole_safetensors_file; /* or WFS_NO_INDEX */
-    int64_t mtime_ns;          /* latest of the files */
-    mode_t mode;               /* strictest of the files, & 0444 */
+    int64_t mtime_ns;                /* latest of the files */
+    mode_t mode;                     /* strictest of the files, & 0444 */
     uid_t uid;
     gid_t gid;
-    struct wfs_hash id;        /* identity of the checkpoint: of all its files */
+    struct wfs_hash id; /* identity of the checkpoint: of all its files */
     bool is_network;
 };
 
 struct wfs_source_options {
-    const char *weights;       /* -o weights=GLOB, or NULL */
-    const char *const *roots;  /* -o root=PATH, dotted; NULL-terminated or NULL */
-    const char *const *set;    /* -o set=NAME=VALUE (Megatron dimensions and the like), likewise */
+    const char *weights;      /* -o weights=GLOB, or NULL */
+    const char *const *roots; /* -o root=PATH, dotted; NULL-terminated or NULL */
+    const char *const *set;   /* -o set=NAME=VALUE (Megatron dimensions and the like), likewise */
     bool strict;
 };
 
@@ -112,7 +115,8 @@ void wfs_catalog_freep(struct wfs_catalog **catalog);
 /* By joined name or by path; NULL when there is none. */
 const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, const char *name);
 
-/* ---- for readers -------------------------------------------------------------------------------------- */
+/* ---- for readers
+ * -------------------------------------------------------------------------------------- */
 
 /* Appends while scanning; all strings are copied or already in catalog->arena (say so at the call).
  * -EEXIST: the path is there already (message names both files). Returns the index. */

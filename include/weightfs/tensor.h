@@ -17,7 +17,8 @@
 
 #include "weightfs/bytes.h"
 
-/* ---- element types ---------------------------------------------------------------------------- */
+/* ---- element types ----------------------------------------------------------------------------
+ */
 
 /* Order and names: safetensors' dtypes first, then torch's and ml_dtypes' own. */
 enum wfs_dtype {
@@ -43,13 +44,13 @@ enum wfs_dtype {
     WFS_F64,
     WFS_I64,
     WFS_U64,
-    WFS_C32,         /* torch.complex32: two f16 */
-    WFS_C128,        /* two f64 */
-    WFS_QI8,         /* torch quantised storage: the integers; scales are beside */
+    WFS_C32,  /* torch.complex32: two f16 */
+    WFS_C128, /* two f64 */
+    WFS_QI8,  /* torch quantised storage: the integers; scales are beside */
     WFS_QU8,
     WFS_QI32,
-    WFS_F4_E2M1_X2,  /* torch.float4_e2m1fn_x2: one byte, two values; shape counts bytes */
-    WFS_I2_BYTE,     /* ml_dtypes int2/int4/uint2/uint4/float4...: one byte an element */
+    WFS_F4_E2M1_X2, /* torch.float4_e2m1fn_x2: one byte, two values; shape counts bytes */
+    WFS_I2_BYTE,    /* ml_dtypes int2/int4/uint2/uint4/float4...: one byte an element */
     WFS_U2_BYTE,
     WFS_I4_BYTE,
     WFS_U4_BYTE,
@@ -57,29 +58,38 @@ enum wfs_dtype {
     WFS_F6_E2M3_BYTE,
     WFS_F6_E3M2_BYTE,
     WFS_F8_E3M4,
-    WFS_F8_E4M3,     /* ml_dtypes float8_e4m3 (with infinities) */
+    WFS_F8_E4M3, /* ml_dtypes float8_e4m3 (with infinities) */
     WFS_F8_E4M3B11FNUZ,
-    WFS_BITS8,       /* torch.bits8, bits16, bits1x8, bits2x4, bits4x2 and other opaque bytes */
+    WFS_BITS8, /* torch.bits8, bits16, bits1x8, bits2x4, bits4x2 and other opaque bytes */
     WFS_BITS16,
     WFS_N_DTYPES,
 };
 
-enum wfs_dtype_kind { WFS_KIND_BOOL, WFS_KIND_INT, WFS_KIND_UINT, WFS_KIND_FLOAT,
-                      WFS_KIND_COMPLEX, WFS_KIND_OPAQUE };
+enum wfs_dtype_kind {
+    WFS_KIND_BOOL,
+    WFS_KIND_INT,
+    WFS_KIND_UINT,
+    WFS_KIND_FLOAT,
+    WFS_KIND_COMPLEX,
+    WFS_KIND_OPAQUE
+};
 
 /* One row a type; NULL where that world has no such type. */
 struct wfs_dtype_info {
-    const char *name;        /* what users see: "float32", "bfloat16", "float8_e4m3fn", "bool" */
-    const char *safetensors; /* "F32" */
-    const char *npy_descr;   /* "<f4"; "<V2" for bf16, "|V1" for fp8 */
-    const char *torch;       /* "float32" of torch.float32 */
+    const char *name;          /* what users see: "float32", "bfloat16", "float8_e4m3fn", "bool" */
+    const char *safetensors;   /* "F32" */
+    const char *npy_descr;     /* "<f4"; "<V2" for bf16, "|V1" for fp8 */
+    const char *torch;         /* "float32" of torch.float32 */
     const char *torch_storage; /* "FloatStorage"; NULL: UntypedStorage with _rebuild_tensor_v3 */
-    const char *flax;        /* np.dtype(...).name as flax msgpack writes it */
-    uint16_t bits;           /* per element: 4, 6, 8, 16, 32, 64, 128 */
+    const char *flax;          /* np.dtype(...).name as flax msgpack writes it */
+    uint16_t bits;             /* per element: 4, 6, 8, 16, 32, 64, 128 */
     enum wfs_dtype_kind kind;
 };
 const struct wfs_dtype_info *wfs_dtype_info(enum wfs_dtype dtype);
-static inline uint32_t wfs_dtype_bits(enum wfs_dtype d) { return wfs_dtype_info(d)->bits; }
+static inline uint32_t wfs_dtype_bits(enum wfs_dtype d)
+{
+    return wfs_dtype_info(d)->bits;
+}
 static inline bool wfs_dtype_is_float(enum wfs_dtype d)
 {
     return wfs_dtype_info(d)->kind == WFS_KIND_FLOAT;
@@ -91,7 +101,8 @@ bool wfs_dtype_by_flax(const char *name, enum wfs_dtype *ret);
 bool wfs_dtype_by_torch(const char *name, enum wfs_dtype *ret);
 bool wfs_dtype_by_torch_storage(const char *name, enum wfs_dtype *ret);
 
-/* ---- shapes ------------------------------------------------------------------------------------ */
+/* ---- shapes ------------------------------------------------------------------------------------
+ */
 
 #define WFS_MAX_NDIM 64
 
@@ -103,7 +114,8 @@ bool wfs_shape_equal(uint32_t a_ndim, const uint64_t *a, uint32_t b_ndim, const 
 /* "(2, 3)", "(4,)", "()": Python's way. */
 void wfs_shape_format(struct wfs_buf *out, uint32_t ndim, const uint64_t *shape);
 
-/* ---- expressions ---------------------------------------------------------------------------------- */
+/* ---- expressions
+ * ---------------------------------------------------------------------------------- */
 
 /* Strides and bases count BITS, so that sub-byte types need no second representation. */
 struct wfs_factor {
@@ -127,8 +139,8 @@ struct wfs_elem_op {
 
 struct wfs_piece {
     struct wfs_bytes *bytes;
-    uint64_t base_bits;               /* of the box's first element */
-    enum wfs_dtype dtype;             /* as stored, before ops */
+    uint64_t base_bits;   /* of the box's first element */
+    enum wfs_dtype dtype; /* as stored, before ops */
     uint32_t n_ops;
     const struct wfs_elem_op *ops;    /* applied in order to every element */
     const uint64_t *start;            /* [ndim] the box: start[i] <= index < start[i] + count[i] */
@@ -199,9 +211,8 @@ int wfs_expr_tile(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t a
 /* Each index repeated n times along axis (numpy.repeat). */
 int wfs_expr_repeat(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis, uint64_t n,
                     const struct wfs_expr **ret, struct wfs_error *err);
-int wfs_expr_pad(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
-                 uint64_t before, uint64_t after, double value, const struct wfs_expr **ret,
-                 struct wfs_error *err);
+int wfs_expr_pad(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis, uint64_t before,
+                 uint64_t after, double value, const struct wfs_expr **ret, struct wfs_error *err);
 /* The same bits as another type of the same width (a stored U8 known to be float8). */
 int wfs_expr_bitcast(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
                      const struct wfs_expr **ret, struct wfs_error *err);
@@ -217,7 +228,8 @@ int wfs_expr_sum(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *con
 int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
                       struct wfs_error *err);
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------- */
 
 /* The row-major bytes [off, off + len) of the expression, by one gather. Thread-safe; scratch is
  * bounded (WFS_READ_SCRATCH_MAX a call, from the heap). Sources are checked after the gather:
@@ -240,7 +252,8 @@ uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr);
 #define WFS_ENGINE_VERSION 1
 struct wfs_hash wfs_expr_hash(const struct wfs_expr *expr);
 
-/* ---- values ---------------------------------------------------------------------------------------- */
+/* ---- values
+ * ---------------------------------------------------------------------------------------- */
 
 /* Converts n elements (any numeric type, fp8/fp6/fp4 included) to float64; complex types give
  * 2 n doubles. `in` is packed as files are. -EINVAL for opaque types. */

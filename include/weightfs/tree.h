@@ -21,12 +21,12 @@ struct wfs_session_options {
     struct wfs_source_options source_options;
     const struct wfs_view_options *views; /* n_views; 0: the default view of the source */
     uint32_t n_views;
-    const char *files;              /* -o files=LIST|all|none, or NULL for the default */
-    uint64_t shard_bytes;           /* -o shards=SIZE; 0: none */
-    enum wfs_tensor_format format;  /* -o format=npy|raw */
-    uid_t uid;                      /* -o uid=, (uid_t)-1: the source's */
+    const char *files;             /* -o files=LIST|all|none, or NULL for the default */
+    uint64_t shard_bytes;          /* -o shards=SIZE; 0: none */
+    enum wfs_tensor_format format; /* -o format=npy|raw */
+    uid_t uid;                     /* -o uid=, (uid_t)-1: the source's */
     gid_t gid;
-    mode_t umask;                   /* -o umask=, applied to files 0444 and directories 0555 */
+    mode_t umask; /* -o umask=, applied to files 0444 and directories 0555 */
     bool strict;
 };
 
@@ -49,7 +49,8 @@ void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cac
 /* Warnings for stderr and report.txt: source notes and views' problems, one line each. */
 void wfs_session_warnings(const struct wfs_session *session, struct wfs_buf *out);
 
-/* ---- nodes --------------------------------------------------------------------------------------------- */
+/* ---- nodes
+ * --------------------------------------------------------------------------------------------- */
 
 enum wfs_node_kind {
     WFS_NODE_DIR,
@@ -64,10 +65,10 @@ struct wfs_node {
     uint32_t first_child; /* children are consecutive and sorted by strcmp for lookup */
     uint32_t n_children;
     enum wfs_node_kind kind;
-    uint32_t n_subdirs;   /* st_nlink = 2 + n_subdirs */
+    uint32_t n_subdirs; /* st_nlink = 2 + n_subdirs */
     uint64_t size_bytes;
-    const void *payload;  /* by kind; internal */
-    uint32_t plan;        /* of a tensor; its target is payload */
+    const void *payload; /* by kind; internal */
+    uint32_t plan;       /* of a tensor; its target is payload */
 };
 
 struct wfs_tree;
