@@ -146,7 +146,7 @@ int wfs_cursor_u64le(struct wfs_cursor *cur, uint64_t *ret, struct wfs_error *er
 int wfs_cursor_u16be(struct wfs_cursor *cur, uint16_t *ret, struct wfs_error *err);
 int wfs_cursor_u32be(struct wfs_cursor *cur, uint32_t *ret, struct wfs_error *err);
 int wfs_cursor_u64be(struct wfs_cursor *cur, uint64_t *ret, struct wfs_error *err);
-/* Through '\n' or WFS_LINE_MAX bytes; NUL-terminated without the newline. */
+/* Up to and with the next newline, which is left out; a line of `size` bytes or more is -EINVAL. */
 int wfs_cursor_line(struct wfs_cursor *cur, char *buf, size_t size, struct wfs_error *err);
 
 static inline uint64_t wfs_load_u64le(const uint8_t *p)
