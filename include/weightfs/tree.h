@@ -82,9 +82,10 @@ int wfs_tree_resolve(const struct wfs_tree *tree, const char *path, uint32_t *re
                      struct wfs_error *err);
 /* The i-th child in natural order (layer 2 before layer 10). */
 uint32_t wfs_tree_child(const struct wfs_tree *tree, uint32_t dir, uint32_t i);
-/* st_ino, mode, owner, size, st_blocks = ceil(size / 512), times. */
-void wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret);
-/* Total bytes of all files, for statfs. */
+/* st_ino, mode, owner, size, st_blocks = ceil(size / 512), times. Large virtual files are planned
+ * when their size is first asked for: -EIO (logged) where that fails. Thread-safe. */
+int wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret);
+/* Total bytes of all files, for statfs; plans what is not planned yet. */
 uint64_t wfs_tree_total_bytes(const struct wfs_tree *tree);
 
 /* "user.weightfs.name" and so on; -ENODATA. Values are plain text without a NUL. */
