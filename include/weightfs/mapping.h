@@ -85,6 +85,9 @@ void wfs_plan_freep(struct wfs_plan **plan);
 const char *wfs_plan_default_view(const struct wfs_catalog *catalog);
 /* Names of the compiled-in rule sets, NULL-terminated. */
 const char *const *wfs_rule_set_names(void);
+/* The keys of a view's own options ("match", "keys"), NULL-terminated: what may follow ':' in
+ * --view NAME, and what a plain -o key reaches where exactly one view takes it. */
+const char *const *wfs_view_option_keys(const char *view);
 
 /* Text (info/report.txt's section of one view), and JSON for `map --json`. */
 void wfs_plan_report_text(const struct wfs_plan *plan, struct wfs_buf *out);
