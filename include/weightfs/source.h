@@ -118,8 +118,11 @@ const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, con
 /* ---- for readers
  * -------------------------------------------------------------------------------------- */
 
-/* Appends while scanning; all strings are copied or already in catalog->arena (say so at the call).
- * -EEXIST: the path is there already (message names both files). Returns the index. */
+/* Appends while scanning. add_file takes a reference of its own on `bytes` and copies its strings,
+ * add_metadata and note copy theirs; a tensor's strings and expression are NOT copied: they lie in
+ * catalog->arena already. Set catalog->sep before the first tensor. -EEXIST from add_tensor: the
+ * path is there already (the message names both files). Metadata that an earlier file has with
+ * another value keeps the first, with a note. Returns the index. */
 int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
                          struct wfs_bytes *bytes, uint32_t *ret_file, struct wfs_error *err);
 int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor *tensor,

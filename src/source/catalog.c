@@ -1,0 +1,353 @@
+/*
+ * catalog.c - building a catalog while files are scanned, and looking tensors up in it.
+ *
+ * Invariants: a tensor's path is unique (a hash map of paths decides, so a file of a million
+ * tensors costs a million lookups); everything a catalog points to lives in its arena or is freed
+ * with it; after wfs_catalog_finish nothing changes, so that all threads may read it.
+ */
+#include "source/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A guard against sources that produce notes without end: the rest is counted. */
+#define WFS_CATALOG_MAX_NOTES 4096
+/* Indices are uint32_t and UINT32_MAX means none. */
+#define WFS_CATALOG_MAX_TENSORS (UINT32_MAX - 1)
+
+struct catalog {
+    struct wfs_catalog pub; /* first: the two pointers convert into one another */
+    size_t cap_tensors, cap_files, cap_metadata, cap_notes;
+    struct wfs_strmap by_path;
+    struct wfs_strmap by_name; /* only names that are not their path joined by the separator */
+    struct wfs_strmap metadata_keys;
+    struct wfs_buf ids; /* of all files, in order */
+    size_t n_notes_left_out;
+    bool has_owner;
+    bool out_of_memory; /* a note was lost */
+};
+
+static struct catalog *catalog_of(const struct wfs_catalog *catalog)
+{
+    return (struct catalog *)(uintptr_t)catalog;
+}
+
+static void catalog_release(void *ptr)
+{
+    struct catalog *c = ptr;
+    free(c->pub.tensors);
+    free(c->pub.files);
+    free(c->pub.metadata);
+    free(c->pub.notes);
+    wfs_strmap_free(&c->by_path);
+    wfs_strmap_free(&c->by_name);
+    wfs_strmap_free(&c->metadata_keys);
+    wfs_buf_free(&c->ids);
+}
+
+struct wfs_catalog *wfs_catalog_new(const char *source)
+{
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    struct catalog *c = arena ? wfs_arena_alloc(arena, sizeof(*c)) : NULL;
+    if (!c)
+        return NULL;
+    c->pub.sep = '.';
+    c->pub.mode = 0444;
+    c->pub.mtime_ns = INT64_MIN;
+    c->pub.whole_safetensors_file = WFS_NO_INDEX;
+    c->pub.source = wfs_arena_strdup(arena, source);
+    if (!c->pub.source || wfs_arena_on_free(arena, catalog_release, c))
+        return NULL;
+    c->pub.arena = wfs_steal(&arena);
+    return &c->pub;
+}
+
+void wfs_catalog_free(struct wfs_catalog *catalog)
+{
+    if (catalog)
+        wfs_arena_free(catalog->arena);
+}
+
+void wfs_catalog_freep(struct wfs_catalog **catalog)
+{
+    wfs_catalog_free(*catalog);
+    *catalog = NULL;
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+/* Where owners differ, the bits of "owner" apply to one of them only: the others had at most what
+ * everybody has. So nobody sees more through the mount than in the source. */
+static void merge_owner(struct catalog *c, const struct wfs_file_info *info)
+{
+    mode_t mode = info->mode & 0444;
+    if (!c->has_owner) {
+        c->has_owner = true;
+        c->pub.uid = info->uid;
+        c->pub.gid = info->gid;
+    }
+    if (c->pub.uid != info->uid)
+        mode &= 0044 | (mode & 0004) << 6;
+    if (c->pub.gid != info->gid)
+        mode &= 0404 | (mode & 0004) << 3;
+    c->pub.mode &= mode;
+}
+
+int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *bytes,
+                           struct wfs_error *err)
+{
+    struct catalog *c = catalog_of(catalog);
+    const struct wfs_file_info *info = wfs_bytes_file_info(bytes);
+    if (info) {
+        merge_owner(c, info);
+        catalog->is_network |= info->is_network;
+        if (info->identity.mtime_ns > catalog->mtime_ns)
+            catalog->mtime_ns = info->identity.mtime_ns;
+    }
+    wfs_buf_add(&c->ids, bytes->id.bytes, sizeof(bytes->id.bytes));
+    return wfs_buf_ok(&c->ids) ? 0 : wfs_error_nomem(err, "the source's identity");
+}
+
+int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
+                         struct wfs_bytes *bytes, uint32_t *ret_file, struct wfs_error *err)
+{
+    struct catalog *c = catalog_of(catalog);
+    struct wfs_source_file file = {
+        .path = wfs_arena_strdup(catalog->arena, path),
+        .name = wfs_arena_strdup(catalog->arena, name),
+        .bytes = bytes,
+    };
+    if (!file.path || !file.name ||
+        wfs_grow(&catalog->files, &c->cap_files, (size_t)catalog->n_files + 1,
+                 sizeof(*catalog->files)))
+        return wfs_error_nomem(err, "the list of files");
+    if (wfs_arena_on_free(catalog->arena, wfs_bytes_unref_void, wfs_bytes_ref(bytes)))
+        return wfs_error_nomem(err, "the list of files");
+    catalog->files[catalog->n_files] = file;
+    *ret_file = catalog->n_files++;
+    return 0;
+}
+
+/* ---- tensors ----------------------------------------------------------------------------------
+ */
+
+/* True where splitting the name at every separator gives the path. */
+static bool name_is_joined_path(const char *name, const char *path, char sep)
+{
+    for (; *name && *path; name++, path++)
+        if (*path != (*name == sep ? WFS_SEP : *name))
+            return false;
+    return !*name && !*path;
+}
+
+static const char *file_name(const struct wfs_catalog *catalog, uint32_t file)
+{
+    return file < catalog->n_files ? catalog->files[file].name : catalog->source;
+}
+
+static int duplicate_tensor(const struct wfs_catalog *catalog, const struct wfs_tensor *tensor,
+                            struct wfs_error *err)
+{
+    uint64_t first = 0;
+    wfs_strmap_get(&catalog_of(catalog)->by_path, tensor->path, &first);
+    uint32_t first_file = catalog->tensors[first].file;
+    if (first_file == tensor->file)
+        return wfs_error_set(err, EEXIST, "%s: tensor \"%s\" is there twice",
+                             file_name(catalog, tensor->file), tensor->name);
+    return wfs_error_set(err, EEXIST, "tensor \"%s\" is in %s and in %s", tensor->name,
+                         file_name(catalog, first_file), file_name(catalog, tensor->file));
+}
+
+int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor *tensor,
+                           uint32_t *ret_index, struct wfs_error *err)
+{
+    struct catalog *c = catalog_of(catalog);
+    if (catalog->n_tensors >= WFS_CATALOG_MAX_TENSORS)
+        return wfs_error_set(err, EINVAL, "%s: more than %u tensors", catalog->source,
+                             WFS_CATALOG_MAX_TENSORS);
+    if (wfs_grow(&catalog->tensors, &c->cap_tensors, (size_t)catalog->n_tensors + 1,
+                 sizeof(*catalog->tensors)))
+        return wfs_error_nomem(err, "the list of tensors");
+    int r = wfs_strmap_add(&c->by_path, tensor->path, catalog->n_tensors);
+    if (r == -EEXIST)
+        return duplicate_tensor(catalog, tensor, err);
+    /* Two paths may have one joined name ("a/b" . "c" and "a" . "b/c"): the first is found by it.
+     */
+    if (!r && !name_is_joined_path(tensor->name, tensor->path, catalog->sep)) {
+        r = wfs_strmap_add(&c->by_name, tensor->name, catalog->n_tensors);
+        r = r == -EEXIST ? 0 : r;
+    }
+    if (r)
+        return wfs_error_nomem(err, "the map of tensors");
+    catalog->tensors[catalog->n_tensors] = *tensor;
+    if (ret_index)
+        *ret_index = catalog->n_tensors;
+    catalog->n_tensors++;
+    return 0;
+}
+
+static const struct wfs_tensor *find_joined(const struct catalog *c, const char *name,
+                                            uint64_t *ret_index)
+{
+    wfs_cleanup(wfs_freep) char *path = strdup(name);
+    if (!path)
+        return NULL;
+    for (char *p = path; *p; p++)
+        if (*p == c->pub.sep)
+            *p = WFS_SEP;
+    return wfs_strmap_get(&c->by_path, path, ret_index) ? &c->pub.tensors[*ret_index] : NULL;
+}
+
+const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, const char *name)
+{
+    const struct catalog *c = catalog_of(catalog);
+    uint64_t index = 0;
+    if (wfs_strmap_get(&c->by_path, name, &index) || wfs_strmap_get(&c->by_name, name, &index))
+        return &catalog->tensors[index];
+    return find_joined(c, name, &index);
+}
+
+/* ---- metadata and notes -------------------------------------------------------------------------
+ */
+
+static int append_metadata(struct catalog *c, const char *key, const char *value)
+{
+    struct wfs_catalog *catalog = &c->pub;
+    char *own_key = wfs_arena_strdup(catalog->arena, key);
+    char *own_value = wfs_arena_strdup(catalog->arena, value);
+    if (!own_key || !own_value ||
+        wfs_grow(&catalog->metadata, &c->cap_metadata, (size_t)catalog->n_metadata + 1,
+                 sizeof(*catalog->metadata)) ||
+        wfs_strmap_add(&c->metadata_keys, own_key, catalog->n_metadata))
+        return -ENOMEM;
+    catalog->metadata[catalog->n_metadata][0] = own_key;
+    catalog->metadata[catalog->n_metadata][1] = own_value;
+    catalog->n_metadata++;
+    return 0;
+}
+
+int wfs_catalog_add_metadata(struct wfs_catalog *catalog, const char *key, const char *value,
+                             struct wfs_error *err)
+{
+    struct catalog *c = catalog_of(catalog);
+    uint64_t at = 0;
+    if (!wfs_strmap_get(&c->metadata_keys, key, &at))
+        return append_metadata(c, key, value) ? wfs_error_nomem(err, "the metadata") : 0;
+    if (strcmp(catalog->metadata[at][1], value) != 0)
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, file_name(catalog, catalog->n_files - 1),
+                         "metadata \"%s\" is \"%.100s\" here and \"%.100s\" in an earlier file, "
+                         "which is kept",
+                         key, value, catalog->metadata[at][1]);
+    return 0;
+}
+
+void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, const char *subject,
+                      const char *fmt, ...)
+{
+    struct catalog *c = catalog_of(catalog);
+    if (catalog->n_notes >= WFS_CATALOG_MAX_NOTES) {
+        c->n_notes_left_out++;
+        return;
+    }
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    wfs_buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    struct wfs_note note = {.kind = kind, .subject = wfs_arena_strdup(catalog->arena, subject)};
+    note.text =
+        wfs_buf_ok(&text) ? wfs_arena_strdup(catalog->arena, text.len ? text.data : "") : NULL;
+    if (!note.subject || !note.text ||
+        wfs_grow(&catalog->notes, &c->cap_notes, (size_t)catalog->n_notes + 2,
+                 sizeof(*catalog->notes))) {
+        c->out_of_memory = true;
+        return;
+    }
+    catalog->notes[catalog->n_notes++] = note;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------
+ */
+
+/* There is room for one more note: wfs_catalog_note kept it. */
+static void note_left_out(struct catalog *c)
+{
+    struct wfs_catalog *catalog = &c->pub;
+    if (!c->n_notes_left_out)
+        return;
+    const char *text =
+        wfs_arena_printf(catalog->arena, "%zu more notes are left out", c->n_notes_left_out);
+    if (!text)
+        c->out_of_memory = true;
+    else
+        catalog->notes[catalog->n_notes++] =
+            (struct wfs_note){.kind = WFS_NOTE_WARNING, .subject = "", .text = text};
+}
+
+static bool has_prefix_path(const char *path, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(path, prefix, len) == 0 && (path[len] == WFS_SEP || path[len] == 0);
+}
+
+/* roots[i] for -o root=PATH: tensors below it belong to it; a root of none is a mistake. */
+static int add_root(struct wfs_catalog *catalog, uint32_t index, const char *name,
+                    struct wfs_error *err)
+{
+    const char *path = wfs_path_from_name(catalog->arena, name, '.');
+    if (!path)
+        return wfs_error_nomem(err, "the roots");
+    catalog->roots[index] = (struct wfs_root){.path = path, .is_chosen = true};
+    uint32_t n_below = 0;
+    for (uint32_t i = 0; i < catalog->n_tensors; i++) {
+        if (!has_prefix_path(catalog->tensors[i].path, path))
+            continue;
+        catalog->tensors[i].root = index;
+        n_below++;
+    }
+    if (n_below == 0)
+        return wfs_error_set(err, ENOENT, "%s: no tensor lies below root=%s", catalog->source,
+                             name);
+    return 0;
+}
+
+/* A reader that knows of trees has filled roots; for the others the whole is the one root, unless
+ * the user named some. */
+static int settle_roots(struct wfs_catalog *catalog, const struct wfs_source_options *options,
+                        struct wfs_error *err)
+{
+    if (catalog->n_roots)
+        return 0;
+    uint32_t n = 0;
+    while (options && options->roots && options->roots[n])
+        n++;
+    catalog->roots = wfs_arena_array(catalog->arena, (size_t)n + 1, sizeof(*catalog->roots));
+    if (!catalog->roots)
+        return wfs_error_nomem(err, "the roots");
+    catalog->roots[0] = (struct wfs_root){.path = "", .is_whole = true, .is_chosen = n == 0};
+    catalog->n_roots = n + 1;
+    for (uint32_t i = 0; i < n; i++) {
+        int r = add_root(catalog, i + 1, options->roots[i], err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
+                       struct wfs_error *err)
+{
+    struct catalog *c = catalog_of(catalog);
+    int r = settle_roots(catalog, options, err);
+    for (uint32_t i = 0; !r && i < catalog->n_files; i++)
+        r = wfs_catalog_merge_file(catalog, catalog->files[i].bytes, err);
+    if (r)
+        return r;
+    catalog->id = wfs_hash_bytes(c->ids.data ? c->ids.data : "", c->ids.len);
+    if (catalog->mtime_ns == INT64_MIN)
+        catalog->mtime_ns = 0;
+    if (catalog->n_files == 1 && catalog->format && strcmp(catalog->format, "safetensors") == 0)
+        catalog->whole_safetensors_file = 0;
+    note_left_out(c);
+    return c->out_of_memory ? wfs_error_nomem(err, "the notes") : 0;
+}

@@ -1,0 +1,101 @@
+/*
+ * formats.c - the table of formats, and what happens to every weight file whatever its format. A
+ * new format costs its own file and one row here. Content decides: the first row whose probe takes
+ * the first bytes is the format, so rows with a sharp magic stand before vague ones.
+ */
+#include "source/source.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const struct wfs_format *const formats[] = {
+    &wfs_format_safetensors,
+    NULL,
+};
+
+const struct wfs_format *const *wfs_formats(void)
+{
+    return formats;
+}
+
+const struct wfs_format *wfs_format_probe(struct wfs_bytes *bytes, struct wfs_error *err)
+{
+    uint8_t head[WFS_PROBE_BYTES];
+    size_t len = (size_t)wfs_min_u64(sizeof(head), bytes->size_bytes);
+    if (wfs_bytes_read(bytes, head, len, 0, err))
+        return NULL;
+    for (size_t i = 0; formats[i]; i++)
+        if (formats[i]->probe(head, len, bytes->size_bytes))
+            return formats[i];
+    return NULL;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), n = strlen(suffix);
+    return len >= n && strcasecmp(name + len - n, suffix) == 0;
+}
+
+/* Files that are often found where weights should be: -EINVAL saying so, else 0. */
+static int explain_unknown(struct wfs_bytes *bytes, const char *name, struct wfs_error *err)
+{
+    static const char lfs[] = "version https://git-lfs.github.com/spec/";
+    char head[sizeof(lfs) - 1];
+    if (bytes->size_bytes == 0)
+        return wfs_error_set(err, EINVAL, "%s: the file is empty", name);
+    if (bytes->size_bytes < sizeof(head))
+        return 0;
+    int r = wfs_bytes_read(bytes, head, sizeof(head), 0, err);
+    if (!r && memcmp(head, lfs, sizeof(head)) == 0)
+        r = wfs_error_set(err, EINVAL,
+                          "%s: a Git LFS pointer, not the weights themselves: fetch them with "
+                          "\"git lfs pull\"",
+                          name);
+    return r;
+}
+
+int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct wfs_format **ret,
+                         struct wfs_error *err)
+{
+    struct wfs_error probe_err = {0};
+    const struct wfs_format *format = wfs_format_probe(bytes, &probe_err);
+    if (probe_err.code)
+        return wfs_error_set(err, probe_err.code, "%s", probe_err.message);
+    int r = format ? 0 : explain_unknown(bytes, name, err);
+    if (r)
+        return r;
+    /* The scan says which byte is wrong. */
+    if (!format && has_suffix(name, ".safetensors"))
+        format = &wfs_format_safetensors;
+    if (!format)
+        return wfs_error_set(err, EINVAL, "%s: no checkpoint format that weightfs knows", name);
+    if (format->missing)
+        return wfs_error_set(err, ENOTSUP, "%s: a %s file, but this weightfs was built without %s",
+                             name, format->name, format->missing);
+    *ret = format;
+    return 0;
+}
+
+int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const char *name,
+                         const struct wfs_source_options *options, uint32_t *ret_file,
+                         struct wfs_error *err)
+{
+    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    const struct wfs_format *format = NULL;
+    uint32_t file;
+    int r = wfs_bytes_open(path, &bytes, err);
+    if (!r)
+        r = wfs_source_recognise(bytes, name, &format, err);
+    if (!r && catalog->format && strcmp(catalog->format, format->name) != 0)
+        r = wfs_error_set(err, EINVAL, "%s is %s, %s is %s: one checkpoint has one format",
+                          catalog->files[0].name, catalog->format, name, format->name);
+    if (!r)
+        r = wfs_catalog_add_file(catalog, path, name, bytes, &file, err);
+    if (r)
+        return r;
+    catalog->format = format->name;
+    r = format->scan(catalog, file, options, err);
+    if (!r && ret_file)
+        *ret_file = file;
+    return r;
+}
