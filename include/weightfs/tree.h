@@ -38,7 +38,8 @@ struct wfs_session {
     struct wfs_plan **plans; /* plans[0] is source/ */
     struct wfs_tree *tree;
     struct wfs_cache *cache; /* set by whoever starts one (after the last fork); may be NULL */
-    struct wfs_session_options options;
+    struct wfs_session_options options; /* kept: source, files, the views' names and paths */
+    const char *tree_report;            /* names made safe, files hidden or not listed; or NULL */
 };
 int wfs_session_open(const struct wfs_session_options *options, struct wfs_session **ret,
                      struct wfs_error *err);
@@ -65,9 +66,9 @@ struct wfs_node {
     uint32_t first_child; /* children are consecutive and sorted by strcmp for lookup */
     uint32_t n_children;
     enum wfs_node_kind kind;
-    uint32_t n_subdirs; /* st_nlink = 2 + n_subdirs */
-    uint64_t size_bytes;
-    const void *payload; /* by kind; internal */
+    uint32_t n_subdirs;  /* st_nlink = 2 + n_subdirs */
+    uint64_t size_bytes; /* of tensors and live files; of others ask wfs_tree_stat */
+    void *payload;       /* by kind; internal */
     uint32_t plan;       /* of a tensor; its target is payload */
 };
 

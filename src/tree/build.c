@@ -1,0 +1,202 @@
+/*
+ * build.c - from a growing list of nodes to the laid-out tree: children consecutive, sorted for
+ * lookup, with a second order for listings; equal names in one directory made different.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+uint32_t tree_add(struct tree_builder *b, uint32_t parent, const char *name,
+                  enum wfs_node_kind kind)
+{
+    if (!name || b->n >= WFS_NO_INDEX - 1 ||
+        wfs_grow(&b->nodes, &b->cap, b->n + 1, sizeof(*b->nodes)))
+        return WFS_NO_INDEX;
+    uint32_t index = (uint32_t)b->n++;
+    b->nodes[index] = (struct build_node){.name = name,
+                                          .parent = parent,
+                                          .first = WFS_NO_INDEX,
+                                          .last = WFS_NO_INDEX,
+                                          .next = WFS_NO_INDEX,
+                                          .kind = kind,
+                                          .plan = WFS_NO_INDEX};
+    if (index == parent)
+        return index; /* the root */
+    struct build_node *dir = &b->nodes[parent];
+    if (dir->last == WFS_NO_INDEX)
+        dir->first = index;
+    else
+        b->nodes[dir->last].next = index;
+    dir->last = index;
+    dir->n_children++;
+    return index;
+}
+
+uint32_t tree_add_dir(struct tree_builder *b, uint32_t parent, const char *name)
+{
+    return tree_add(b, parent, name, WFS_NODE_DIR);
+}
+
+uint32_t tree_find(const struct tree_builder *b, uint32_t parent, const char *name)
+{
+    for (uint32_t i = b->nodes[parent].first; i != WFS_NO_INDEX; i = b->nodes[i].next)
+        if (strcmp(b->nodes[i].name, name) == 0)
+            return i;
+    return WFS_NO_INDEX;
+}
+
+struct tree_file *tree_add_file(struct tree_builder *b, uint32_t parent, const char *name,
+                                tree_plan_fn plan_fn, const void *ctx, uint32_t plan)
+{
+    struct tree_file *file = calloc(1, sizeof(*file));
+    if (!file || wfs_grow(&b->files, &b->files_cap, b->n_files + 1, sizeof(struct tree_file *))) {
+        free(file);
+        return NULL;
+    }
+    pthread_mutex_init(&file->lock, NULL);
+    file->plan_fn = plan_fn;
+    file->ctx = ctx;
+    file->plan = plan;
+    b->files[b->n_files++] = file;
+    uint32_t node = tree_add(b, parent, name, WFS_NODE_VFILE);
+    if (node == WFS_NO_INDEX)
+        return NULL;
+    b->nodes[node].payload = file;
+    b->nodes[node].plan = plan;
+    return file;
+}
+
+/* ---- laying out ---------------------------------------------------------------------------------
+ */
+
+static int by_name(const void *a, const void *b, void *nodes)
+{
+    const struct build_node *n = nodes;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    int c = strcmp(n[i].name, n[j].name);
+    if (c)
+        return c;
+    bool i_dir = n[i].kind == WFS_NODE_DIR, j_dir = n[j].kind == WFS_NODE_DIR;
+    return i_dir != j_dir ? j_dir - i_dir : (i > j) - (i < j); /* a directory keeps its name */
+}
+
+static int rename_collision(struct tree_builder *b, uint32_t index, unsigned number)
+{
+    struct build_node *node = &b->nodes[index];
+    size_t stem = strlen(node->name) - node->suffix_len;
+    char *name = wfs_arena_printf(b->session->arena, "%.*s%%~%u%s", (int)stem, node->name, number,
+                                  node->name + stem);
+    if (!name)
+        return -ENOMEM;
+    wfs_buf_visible(&b->renamed, node->name);
+    wfs_buf_str(&b->renamed, "\tis shown as ");
+    wfs_buf_visible(&b->renamed, name);
+    wfs_buf_str(&b->renamed, ": the name is taken in its directory\n");
+    node->name = name;
+    return 0;
+}
+
+/* Sorts a directory's children; equal names get numbers until all differ. */
+static int sort_children(struct tree_builder *b, uint32_t *children, uint32_t n)
+{
+    for (unsigned number = 2;; number++) {
+        qsort_r(children, n, sizeof(*children), by_name, b->nodes);
+        bool collided = false;
+        for (uint32_t i = n; i-- > 1;) {
+            if (strcmp(b->nodes[children[i]].name, b->nodes[children[i - 1]].name) != 0)
+                continue;
+            if (rename_collision(b, children[i], number))
+                return -ENOMEM;
+            collided = true;
+        }
+        if (!collided)
+            return 0;
+    }
+}
+
+static int by_natural(const void *a, const void *b, void *nodes)
+{
+    const struct wfs_node *n = nodes;
+    return wfs_natural_cmp(n[*(const uint32_t *)a].name, n[*(const uint32_t *)b].name);
+}
+
+static void place(struct wfs_tree *tree, const struct build_node *from, uint32_t at,
+                  uint32_t parent)
+{
+    tree->nodes[at] = (struct wfs_node){.name = from->name,
+                                        .parent = parent,
+                                        .kind = from->kind,
+                                        .size_bytes = from->size_bytes,
+                                        .payload = from->payload,
+                                        .plan = from->plan};
+    if (from->kind == WFS_NODE_DIR && at != parent)
+        tree->nodes[parent].n_subdirs++;
+}
+
+/* Breadth first: placed[i] is the build node at position i; children go to the end. */
+static int lay_out(struct tree_builder *b, struct wfs_tree *tree, uint32_t *placed)
+{
+    uint32_t end = 1;
+    placed[0] = 0;
+    place(tree, &b->nodes[0], 0, 0);
+    for (uint32_t at = 0; at < end; at++) {
+        const struct build_node *dir = &b->nodes[placed[at]];
+        uint32_t first = end;
+        for (uint32_t i = dir->first; i != WFS_NO_INDEX; i = b->nodes[i].next)
+            placed[end++] = i;
+        if (sort_children(b, placed + first, end - first))
+            return -ENOMEM;
+        tree->nodes[at].first_child = first;
+        tree->nodes[at].n_children = end - first;
+        for (uint32_t i = first; i < end; i++) {
+            place(tree, &b->nodes[placed[i]], i, at);
+            tree->natural[i] = i;
+        }
+        qsort_r(tree->natural + first, end - first, sizeof(uint32_t), by_natural, tree->nodes);
+    }
+    return 0;
+}
+
+int tree_finish(struct tree_builder *b, struct wfs_tree **ret, struct wfs_error *err)
+{
+    struct wfs_tree *tree = calloc(1, sizeof(*tree));
+    uint32_t *placed wfs_cleanup(wfs_freep) = calloc(b->n, sizeof(*placed));
+    if (!tree || !placed)
+        goto fail;
+    tree->session = b->session;
+    tree->n_nodes = (uint32_t)b->n;
+    tree->nodes = calloc(b->n, sizeof(*tree->nodes));
+    tree->natural = calloc(b->n, sizeof(*tree->natural));
+    if (!tree->nodes || !tree->natural || lay_out(b, tree, placed) || !wfs_buf_ok(&b->renamed))
+        goto fail;
+    tree->n_files = (uint32_t)b->n_files;
+    tree->files = wfs_steal(&b->files);
+    b->n_files = 0;
+    *ret = tree;
+    return 0;
+fail:
+    tree_free(tree);
+    return wfs_error_nomem(err, "the tree");
+}
+
+void tree_file_free(struct tree_file *file)
+{
+    if (!file)
+        return;
+    wfs_arena_free(file->arena);
+    pthread_mutex_destroy(&file->lock);
+    free(file);
+}
+
+void tree_free(struct wfs_tree *tree)
+{
+    if (!tree)
+        return;
+    for (uint32_t i = 0; i < tree->n_files; i++)
+        tree_file_free(tree->files[i]);
+    free(tree->files);
+    free(tree->nodes);
+    free(tree->natural);
+    free(tree);
+}

@@ -1,0 +1,193 @@
+/*
+ * info.c - info/: what was found, how each view maps it, and what the mount has done so far. One
+ * function and one row a file. All but the live ones are frozen: a function of the metadata.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+#define STATS_BYTES 65536 /* stats.json is padded to this */
+
+/* ---- frozen -------------------------------------------------------------------------------------
+ */
+
+static void add_tensor_row(const struct wfs_catalog *catalog, const struct wfs_tensor *t,
+                           struct wfs_buf *out)
+{
+    wfs_buf_visible(out, t->name);
+    wfs_buf_printf(out, "\t%s\t", wfs_dtype_info(t->expr->dtype)->name);
+    wfs_shape_format(out, t->expr->ndim, t->expr->shape);
+    wfs_buf_printf(out, "\t%" PRIu64 "\t%" PRIu64 "\t", t->expr->n_elems, t->expr->size_bytes);
+    if (t->file != WFS_NO_INDEX)
+        wfs_buf_visible(out, catalog->files[t->file].name);
+    wfs_buf_char(out, '\t');
+    if (t->file_off != UINT64_MAX)
+        wfs_buf_printf(out, "%" PRIu64, t->file_off);
+    if (t->n_shards > 1)
+        wfs_buf_printf(out, "\taxis %d, %u parts\t", t->shard_axis, t->n_shards);
+    else
+        wfs_buf_str(out, "\tReplicated\t");
+    if (t->alias_of != WFS_NO_INDEX)
+        wfs_buf_visible(out, catalog->tensors[t->alias_of].name);
+    wfs_buf_char(out, '\n');
+}
+
+static void make_tensors_tsv(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    (void)plan;
+    wfs_buf_str(out, "name\tdtype\tshape\telements\tbytes\tfile\toffset\tsharding\talias_of\n");
+    for (uint32_t i = 0; i < session->catalog->n_tensors; i++)
+        add_tensor_row(session->catalog, &session->catalog->tensors[i], out);
+}
+
+static void make_view_tsv(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    wfs_plan_table(session->plans[plan], session->catalog, out);
+}
+
+static void make_view_keys(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    wfs_plan_keys_json(session->plans[plan], out);
+}
+
+static void make_objects(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    (void)plan;
+    wfs_buf_str(out, session->catalog->objects_json);
+    wfs_buf_char(out, '\n');
+}
+
+static const char *const note_names[] = {"note", "warning", "DANGER", "refused"};
+
+static void make_report(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    (void)plan;
+    const struct wfs_catalog *catalog = session->catalog;
+    wfs_buf_str(out, "source: ");
+    wfs_buf_visible(out, catalog->source);
+    wfs_buf_printf(out, "\nformat: %s, %u tensors in %u files\n", catalog->format,
+                   catalog->n_tensors, catalog->n_files);
+    for (uint32_t i = 0; i < catalog->n_notes; i++) {
+        const struct wfs_note *note = &catalog->notes[i];
+        wfs_buf_printf(out, "%s: ", note_names[note->kind]);
+        wfs_buf_visible(out, note->subject);
+        wfs_buf_str(out, *note->subject ? ": " : "");
+        wfs_buf_visible(out, note->text);
+        wfs_buf_char(out, '\n');
+    }
+    if (session->tree_report && *session->tree_report)
+        wfs_buf_printf(out, "\nnames and files:\n%s", session->tree_report);
+    for (uint32_t i = 1; i < session->n_plans; i++) {
+        wfs_buf_char(out, '\n');
+        wfs_plan_report_text(session->plans[i], out);
+    }
+}
+
+typedef void (*info_fn)(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out);
+
+struct info_file {
+    const char *name;
+    info_fn make;
+    bool (*is_shown)(const struct wfs_session *session); /* NULL: always */
+};
+
+static bool has_objects(const struct wfs_session *session)
+{
+    return session->catalog->objects_json != NULL;
+}
+
+static const struct info_file info_files[] = {
+    {"tensors.tsv", make_tensors_tsv, NULL},
+    {"report.txt", make_report, NULL},
+    {"objects.json", make_objects, has_objects},
+};
+
+/* For each mapped view: views/<view><suffix>. */
+static const struct info_file view_info_files[] = {
+    {".tsv", make_view_tsv, NULL},
+    {".keys.json", make_view_keys, NULL},
+};
+
+static int plan_info(const struct wfs_session *session, const struct tree_file *file,
+                     struct wfs_arena *arena, const struct wfs_vfile **ret, struct wfs_error *err)
+{
+    const struct info_file *info = file->ctx;
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    info->make(session, file->plan, &text);
+    if (!wfs_buf_ok(&text))
+        return wfs_error_nomem(err, info->name);
+    struct wfs_vfile_builder b = {.arena = arena};
+    wfs_vfile_add_literal(&b, text.data, text.len);
+    return wfs_vfile_finish(&b, ret, err);
+}
+
+/* ---- live
+ * ----------------------------------------------------------------------------------------- */
+
+/* Errors are left out from the front until the text fits: the newest say most. */
+static void make_stats(const struct wfs_session *session, struct wfs_buf *out, size_t size_bytes)
+{
+    struct wfs_cache_stats s = {0};
+    if (session->cache)
+        wfs_cache_stats(session->cache, &s);
+    struct wfs_buf errors wfs_cleanup(wfs_buf_free) = {0};
+    wfs_log_recent_json(&errors);
+    wfs_buf_printf(out,
+                   "{\"blocks\": {\"computed\": %" PRIu64 ", \"memory\": %" PRIu64
+                   ", \"index\": %" PRIu64 ", \"dropped\": %" PRIu64
+                   "},\n \"bytes\": {\"source\": %" PRIu64 ", \"served\": %" PRIu64
+                   "},\n \"errors\": ",
+                   s.blocks_computed, s.blocks_memory, s.blocks_index, s.blocks_dropped,
+                   s.source_bytes, s.served_bytes);
+    bool fits = wfs_buf_ok(&errors) && out->len + errors.len + 3 <= size_bytes;
+    wfs_buf_str(out, fits ? errors.data : "[\"too long to be shown here: see the log\"]");
+    wfs_buf_str(out, "}\n");
+}
+
+static const struct tree_live live_stats = {make_stats};
+
+static int add_live(struct tree_builder *b, uint32_t dir, const char *name,
+                    const struct tree_live *live, uint64_t size_bytes)
+{
+    uint32_t node = tree_add(b, dir, name, WFS_NODE_LIVE);
+    if (node == WFS_NO_INDEX)
+        return -ENOMEM;
+    b->nodes[node].payload = (void *)live;
+    b->nodes[node].size_bytes = size_bytes;
+    return 0;
+}
+
+/* ---- all of it
+ * --------------------------------------------------------------------------------------- */
+
+static int add_views(struct tree_builder *b, uint32_t views)
+{
+    const struct wfs_session *session = b->session;
+    for (uint32_t plan = 1; plan < session->n_plans; plan++) {
+        for (size_t i = 0; i < WFS_ARRAY_SIZE(view_info_files); i++) {
+            char *name = wfs_arena_printf(session->arena, "%s%s", session->plans[plan]->view,
+                                          view_info_files[i].name);
+            if (!name || !tree_add_file(b, views, name, plan_info, &view_info_files[i], plan))
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int tree_add_info(struct tree_builder *b, uint32_t dir, struct wfs_error *err)
+{
+    uint32_t views = tree_add_dir(b, dir, "views");
+    if (views == WFS_NO_INDEX || add_views(b, views) ||
+        add_live(b, dir, "stats.json", &live_stats, STATS_BYTES))
+        return wfs_error_nomem(err, "the tree");
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(info_files); i++) {
+        const struct info_file *info = &info_files[i];
+        if (info->is_shown && !info->is_shown(b->session))
+            continue;
+        if (!tree_add_file(b, dir, info->name, plan_info, info, WFS_NO_INDEX))
+            return wfs_error_nomem(err, "the tree");
+    }
+    return 0;
+}

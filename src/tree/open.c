@@ -1,0 +1,155 @@
+/*
+ * open.c - an open file: which parts it reads, and what keeps them alive. A tensor's .npy is
+ * planned here (a header and one expression), so closed files cost nothing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+struct wfs_open {
+    struct wfs_session *session;
+    const struct wfs_vfile *vfile; /* of a tensor or a virtual file */
+    struct wfs_arena *arena;       /* of a tensor's plan */
+    struct wfs_bytes *bytes;       /* of a passed-through file */
+    struct wfs_buf live;           /* the snapshot of a live file */
+    bool is_live;
+    uint64_t size_bytes;
+};
+
+int tree_file_get(const struct wfs_session *session, struct tree_file *file,
+                  const struct wfs_vfile **ret, struct wfs_error *err)
+{
+    const struct wfs_vfile *made = atomic_load_explicit(&file->file, memory_order_acquire);
+    int r = 0;
+    if (!made) {
+        pthread_mutex_lock(&file->lock);
+        made = atomic_load_explicit(&file->file, memory_order_relaxed);
+        if (!made && !file->arena)
+            file->arena = wfs_arena_new();
+        if (!made)
+            r = file->arena ? file->plan_fn(session, file, file->arena, &made, err)
+                            : wfs_error_nomem(err, "a virtual file");
+        if (!r)
+            atomic_store_explicit(&file->file, made, memory_order_release);
+        pthread_mutex_unlock(&file->lock);
+    }
+    if (!r)
+        *ret = made;
+    return r;
+}
+
+static int open_tensor(struct wfs_open *open, const struct wfs_node *node, struct wfs_error *err)
+{
+    const struct wfs_target *target = node->payload;
+    open->arena = wfs_arena_new();
+    if (!open->arena)
+        return wfs_error_nomem(err, "an open file");
+    int r = tree_is_npy(open->session, target->expr)
+                ? wfs_npy_plan(target->expr, open->arena, &open->vfile, err)
+                : wfs_raw_plan(target->expr, open->arena, &open->vfile, err);
+    if (!r)
+        open->size_bytes = open->vfile->size_bytes;
+    return r;
+}
+
+/* Opened anew: a passed-through file that is not what it was at the mount would lie about its size.
+ */
+static int open_side(struct wfs_open *open, const struct wfs_side_file *side, struct wfs_error *err)
+{
+    int r = wfs_bytes_open(side->path, &open->bytes, err);
+    if (r)
+        return r;
+    const struct wfs_identity *now = &wfs_bytes_file_info(open->bytes)->identity;
+    const struct wfs_identity *then = &side->identity;
+    if (now->dev != then->dev || now->ino != then->ino || now->size_bytes != then->size_bytes ||
+        now->mtime_ns != then->mtime_ns)
+        return wfs_error_set(err, EIO, "%s: changed since the mount was made", side->path);
+    open->size_bytes = now->size_bytes;
+    return 0;
+}
+
+static int open_vfile(struct wfs_open *open, struct tree_file *file, struct wfs_error *err)
+{
+    if (file->side)
+        return open_side(open, file->side, err);
+    int r = tree_file_get(open->session, file, &open->vfile, err);
+    if (!r)
+        open->size_bytes = open->vfile->size_bytes;
+    return r;
+}
+
+/* The text, cut at a fixed size and filled up with newlines. */
+static int open_live(struct wfs_open *open, const struct wfs_node *node, struct wfs_error *err)
+{
+    const struct tree_live *live = node->payload;
+    open->is_live = true;
+    open->size_bytes = node->size_bytes;
+    live->make(open->session, &open->live, node->size_bytes);
+    while (wfs_buf_ok(&open->live) && open->live.len < node->size_bytes)
+        wfs_buf_char(&open->live, '\n');
+    return wfs_buf_ok(&open->live) ? 0 : wfs_error_nomem(err, node->name);
+}
+
+int wfs_open_node(struct wfs_session *session, uint32_t index, struct wfs_open **ret,
+                  struct wfs_error *err)
+{
+    const struct wfs_node *node = &session->tree->nodes[index];
+    struct wfs_open *open wfs_cleanup(wfs_open_freep) = calloc(1, sizeof(*open));
+    if (!open)
+        return wfs_error_nomem(err, "an open file");
+    open->session = session;
+    int r = node->kind == WFS_NODE_TENSOR  ? open_tensor(open, node, err)
+            : node->kind == WFS_NODE_VFILE ? open_vfile(open, node->payload, err)
+            : node->kind == WFS_NODE_LIVE
+                ? open_live(open, node, err)
+                : wfs_error_set(err, EISDIR, "%s: is a directory", node->name);
+    if (r)
+        return r;
+    *ret = wfs_steal(&open);
+    return 0;
+}
+
+int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
+                  struct wfs_error *err)
+{
+    if (open->vfile)
+        return wfs_vfile_read(open->vfile, open->session->cache, buf, len, off, ret_n, err);
+    size_t n = off >= open->size_bytes ? 0 : (size_t)wfs_min_u64(len, open->size_bytes - off);
+    if (n && open->is_live) {
+        memcpy(buf, open->live.data + off, n);
+    } else if (n) {
+        int r = wfs_bytes_read(open->bytes, buf, n, off, err);
+        if (r)
+            return r;
+        if (open->session->cache)
+            wfs_cache_count_served(open->session->cache, n);
+    }
+    *ret_n = n;
+    return 0;
+}
+
+uint64_t wfs_open_size_bytes(const struct wfs_open *open)
+{
+    return open->size_bytes;
+}
+
+bool wfs_open_is_live(const struct wfs_open *open)
+{
+    return open->is_live;
+}
+
+void wfs_open_free(struct wfs_open *open)
+{
+    if (!open)
+        return;
+    wfs_arena_free(open->arena);
+    wfs_bytes_unref(open->bytes);
+    wfs_buf_free(&open->live);
+    free(open);
+}
+
+void wfs_open_freep(struct wfs_open **open)
+{
+    wfs_open_free(*open);
+}

@@ -1,0 +1,241 @@
+/*
+ * session.c - a checkpoint opened with its views: catalog, plans, tree. Reads metadata only, starts
+ * no thread, so that it may be made before or after a fork; the cache is added by who runs it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+void wfs_session_free(struct wfs_session *session)
+{
+    if (!session)
+        return;
+    wfs_cache_free(session->cache); /* its threads read expressions */
+    tree_free(session->tree);
+    for (uint32_t i = 0; i < session->n_plans; i++)
+        wfs_plan_free(session->plans[i]);
+    wfs_catalog_free(session->catalog);
+    wfs_arena_free(session->arena);
+    free(session);
+}
+
+void wfs_session_freep(struct wfs_session **session)
+{
+    wfs_session_free(*session);
+}
+
+/* ---- views
+ * -------------------------------------------------------------------------------------------- */
+
+static int check_view_name(const struct wfs_session *session, const struct wfs_plan *plan,
+                           struct wfs_error *err)
+{
+    if (strcmp(plan->view, "info") == 0 || strcmp(plan->view, "source") == 0 ||
+        strchr(plan->view, '/') || plan->view[0] == '.' || !*plan->view)
+        return wfs_error_set(err, EINVAL, "a view cannot be called '%s'", plan->view);
+    for (uint32_t i = 0; i + 1 < session->n_plans; i++)
+        if (strcmp(session->plans[i]->view, plan->view) == 0)
+            return wfs_error_set(err, EINVAL, "the view '%s' was asked for twice", plan->view);
+    return 0;
+}
+
+static int add_view(struct wfs_session *session, const struct wfs_view_options *options,
+                    struct wfs_error *err)
+{
+    int r = wfs_plan_view(session->catalog, options, &session->plans[session->n_plans], err);
+    if (r)
+        return r;
+    session->n_plans++;
+    return check_view_name(session, session->plans[session->n_plans - 1], err);
+}
+
+static int add_default_view(struct wfs_session *session, const struct wfs_session_options *options,
+                            struct wfs_error *err)
+{
+    const char *name = wfs_plan_default_view(session->catalog);
+    struct wfs_view_options view = {.name = name, .strict = options->strict};
+    return name ? add_view(session, &view, err) : 0;
+}
+
+static int add_plans(struct wfs_session *session, const struct wfs_session_options *options,
+                     struct wfs_error *err)
+{
+    session->plans = wfs_arena_array(session->arena, options->n_views + 2, sizeof(*session->plans));
+    if (!session->plans)
+        return wfs_error_nomem(err, "the views");
+    int r = wfs_plan_source(session->catalog, &session->plans[0], err);
+    if (r)
+        return r;
+    session->n_plans = 1;
+    if (options->n_views == 0)
+        return add_default_view(session, options, err);
+    for (uint32_t i = 0; i < options->n_views && !r; i++)
+        r = add_view(session, &options->views[i], err);
+    return r;
+}
+
+/* ---- the tree
+ * ------------------------------------------------------------------------------------------- */
+
+static void latest_mtime(int64_t *mtime_ns, const char *path)
+{
+    struct stat st;
+    if (!path || stat(path, &st))
+        return;
+    int64_t ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    *mtime_ns = ns > *mtime_ns ? ns : *mtime_ns;
+}
+
+static void set_attributes(struct wfs_tree *tree, const struct wfs_session *session)
+{
+    const struct wfs_session_options *o = &session->options;
+    const struct wfs_catalog *catalog = session->catalog;
+    tree->mtime_ns = catalog->mtime_ns;
+    for (uint32_t i = 0; i < o->n_views; i++) {
+        latest_mtime(&tree->mtime_ns, o->views[i].rules);
+        latest_mtime(&tree->mtime_ns, o->views[i].template_path);
+    }
+    tree->file_mode = catalog->mode & 0444 & ~o->umask;
+    /* Who may read the files may list the directories. */
+    tree->dir_mode = (0555 & (tree->file_mode | tree->file_mode >> 2)) & ~o->umask;
+    tree->uid = o->uid == (uid_t)-1 ? catalog->uid : o->uid;
+    tree->gid = o->gid == (gid_t)-1 ? catalog->gid : o->gid;
+}
+
+static int add_view_dir(struct tree_builder *b, uint32_t plan, struct wfs_error *err)
+{
+    uint32_t dir = tree_add_dir(b, 0, b->session->plans[plan]->view);
+    uint32_t tensors = dir == WFS_NO_INDEX ? dir : tree_add_dir(b, dir, "tensors");
+    if (tensors == WFS_NO_INDEX)
+        return wfs_error_nomem(err, "the tree");
+    int r = tree_add_tensors(b, tensors, plan, err);
+    return r ? r : tree_add_view_files(b, dir, plan, err);
+}
+
+static int add_all(struct tree_builder *b, struct wfs_error *err)
+{
+    if (tree_add(b, 0, "", WFS_NODE_DIR) == WFS_NO_INDEX)
+        return wfs_error_nomem(err, "the tree");
+    int r = 0;
+    for (uint32_t i = 0; i < b->session->n_plans && !r; i++)
+        r = add_view_dir(b, i, err);
+    uint32_t info = r ? WFS_NO_INDEX : tree_add_dir(b, 0, "info");
+    if (!r && info == WFS_NO_INDEX)
+        r = wfs_error_nomem(err, "the tree");
+    return r ? r : tree_add_info(b, info, err);
+}
+
+int tree_build(struct wfs_session *session, struct wfs_error *err)
+{
+    struct tree_builder b = {.session = session};
+    int r = add_all(&b, err);
+    if (!r)
+        r = tree_finish(&b, &session->tree, err);
+    if (!r)
+        set_attributes(session->tree, session);
+    if (!r && b.renamed.len)
+        session->tree_report = wfs_arena_strndup(session->arena, b.renamed.data, b.renamed.len);
+    for (size_t i = 0; i < b.n_files; i++)
+        tree_file_free(b.files[i]);
+    free(b.files);
+    free(b.nodes);
+    wfs_buf_free(&b.renamed);
+    return r;
+}
+
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------- */
+
+static const char *keep(struct wfs_session *session, const char *s)
+{
+    return s ? wfs_arena_strdup(session->arena, s) : NULL;
+}
+
+/* What is used after opening; the caller's strings may go. */
+static int keep_options(struct wfs_session *session, const struct wfs_session_options *options,
+                        struct wfs_error *err)
+{
+    struct wfs_session_options *o = &session->options;
+    *o = *options;
+    o->source = keep(session, options->source);
+    o->files = keep(session, options->files);
+    struct wfs_view_options *views =
+        wfs_arena_array(session->arena, options->n_views + 1, sizeof(*views));
+    if (!o->source || !views || (options->files && !o->files))
+        return wfs_error_nomem(err, "options");
+    for (uint32_t i = 0; i < options->n_views; i++)
+        views[i] = (struct wfs_view_options){.name = keep(session, options->views[i].name),
+                                             .rules = keep(session, options->views[i].rules),
+                                             .template_path =
+                                                 keep(session, options->views[i].template_path)};
+    o->views = views;
+    o->source_options = (struct wfs_source_options){.strict = options->source_options.strict};
+    return 0;
+}
+
+int wfs_session_open(const struct wfs_session_options *options, struct wfs_session **ret,
+                     struct wfs_error *err)
+{
+    struct wfs_session *session wfs_cleanup(wfs_session_freep) = calloc(1, sizeof(*session));
+    if (!session || !(session->arena = wfs_arena_new()))
+        return wfs_error_nomem(err, "a session");
+    int r = keep_options(session, options, err);
+    if (!r)
+        r = wfs_catalog_open(options->source, &options->source_options, &session->catalog, err);
+    if (!r)
+        r = add_plans(session, options, err);
+    if (!r)
+        r = tree_build(session, err);
+    if (r)
+        return r;
+    *ret = wfs_steal(&session);
+    return 0;
+}
+
+void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret)
+{
+    ret->source = session->catalog->source;
+    ret->id = session->catalog->id;
+    ret->is_network = session->catalog->is_network;
+}
+
+/* ---- warnings
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void add_view_warning(const struct wfs_plan *plan, struct wfs_buf *out)
+{
+    uint32_t n = 0;
+    for (int s = 0; s < WFS_N_STATUSES; s++)
+        n += wfs_status_is_problem((enum wfs_status)s) ? plan->n_by_status[s] : 0;
+    if (n == 0)
+        return;
+    wfs_buf_printf(out, "view %s: ", plan->view);
+    const char *comma = "";
+    for (int s = 0; s < WFS_N_STATUSES; s++) {
+        if (!wfs_status_is_problem((enum wfs_status)s) || plan->n_by_status[s] == 0)
+            continue;
+        wfs_buf_printf(out, "%s%u %s", comma, plan->n_by_status[s],
+                       wfs_status_name((enum wfs_status)s));
+        comma = ", ";
+    }
+    wfs_buf_str(out, " (see info/report.txt)\n");
+}
+
+void wfs_session_warnings(const struct wfs_session *session, struct wfs_buf *out)
+{
+    const struct wfs_catalog *catalog = session->catalog;
+    for (uint32_t i = 0; i < catalog->n_notes; i++) {
+        const struct wfs_note *note = &catalog->notes[i];
+        if (note->kind == WFS_NOTE_INFO)
+            continue;
+        wfs_buf_str(out, note->kind == WFS_NOTE_DANGER ? "DANGER: " : "");
+        wfs_buf_visible(out, note->subject);
+        wfs_buf_str(out, *note->subject ? ": " : "");
+        wfs_buf_visible(out, note->text);
+        wfs_buf_char(out, '\n');
+    }
+    for (uint32_t i = 1; i < session->n_plans; i++)
+        add_view_warning(session->plans[i], out);
+}

@@ -1,0 +1,119 @@
+/*
+ * tensors.c - tensors/ of a view: a directory for each module, a file for each tensor. Names come
+ * from files and are made safe here, visibly.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+/* Where the last tensor went. Targets are sorted, so the next one shares most of its directories;
+ * what it does not share is looked up by path prefix. */
+struct tensor_dirs {
+    struct tree_builder *b;
+    uint32_t root;
+    struct wfs_strmap by_prefix; /* path prefix -> node */
+    const char *last_path;
+    size_t last_prefix_len; /* of its directory part; 0: the root */
+    uint32_t last_dir;
+};
+
+bool tree_is_npy(const struct wfs_session *session, const struct wfs_expr *expr)
+{
+    return session->options.format == WFS_FORMAT_NPY &&
+           wfs_dtype_info(expr->dtype)->npy_descr != NULL;
+}
+
+static void report_escaped(struct tree_builder *b, const char *path, const char *shown)
+{
+    struct wfs_buf joined wfs_cleanup(wfs_buf_free) = {0};
+    wfs_path_join(&joined, path, '.');
+    wfs_buf_visible(&b->renamed, joined.data ? joined.data : "");
+    wfs_buf_str(&b->renamed, "\thas a component that is shown as ");
+    wfs_buf_visible(&b->renamed, shown);
+    wfs_buf_char(&b->renamed, '\n');
+}
+
+/* A component as a file name with a suffix, in the session's arena. */
+static char *safe_name(struct tree_builder *b, const char *path, const char *component, size_t len,
+                       const char *suffix)
+{
+    struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
+    bool changed = wfs_name_escape(&name, component, len, strlen(suffix));
+    wfs_buf_str(&name, suffix);
+    if (!wfs_buf_ok(&name))
+        return NULL;
+    if (changed)
+        report_escaped(b, path, name.data);
+    return wfs_arena_strndup(b->session->arena, name.data, name.len);
+}
+
+/* The directory for path[0..prefix_len), made with its parents where it is missing. */
+static uint32_t dir_for(struct tensor_dirs *d, const char *path, size_t prefix_len)
+{
+    if (prefix_len == 0)
+        return d->root;
+    char *prefix = wfs_arena_strndup(d->b->session->arena, path, prefix_len - 1);
+    uint64_t found;
+    if (!prefix)
+        return WFS_NO_INDEX;
+    if (wfs_strmap_get(&d->by_prefix, prefix, &found))
+        return (uint32_t)found;
+    const char *sep = strrchr(prefix, WFS_SEP);
+    size_t parent_len = sep ? (size_t)(sep - prefix) + 1 : 0;
+    uint32_t parent = dir_for(d, path, parent_len);
+    if (parent == WFS_NO_INDEX)
+        return parent;
+    char *name = safe_name(d->b, path, prefix + parent_len, strlen(prefix) - parent_len, "");
+    uint32_t dir = tree_add_dir(d->b, parent, name);
+    if (dir == WFS_NO_INDEX || wfs_strmap_set(&d->by_prefix, prefix, dir))
+        return WFS_NO_INDEX;
+    return dir;
+}
+
+static uint32_t dir_of_target(struct tensor_dirs *d, const char *path)
+{
+    const char *sep = strrchr(path, WFS_SEP);
+    size_t len = sep ? (size_t)(sep - path) + 1 : 0;
+    if (!d->last_path || len != d->last_prefix_len || memcmp(path, d->last_path, len) != 0) {
+        d->last_dir = dir_for(d, path, len);
+        d->last_path = path;
+        d->last_prefix_len = len;
+    }
+    return d->last_dir;
+}
+
+static int add_tensor(struct tensor_dirs *d, const struct wfs_target *target, uint32_t plan)
+{
+    struct tree_builder *b = d->b;
+    uint32_t dir = dir_of_target(d, target->path);
+    if (dir == WFS_NO_INDEX)
+        return -ENOMEM;
+    bool npy = tree_is_npy(b->session, target->expr);
+    char suffix[48] = ".npy";
+    if (!npy)
+        snprintf(suffix, sizeof(suffix), ".%s.raw", wfs_dtype_info(target->expr->dtype)->name);
+    const char *sep = strrchr(target->path, WFS_SEP);
+    const char *last = sep ? sep + 1 : target->path;
+    char *name = safe_name(b, target->path, last, strlen(last), suffix);
+    uint32_t node = tree_add(b, dir, name, WFS_NODE_TENSOR);
+    if (node == WFS_NO_INDEX)
+        return -ENOMEM;
+    struct build_node *made = &b->nodes[node];
+    made->suffix_len = (uint16_t)strlen(suffix);
+    made->plan = plan;
+    made->payload = (void *)target;
+    made->size_bytes = npy ? wfs_npy_size(target->expr) : target->expr->size_bytes;
+    return 0;
+}
+
+int tree_add_tensors(struct tree_builder *b, uint32_t dir, uint32_t plan, struct wfs_error *err)
+{
+    const struct wfs_plan *p = b->session->plans[plan];
+    struct tensor_dirs d = {.b = b, .root = dir};
+    int r = 0;
+    for (uint32_t i = 0; i < p->n_targets && !r; i++)
+        r = add_tensor(&d, &p->targets[i], plan);
+    wfs_strmap_free(&d.by_prefix);
+    return r ? wfs_error_nomem(err, "the tree") : 0;
+}

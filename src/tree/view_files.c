@@ -1,0 +1,209 @@
+/*
+ * view_files.c - a view's directory is a model directory: loader files, each a function of the
+ * plan, and the files of the checkpoint that hold no weights. A virtual file wins over a
+ * passed-through one; a loader file that cannot hold every tensor is not listed; both are reported.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+/* ---- manifests
+ * ----------------------------------------------------------------------------------- */
+
+/* Everything a writer is told; lives in the arena. */
+static int make_manifest(const struct wfs_session *session, uint32_t plan_index,
+                         struct wfs_arena *arena, struct wfs_manifest *ret, struct wfs_error *err)
+{
+    const struct wfs_plan *plan = session->plans[plan_index];
+    struct wfs_manifest_entry *entries =
+        wfs_arena_array(arena, plan->n_targets ? plan->n_targets : 1, sizeof(*entries));
+    if (!entries)
+        return wfs_error_nomem(err, "a manifest");
+    for (uint32_t i = 0; i < plan->n_targets; i++)
+        entries[i] = (struct wfs_manifest_entry){.path = plan->targets[i].path,
+                                                 .expr = plan->targets[i].expr};
+    *ret = (struct wfs_manifest){.n = plan->n_targets,
+                                 .entries = entries,
+                                 .sep = plan->sep,
+                                 .format_tag = plan->format_tag,
+                                 .n_metadata = session->catalog->n_metadata,
+                                 .metadata = session->catalog->metadata};
+    return 0;
+}
+
+static int plan_writer_file(const struct wfs_session *session, const struct tree_file *file,
+                            struct wfs_arena *arena, const struct wfs_vfile **ret,
+                            struct wfs_error *err)
+{
+    const struct wfs_writer *writer = file->ctx;
+    struct wfs_manifest manifest;
+    int r = make_manifest(session, file->plan, arena, &manifest, err);
+    return r ? r : writer->plan(&manifest, arena, ret, err);
+}
+
+/* The one safetensors file that the source is, byte for byte. */
+static int plan_whole_source(const struct wfs_session *session, const struct tree_file *file,
+                             struct wfs_arena *arena, const struct wfs_vfile **ret,
+                             struct wfs_error *err)
+{
+    (void)file;
+    const struct wfs_catalog *catalog = session->catalog;
+    struct wfs_bytes *bytes = catalog->files[catalog->whole_safetensors_file].bytes;
+    struct wfs_vfile_builder b = {.arena = arena};
+    wfs_vfile_add_bytes(&b, bytes, 0, bytes->size_bytes);
+    return wfs_vfile_finish(&b, ret, err);
+}
+
+/* ---- which loader files
+ * ---------------------------------------------------------------------------- */
+
+/* True where a comma-separated list names the writer (by its name or its file's). */
+static bool list_names(const char *list, const struct wfs_writer *writer)
+{
+    for (const char *p = list; *p;) {
+        size_t len = strcspn(p, ",");
+        if ((len == strlen(writer->name) && memcmp(p, writer->name, len) == 0) ||
+            (len == strlen(writer->file_name) && memcmp(p, writer->file_name, len) == 0))
+            return true;
+        p += len + (p[len] == ',');
+    }
+    return false;
+}
+
+static bool is_wanted(const struct wfs_session *session, const struct wfs_plan *plan,
+                      const struct wfs_writer *writer)
+{
+    const char *files = session->options.files;
+    if (files && strcmp(files, "none") == 0)
+        return false;
+    if (files)
+        return strcmp(files, "all") == 0 || list_names(files, writer);
+    for (const char *const *name = plan->files; name && *name; name++)
+        if (strcmp(*name, writer->name) == 0)
+            return true;
+    return false;
+}
+
+static int add_writer_file(struct tree_builder *b, uint32_t dir, uint32_t plan,
+                           const struct wfs_writer *writer, struct wfs_error *err)
+{
+    struct wfs_session *session = b->session;
+    bool whole = session->plans[plan]->is_source && strcmp(writer->name, "safetensors") == 0 &&
+                 session->catalog->whole_safetensors_file != WFS_NO_INDEX;
+    struct wfs_manifest manifest;
+    struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
+    if (!arena || (!whole && make_manifest(session, plan, arena, &manifest, err)))
+        return wfs_error_nomem(err, "the tree");
+    const char *refusal = !whole && writer->refuses ? writer->refuses(&manifest, arena) : NULL;
+    if (refusal) {
+        wfs_buf_printf(&b->renamed, "%s/%s\tis not listed: ", session->plans[plan]->view,
+                       writer->file_name);
+        wfs_buf_visible(&b->renamed, refusal);
+        wfs_buf_char(&b->renamed, '\n');
+        return 0;
+    }
+    if (!tree_add_file(b, dir, writer->file_name, whole ? plan_whole_source : plan_writer_file,
+                       writer, plan))
+        return wfs_error_nomem(err, "the tree");
+    return 0;
+}
+
+/* ---- sharded sets (-o shards=SIZE, views of PyTorch's names)
+ * ---------------------------------------- */
+
+struct shard_ctx {
+    uint64_t shard_bytes;
+    uint32_t index; /* which file of the set: shards first, the index JSON last */
+};
+
+static int plan_shard_file(const struct wfs_session *session, const struct tree_file *file,
+                           struct wfs_arena *arena, const struct wfs_vfile **ret,
+                           struct wfs_error *err)
+{
+    const struct shard_ctx *ctx = file->ctx;
+    struct wfs_manifest manifest;
+    int r = make_manifest(session, file->plan, arena, &manifest, err);
+    return r ? r : wfs_shards_plan(&manifest, ctx->shard_bytes, ctx->index, arena, ret, err);
+}
+
+static int add_shard_files(struct tree_builder *b, uint32_t dir, uint32_t plan,
+                           struct wfs_error *err)
+{
+    struct wfs_session *session = b->session;
+    struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
+    struct wfs_manifest manifest;
+    if (!arena || make_manifest(session, plan, arena, &manifest, err))
+        return wfs_error_nomem(err, "the tree");
+    uint32_t n_files;
+    int r = wfs_shards_count(&manifest, session->options.shard_bytes, &n_files, err);
+    for (uint32_t i = 0; i < n_files && !r; i++) {
+        struct shard_ctx *ctx = wfs_arena_alloc(session->arena, sizeof(*ctx));
+        char *name = wfs_shards_file_name(session->arena, i, n_files);
+        if (ctx)
+            *ctx = (struct shard_ctx){.shard_bytes = session->options.shard_bytes, .index = i};
+        if (!ctx || !name || !tree_add_file(b, dir, name, plan_shard_file, ctx, plan))
+            r = wfs_error_nomem(err, "the tree");
+    }
+    return r;
+}
+
+static bool wants_shards(const struct wfs_session *session, const struct wfs_plan *plan)
+{
+    return session->options.shard_bytes && plan->format_tag && strcmp(plan->format_tag, "pt") == 0;
+}
+
+/* ---- passed-through files
+ * ----------------------------------------------------------------------------- */
+
+/* The directory of a side file's name, made where it is missing; *ret_base is its last component.
+ */
+static uint32_t side_dir(struct tree_builder *b, uint32_t dir, const char *name,
+                         const char **ret_base)
+{
+    for (const char *slash; dir != WFS_NO_INDEX && (slash = strchr(name, '/')); name = slash + 1) {
+        char *part = wfs_arena_strndup(b->session->arena, name, (size_t)(slash - name));
+        if (!part)
+            return WFS_NO_INDEX;
+        uint32_t found = tree_find(b, dir, part);
+        dir = found != WFS_NO_INDEX ? found : tree_add_dir(b, dir, part);
+    }
+    *ret_base = name;
+    return dir;
+}
+
+static int add_side_file(struct tree_builder *b, uint32_t view_dir, uint32_t plan,
+                         const struct wfs_side_file *side, struct wfs_error *err)
+{
+    const char *base = side->name;
+    uint32_t dir = side_dir(b, view_dir, side->name, &base);
+    if (dir == WFS_NO_INDEX)
+        return wfs_error_nomem(err, "the tree");
+    if (tree_find(b, dir, base) != WFS_NO_INDEX || b->nodes[dir].kind != WFS_NODE_DIR) {
+        wfs_buf_printf(&b->renamed, "%s/", b->session->plans[plan]->view);
+        wfs_buf_visible(&b->renamed, side->name);
+        wfs_buf_str(&b->renamed, "\tof the source is hidden by a virtual file of that name\n");
+        return 0;
+    }
+    struct tree_file *file = tree_add_file(b, dir, base, NULL, NULL, plan);
+    if (!file)
+        return wfs_error_nomem(err, "the tree");
+    file->side = side;
+    return 0;
+}
+
+int tree_add_view_files(struct tree_builder *b, uint32_t dir, uint32_t plan, struct wfs_error *err)
+{
+    const struct wfs_session *session = b->session;
+    int r = 0;
+    bool shards = wants_shards(session, session->plans[plan]);
+    for (const struct wfs_writer *const *w = wfs_writers(); *w && !r; w++)
+        if (is_wanted(session, session->plans[plan], *w) &&
+            !(shards && strcmp((*w)->name, "safetensors") == 0))
+            r = add_writer_file(b, dir, plan, *w, err);
+    if (shards && !r)
+        r = add_shard_files(b, dir, plan, err);
+    for (uint32_t i = 0; i < session->catalog->n_side_files && !r; i++)
+        r = add_side_file(b, dir, plan, &session->catalog->side_files[i], err);
+    return r;
+}
