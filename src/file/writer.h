@@ -6,7 +6,10 @@
 
 #include "weightfs/file.h"
 
+extern const struct wfs_writer wfs_msgpack_writer;
+extern const struct wfs_writer wfs_npz_writer;
 extern const struct wfs_writer wfs_safetensors_writer;
+extern const struct wfs_writer wfs_torch_writer;
 
 /* The manifest's tensors together are larger than a file can be: the reason; else NULL. */
 const char *wfs_writer_refuses_size(const struct wfs_manifest *manifest);

@@ -8,8 +8,7 @@
 #include "file/vfile.h"
 
 static const struct wfs_writer *const writers[] = {
-    &wfs_safetensors_writer,
-    NULL,
+    &wfs_safetensors_writer, &wfs_msgpack_writer, &wfs_torch_writer, &wfs_npz_writer, NULL,
 };
 
 const struct wfs_writer *const *wfs_writers(void)
