@@ -2,7 +2,7 @@
  * msgpack_tree.c - groups paths into modules.
  *
  * A natural order does not keep a module's tensors together ("a/01/x", "a/1/y", "a/01/z"), so nodes
- * are found by their prefix in a map, after a first look at the path before: neighbours share most
+ * are found in a map, after a first look at the path before: neighbours share most
  * of their modules, and that look costs one comparison a component.
  */
 #include "file/msgpack_tree.h"
@@ -38,18 +38,32 @@ static bool chain_has(const struct builder *b, size_t depth, const char *key, si
            memcmp(b->chain[depth]->key, key, key_len) == 0;
 }
 
+/* What the map knows a child by: its parent's address and its own component. Whole prefixes would
+ * make a hostile path cost its length times its depth. */
+#define PARENT_DIGITS 16
+static char *child_key(struct wfs_arena *arena, const struct wfs_msgpack_node *parent,
+                       const char *key, size_t key_len)
+{
+    char *text = wfs_arena_alloc(arena, PARENT_DIGITS + key_len + 1);
+    if (!text)
+        return NULL;
+    snprintf(text, PARENT_DIGITS + 1, "%016llx", (unsigned long long)(uintptr_t)parent);
+    memcpy(text + PARENT_DIGITS, key, key_len);
+    return text;
+}
+
 /* The child of `parent` for this component, found or made. */
 static struct wfs_msgpack_node *child(struct builder *b, struct wfs_msgpack_node *parent,
-                                      const char *path, const char *key, size_t key_len)
+                                      const char *key, size_t key_len)
 {
-    char *prefix = wfs_arena_strndup(b->arena, path, (size_t)(key - path) + key_len);
+    char *name = child_key(b->arena, parent, key, key_len);
     uint64_t found;
-    if (!prefix)
+    if (!name)
         return NULL;
-    if (wfs_strmap_get(&b->by_prefix, prefix, &found))
+    if (wfs_strmap_get(&b->children, name, &found))
         return (struct wfs_msgpack_node *)(uintptr_t)found;
     struct wfs_msgpack_node *node = append_child(b, parent, key, key_len);
-    if (!node || wfs_strmap_add(&b->by_prefix, prefix, (uintptr_t)node))
+    if (!node || wfs_strmap_add(&b->children, name, (uintptr_t)node))
         return NULL;
     return node;
 }
@@ -70,7 +84,7 @@ static int add_path(struct builder *b, struct wfs_msgpack_node *root, const char
         shared = shared && chain_has(b, depth, key, key_len);
         if (!shared)
             b->chain_len = depth;
-        node = shared ? b->chain[depth] : child(b, node, path, key, key_len);
+        node = shared ? b->chain[depth] : child(b, node, key, key_len);
         if (!node)
             return -ENOMEM;
         b->chain[depth] = node;
@@ -98,6 +112,6 @@ int wfs_msgpack_tree(const struct wfs_manifest *manifest, struct wfs_arena *aren
         *ret_conflict = i;
         r = add_path(b, ret_root, manifest->entries[i].path, i);
     }
-    wfs_strmap_free(&b->by_prefix);
+    wfs_strmap_free(&b->children);
     return r;
 }
