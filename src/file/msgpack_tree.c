@@ -11,7 +11,7 @@
 
 struct builder {
     struct wfs_arena *arena;
-    struct wfs_strmap by_prefix;                               /* prefix -> node */
+    struct wfs_strmap children;                                /* parent and component -> node */
     struct wfs_msgpack_node *chain[WFS_MSGPACK_MAX_DEPTH + 1]; /* nodes of the path before */
     size_t chain_len;
 };
