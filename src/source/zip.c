@@ -120,7 +120,7 @@ static bool field_agrees(uint64_t small, uint64_t all_ones, uint64_t big)
 
 static int read_end(const struct wfs_zip *zip, struct end_record *ret, struct wfs_error *err)
 {
-    uint8_t rec[END_BYTES];
+    uint8_t rec[END_BYTES] = {0};
     uint64_t off = 0;
     bool is_64 = false;
     int rc = find_end(zip, rec, &off, err);
