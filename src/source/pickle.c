@@ -143,7 +143,7 @@ static int op_frame(struct wfs_pickle_machine *m, uint8_t op)
 static int op_stop(struct wfs_pickle_machine *m, uint8_t op)
 {
     (void)op;
-    struct wfs_node *root = m->n_marks ? NULL : pickle_pop(m);
+    struct wfs_node *root = m->n_marks || m->n_stack == 0 ? NULL : pickle_pop(m);
     if (!root)
         return pickle_fail(m, "the end without an object");
     m->out.root = root;
