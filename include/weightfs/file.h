@@ -108,10 +108,31 @@ struct wfs_writer {
 const struct wfs_writer *const *wfs_writers(void);             /* NULL-terminated */
 const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
 
-/* One tensor as a .npy (format 1.0, header padded to 64; section C of the formats facts). */
+/* ---- sharded safetensors ------------------------------------------------------------------------------- */
+
+/* One file of the set that `-o shards=SIZE` shows in place of model.safetensors. */
+struct wfs_shard {
+    const char *file_name; /* "model-00001-of-00003.safetensors" */
+    struct wfs_manifest manifest;
+};
+#define WFS_SHARDS_INDEX_NAME "model.safetensors.index.json"
+/* As Hugging Face splits: in the manifest's order, a new file where the next tensor would pass
+ * shard_bytes (> 0); a tensor larger than that has a file of its own. One file for everything is
+ * called model.safetensors and wants no index. Each is planned with the safetensors writer. */
+int wfs_shards_split(const struct wfs_manifest *manifest, uint64_t shard_bytes,
+                     struct wfs_arena *arena, const struct wfs_shard **ret, uint32_t *ret_n,
+                     struct wfs_error *err);
+/* {"metadata": {"total_size": N}, "weight_map": {NAME: file}} as transformers writes it. */
+int wfs_shards_index(const struct wfs_shard *shards, uint32_t n, struct wfs_arena *arena,
+                     const struct wfs_vfile **ret, struct wfs_error *err);
+
+/* ---- one tensor ---------------------------------------------------------------------------------------- */
+
+/* One tensor as a .npy (format 1.0, header padded to 64; section C of the formats facts).
+ * -ENOTSUP where numpy has no such element type. */
 int wfs_npy_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
                  struct wfs_error *err);
-/* Its size without planning it; pure. */
+/* Its size without planning it; pure. 0 where it cannot be planned. */
 uint64_t wfs_npy_size(const struct wfs_expr *expr);
 /* The bytes alone. */
 int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
