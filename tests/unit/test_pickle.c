@@ -496,7 +496,7 @@ static void test_pickle__copies_are_charged(void **state)
     wfs_buf_add(&b,
                 "eq\x00"
                 "0c__builtin__\nlist\nq\x01",
-                25);
+                24);
     for (int i = 0; i < 1000; i++)
         wfs_buf_add(&b, "0h\x01h\x00\x85R", 7);
     wfs_buf_str(&b, ".");
