@@ -37,12 +37,12 @@ static bool has_suffix(const char *name, const char *suffix)
 }
 
 /* Files that are often found where weights should be: -EINVAL saying so, else 0. */
-static int explain_unknown(struct wfs_bytes *bytes, const char *name, struct wfs_error *err)
+static int explain_unknown(struct wfs_bytes *bytes, struct wfs_error *err)
 {
     static const char lfs[] = "version https://git-lfs.github.com/spec/";
     char head[sizeof(lfs) - 1];
     if (bytes->size_bytes == 0)
-        return wfs_error_set(err, EINVAL, "%s: the file is empty", name);
+        return wfs_error_set(err, EINVAL, "%s: the file is empty", bytes->name);
     if (bytes->size_bytes < sizeof(head))
         return 0;
     int r = wfs_bytes_read(bytes, head, sizeof(head), 0, err);
@@ -50,7 +50,7 @@ static int explain_unknown(struct wfs_bytes *bytes, const char *name, struct wfs
         r = wfs_error_set(err, EINVAL,
                           "%s: a Git LFS pointer, not the weights themselves: fetch them with "
                           "\"git lfs pull\"",
-                          name);
+                          bytes->name);
     return r;
 }
 
@@ -61,14 +61,15 @@ int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct
     const struct wfs_format *format = wfs_format_probe(bytes, &probe_err);
     if (probe_err.code)
         return wfs_error_set(err, probe_err.code, "%s", probe_err.message);
-    int r = format ? 0 : explain_unknown(bytes, name, err);
+    int r = format ? 0 : explain_unknown(bytes, err);
     if (r)
         return r;
     /* The scan says which byte is wrong. */
     if (!format && has_suffix(name, ".safetensors"))
         format = &wfs_format_safetensors;
     if (!format)
-        return wfs_error_set(err, EINVAL, "%s: no checkpoint format that weightfs knows", name);
+        return wfs_error_set(err, EINVAL, "%s: no checkpoint format that weightfs knows",
+                             bytes->name);
     if (format->missing)
         return wfs_error_set(err, ENOTSUP, "%s: a %s file, but this weightfs was built without %s",
                              name, format->name, format->missing);

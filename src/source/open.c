@@ -1,7 +1,7 @@
 /*
  * open.c - from a path to a catalog: a weight file, an index or a directory.
  */
-#include "source/source.h"
+#include "source/directory.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -42,26 +42,35 @@ int wfs_source_find_config(struct wfs_catalog *catalog, const char *dir, struct 
     return 0;
 }
 
+/* A file alone shows its config beside it, but not the rest of its folder: that may be anything. */
 static int open_file(struct wfs_catalog *catalog, const char *path,
                      const struct wfs_source_options *options, struct wfs_error *err)
 {
-    const char *dir;
-    if (options && options->weights)
-        return wfs_error_set(err, EINVAL, "%s is a file: weights=%s chooses in a directory", path,
-                             options->weights);
     int r = wfs_source_scan_file(catalog, path, wfs_source_base_name(path), options, NULL, err);
-    if (!r)
-        r = wfs_source_dir_name(catalog, path, &dir, err);
-    return r ? r : wfs_source_find_config(catalog, dir, err);
+    return r || !catalog->config_path ? r : wfs_source_add_config_file(catalog, err);
 }
 
 static int open_path(struct wfs_catalog *catalog, const char *path,
                      const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct stat st;
+    const char *dir;
     if (stat(path, &st))
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-    return open_file(catalog, path, options, err);
+    if (S_ISDIR(st.st_mode))
+        return wfs_source_open_directory(catalog, path, options, err);
+    if (options && options->weights)
+        return wfs_error_set(err, EINVAL, "%s is a file: weights=%s chooses in a directory", path,
+                             options->weights);
+    int r = wfs_source_dir_name(catalog, path, &dir, err);
+    if (!r)
+        r = wfs_source_find_config(catalog, dir, err);
+    if (r)
+        return r;
+    if (!wfs_source_is_index(path))
+        return open_file(catalog, path, options, err);
+    r = wfs_source_open_index(catalog, path, options, err);
+    return r ? r : wfs_source_add_side_files(catalog, dir, err);
 }
 
 int wfs_catalog_open(const char *path, const struct wfs_source_options *options,

@@ -1,0 +1,193 @@
+/*
+ * side_files.c - what passes through: every file at or below the model's folder that holds no
+ * weights and is no index of them (weight_names.c). Bounded in depth and number; hidden folders
+ * (version control, caches) and special files stay out; a symlink to a folder that holds it is
+ * followed once, not for ever.
+ */
+#include "source/directory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_DEPTH 8
+#define MAX_FILES 10000
+
+struct walk {
+    struct wfs_catalog *catalog;
+    size_t cap;
+    bool is_full;
+    uint32_t depth;
+    struct {
+        uint64_t dev, ino;
+    } above[MAX_DEPTH]; /* the folders on the way here */
+};
+
+static int walk_folder(struct walk *walk, const char *path, const char *prefix,
+                       struct wfs_error *err);
+
+static void note_full(struct walk *walk)
+{
+    if (!walk->is_full)
+        wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, "",
+                         "more than %d files without weights: the others are not shown", MAX_FILES);
+    walk->is_full = true;
+}
+
+static int append(struct walk *walk, const struct wfs_side_file *side, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = walk->catalog;
+    if (wfs_grow(&catalog->side_files, &walk->cap, (size_t)catalog->n_side_files + 1,
+                 sizeof(*catalog->side_files)))
+        return wfs_error_nomem(err, side->name);
+    catalog->side_files[catalog->n_side_files++] = *side;
+    return 0;
+}
+
+/* Opened to look at its first bytes; one that cannot be read is left out with a note. */
+static int add_file(struct walk *walk, const char *path, const char *name, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = walk->catalog;
+    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    struct wfs_error why = {0};
+    bool is_weights = false;
+    if (catalog->n_side_files == MAX_FILES) {
+        note_full(walk);
+        return 0;
+    }
+    int r = wfs_bytes_open(path, &bytes, &why);
+    if (!r)
+        r = wfs_weight_content(bytes, &is_weights, &why);
+    if (r == -ENOMEM)
+        return wfs_error_set(err, ENOMEM, "%s", why.message);
+    if (r) {
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, name, "not shown: %s", why.message);
+        return 0;
+    }
+    if (is_weights) {
+        wfs_catalog_note(catalog, WFS_NOTE_INFO, name, "holds weights: not passed through");
+        return 0;
+    }
+    const struct wfs_file_info *info = wfs_bytes_file_info(bytes);
+    struct wfs_side_file side = {.name = name,
+                                 .path = path,
+                                 .identity = info->identity,
+                                 .mode = info->mode,
+                                 .uid = info->uid,
+                                 .gid = info->gid};
+    return append(walk, &side, err);
+}
+
+static bool is_above(const struct walk *walk, const struct wfs_entry *entry)
+{
+    for (uint32_t i = 0; i < walk->depth; i++)
+        if (walk->above[i].dev == entry->dev && walk->above[i].ino == entry->ino)
+            return true;
+    return false;
+}
+
+static int add_folder(struct walk *walk, const struct wfs_entry *entry, const char *path,
+                      const char *name, struct wfs_error *err)
+{
+    if (entry->name[0] == '.')
+        return 0;
+    if (is_above(walk, entry)) {
+        wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, name, "leads back up: not shown");
+        return 0;
+    }
+    if (walk->depth == MAX_DEPTH) {
+        wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, name, "deeper than %d folders: not shown",
+                         MAX_DEPTH);
+        return 0;
+    }
+    walk->above[walk->depth].dev = entry->dev;
+    walk->above[walk->depth].ino = entry->ino;
+    walk->depth++;
+    int r = walk_folder(walk, path, name, err);
+    walk->depth--;
+    return r;
+}
+
+static int add_entry(struct walk *walk, const struct wfs_listing *listing,
+                     const struct wfs_entry *entry, const char *prefix, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = walk->catalog;
+    const char *path = wfs_arena_printf(catalog->arena, "%s/%s", listing->path, entry->name);
+    const char *name =
+        wfs_arena_printf(catalog->arena, "%s%s%s", prefix, *prefix ? "/" : "", entry->name);
+    if (!path || !name)
+        return wfs_error_nomem(err, listing->path);
+    switch (entry->kind) {
+    case WFS_ENTRY_DIR:
+        return add_folder(walk, entry, path, name, err);
+    case WFS_ENTRY_SPECIAL:
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, name, "a %s: not shown",
+                         wfs_listing_special(listing, entry));
+        return 0;
+    case WFS_ENTRY_DANGLING:
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, name,
+                         "a symlink that leads nowhere: not shown");
+        return 0;
+    case WFS_ENTRY_FILE:
+        break;
+    }
+    if (!(entry->flags & (WFS_NAME_WEIGHTS | WFS_NAME_INDEX)))
+        return add_file(walk, path, name, err);
+    /* At the top this is said in one note: what was passed over. */
+    if (*prefix)
+        wfs_catalog_note(catalog, WFS_NOTE_INFO, name, "holds weights: not passed through");
+    return 0;
+}
+
+static int walk_folder(struct walk *walk, const char *path, const char *prefix,
+                       struct wfs_error *err)
+{
+    struct wfs_listing listing;
+    struct wfs_error why = {0};
+    int r = wfs_listing_read(walk->catalog->arena, path, &listing, &why);
+    if (r == -ENOMEM)
+        return wfs_error_set(err, ENOMEM, "%s", why.message);
+    if (r) {
+        wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, prefix, "not shown: %s", why.message);
+        return 0;
+    }
+    for (uint32_t i = 0; !r && !walk->is_full && i < listing.n_entries; i++)
+        r = add_entry(walk, &listing, &listing.entries[i], prefix, err);
+    return r;
+}
+
+/* The list moves into the arena, where the catalog's other strings are. */
+static int keep(struct wfs_catalog *catalog, struct wfs_error *err)
+{
+    struct wfs_side_file *own = wfs_arena_memdup(
+        catalog->arena, catalog->side_files, catalog->n_side_files * sizeof(*catalog->side_files));
+    free(catalog->side_files);
+    catalog->side_files = own;
+    if (own)
+        return 0;
+    catalog->n_side_files = 0;
+    return wfs_error_nomem(err, "the list of files");
+}
+
+int wfs_source_add_side_files(struct wfs_catalog *catalog, const char *dir, struct wfs_error *err)
+{
+    struct walk walk = {.catalog = catalog};
+    struct stat st;
+    if (stat(dir, &st) == 0) {
+        walk.above[0].dev = st.st_dev;
+        walk.above[0].ino = st.st_ino;
+        walk.depth = 1;
+    }
+    int r = walk_folder(&walk, dir, "", err);
+    int k = keep(catalog, err);
+    return r ? r : k;
+}
+
+int wfs_source_add_config_file(struct wfs_catalog *catalog, struct wfs_error *err)
+{
+    struct walk walk = {.catalog = catalog};
+    const char *path = catalog->config_path;
+    int r = add_file(&walk, path, wfs_source_base_name(path), err);
+    int k = keep(catalog, err);
+    return r ? r : k;
+}
