@@ -10,6 +10,9 @@
 
 static const struct wfs_format *const formats[] = {
     &wfs_format_safetensors,
+    &wfs_format_npy,
+    &wfs_format_npz,
+    &wfs_format_flax_msgpack, /* no magic: last */
     NULL,
 };
 

@@ -33,6 +33,9 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
                          struct wfs_error *err);
 
 extern const struct wfs_format wfs_format_safetensors;
+extern const struct wfs_format wfs_format_npy;
+extern const struct wfs_format wfs_format_npz;
+extern const struct wfs_format wfs_format_flax_msgpack;
 
 /* ---- paths (open.c)
  * -------------------------------------------------------------------------------- */
