@@ -1,0 +1,10 @@
+/* fuzz_npy.c - any bytes as a npy file. */
+#include "fuzz_scan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_scan(&wfs_format_npy, data, size);
+    return 0;
+}

@@ -1,0 +1,72 @@
+"""Writes the seeds of the fuzz corpora that libraries of others can make: small .npy, .npz and Flax
+msgpack files, whole and broken. Run with the loaders' Python; its output is committed."""
+import io
+import pathlib
+import struct
+import zipfile
+
+import numpy as np
+from flax import serialization
+import ml_dtypes
+
+CORPUS = pathlib.Path(__file__).resolve().parent / "fuzz" / "corpus"
+
+
+def put(parser, name, data):
+    (CORPUS / parser).mkdir(parents=True, exist_ok=True)
+    (CORPUS / parser / name).write_bytes(data)
+
+
+def npy(array, **kwargs):
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, **kwargs)
+    return out.getvalue()
+
+
+def npz(compressed, **arrays):
+    out = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(out, **arrays)
+    return out.getvalue()
+
+
+def main():
+    a = np.arange(6, dtype="<f4").reshape(2, 3)
+    put("npy", "c-order", npy(a))
+    put("npy", "fortran-order", npy(np.asfortranarray(a)))
+    put("npy", "big-endian", npy(a.astype(">f8")))
+    put("npy", "scalar-v2", npy(np.float32(1), version=(2, 0)))
+    put("npy", "bfloat16", npy(a.astype(ml_dtypes.bfloat16)))
+    put("npy", "should-fail-objects", npy(np.array([None, 1]), allow_pickle=True))
+    put("npy", "should-fail-records", npy(np.zeros(2, dtype=[("x", "<f4")])))
+    put("npy", "should-fail-shape-bomb", npy(a).replace(b"(2, 3)", b"(9" + b"9" * 18 + b",)")[:128])
+    put("npy", "should-fail-cut", npy(a)[:40])
+    put("npz", "stored", npz(False, **{"a/kernel": a, "b": a[0]}))
+    put("npz", "deflated", npz(True, a=np.zeros((64, 64), "<f4")))
+    put("npz", "should-fail-duplicate", duplicate_npz(npy(a)))
+    put("msgpack", "nested", serialization.msgpack_serialize(
+        {"params": {"dense": {"kernel": a, "bias": a[0].astype(ml_dtypes.bfloat16)}}, "step": 3}))
+    put("msgpack", "plain", serialization.msgpack_serialize(
+        {"x": [1, 2.5, None, True, "s", b"b", 1 + 2j, -1], "y": np.float32(2)}))
+    chunks = {"__msgpack_chunked_array__": True, "shape": {"0": 2, "1": 3},
+              "chunks": {"0": a.ravel()[:4], "1": a.ravel()[4:]}}
+    whole = serialization.msgpack_serialize({"w": chunks})
+    put("msgpack", "chunked", whole)
+    put("msgpack", "should-fail-chunk-gap", whole.replace(b"\xa11", b"\xa12"))
+    put("msgpack", "should-fail-cut", whole[:-3])
+    put("msgpack", "should-fail-trailing", whole + b"\x00")
+    put("msgpack", "should-fail-deep", b"\x91" * 1100 + b"\xc0")
+    put("msgpack", "should-fail-length", b"\x81\xa1a\xc6" + struct.pack(">I", 2**32 - 1))
+    put("msgpack", "should-fail-int-key", b"\x81\x01\x01")
+    put("msgpack", "should-fail-key-twice", b"\x82\xa1a\x01\xa1a\x02")
+
+
+def duplicate_npz(data):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.npy", data)
+        archive.writestr("b.npy", data)
+    return out.getvalue().replace(b"b.npy", b"a.npy")
+
+
+if __name__ == "__main__":
+    main()
