@@ -8,6 +8,8 @@
 #ifndef WEIGHTFS_FILE_H
 #define WEIGHTFS_FILE_H
 
+#include <stdatomic.h>
+
 #include "weightfs/cache.h"
 
 enum wfs_part_kind {
@@ -150,5 +152,34 @@ int wfs_shards_count(const struct wfs_manifest *manifest, uint64_t shard_bytes,
 char *wfs_shards_file_name(struct wfs_arena *arena, uint32_t index, uint32_t n_files);
 int wfs_shards_plan(const struct wfs_manifest *manifest, uint64_t shard_bytes, uint32_t index,
                     struct wfs_arena *arena, const struct wfs_vfile **ret, struct wfs_error *err);
+
+/* ---- export -------------------------------------------------------------------------------------------- */
+
+/* Writes a virtual file out. Until it is whole it is PATH.partial; then it is fsynced and renamed.
+ * Runs of zeros are left as holes. A file's layout is a pure function of metadata, so N processes,
+ * on N machines with a common file system, can each write their share (n_parts > 0): parts leave
+ * PATH.partial, PATH.partial.plan and one PATH.partial.I-of-N each, which wfs_export_finish checks
+ * and turns into PATH. */
+#define WFS_EXPORT_CHUNK_BYTES (UINT64_C(16) << 20)
+#define WFS_EXPORT_MAX_PARTS   65536
+struct wfs_export_options {
+    const char *path;
+    struct wfs_hash source_id;    /* equal on every machine that reads the same checkpoint */
+    mode_t mode;                  /* of a new file, under the umask; 0: 0666 */
+    unsigned n_threads;           /* 0: one a processor, at least 2 and at most 8 */
+    uint32_t part, n_parts;       /* 1 <= part <= n_parts; 0, 0: the whole file */
+    const atomic_bool *interrupt; /* set by a signal handler; may be NULL */
+    bool progress;                /* a bar where stderr is a terminal */
+};
+/* -EINTR when interrupted. A whole export that fails leaves nothing behind; a part that fails leaves
+ * no marker, and is run again. A part whose marker is there already does nothing. */
+int wfs_export(const struct wfs_vfile *file, struct wfs_cache *cache,
+               const struct wfs_export_options *options, struct wfs_error *err);
+/* Checks that every part is there and of this plan and source, writes the CRC corrections, fsyncs,
+ * renames and removes the markers. -ENOENT naming the parts that are missing. */
+int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
+                      struct wfs_error *err);
+/* Removes PATH.partial and all markers; PATH itself stays. -ENOENT where there is nothing. */
+int wfs_export_abort(const char *path, struct wfs_error *err);
 
 #endif

@@ -5,10 +5,10 @@
  *   over 2^30 bytes: map { "__msgpack_chunked_array__": true, "shape": {"0": n, ...},
  *                          "chunks": {"0": ext(1, flat piece of 2^30 bytes), ...} }
  *
- * The bytes are those of flax.serialization.to_bytes for the same dict: shortest encodings, keys in
- * the manifest's order. A module's keys stand where its first tensor does, wherever the others come
- * in the manifest. Refused: types that have no name in flax, a path that is both a tensor and a
- * module, more nested modules than the reader nests maps, and a key that flax reads as a chunk map.
+ * Encodings are the shortest, as flax's own; keys stand in the manifest's order (flax sorts them as
+ * strings). A module's keys stand where its first tensor does, wherever the others come in the
+ * manifest. Refused: types that have no name in flax, a path that is both a tensor and a module,
+ * more nested modules than the reader nests maps, and a key that flax takes for a chunked array.
  */
 #include "file/writer.h"
 

@@ -29,14 +29,17 @@
 #define END64_LOCATOR_SIG UINT32_C(0x07064b50)
 #define VERSION_PLAIN     20
 #define VERSION_ZIP64     45
-#define FLAG_UTF8         0x0800
-#define DATE_1980         0x0021
-#define LIMIT32           UINT32_C(0xffffffff)
-#define LIMIT16           0xffff
-#define DATA_ALIGN        64
-#define PAGE_BYTES        4096
-#define LARGE_MEMBER      (UINT64_C(1) << 20)
-#define READAHEAD_BACK    (UINT64_C(2) << 20)
+/* Unix: elsewhere unzip takes names to be in a DOS code page, UTF-8 flag or not. */
+#define MADE_BY_UNIX        0x0300
+#define EXTERNAL_ATTRIBUTES (UINT32_C(0100644) << 16)
+#define FLAG_UTF8           0x0800
+#define DATE_1980           0x0021
+#define LIMIT32             UINT32_C(0xffffffff)
+#define LIMIT16             0xffff
+#define DATA_ALIGN          64
+#define PAGE_BYTES          4096
+#define LARGE_MEMBER        (UINT64_C(1) << 20)
+#define READAHEAD_BACK      (UINT64_C(2) << 20)
 
 static void put16(struct wfs_buf *out, uint32_t v)
 {
@@ -127,12 +130,12 @@ static void put_central(struct wfs_buf *out, const struct member *m)
     bool big_size = m->size_bytes >= LIMIT32, big_off = m->header_off >= LIMIT32;
     uint32_t extra = (big_size ? 16 : 0) + (big_off ? 8 : 0);
     put32(out, CENTRAL_SIG);
-    put16(out, VERSION_ZIP64);
+    put16(out, MADE_BY_UNIX | VERSION_ZIP64);
     put_common(out, m, big_size || big_off, extra ? extra + 4 : 0);
     put16(out, 0); /* comment */
     put16(out, 0); /* disk */
     put16(out, 0); /* internal attributes */
-    put32(out, 0); /* external attributes */
+    put32(out, EXTERNAL_ATTRIBUTES);
     put32_or_limit(out, m->header_off);
     wfs_buf_add(out, m->name, m->name_len);
     if (!extra)

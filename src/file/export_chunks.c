@@ -1,0 +1,198 @@
+/*
+ * export_chunks.c - fills a file chunk by chunk, with several threads.
+ *
+ * Each worker takes the next chunk, has its bytes computed into a buffer of its own (corrections as
+ * zeros: they are written last), takes their hash and CRCs, and writes what is not zeros. Writeback
+ * is started at once, so that the fsync at the end finds little to do. The first failure stops
+ * everyone.
+ */
+#include "file/export_internal.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file/vfile.h"
+
+/* A run of zeros at least this long, at a multiple of it, becomes a hole. */
+#define HOLE_BYTES   65536u
+#define BUFFER_ALIGN 4096
+#define THREADS_MIN  2
+#define THREADS_MAX  8
+
+struct job {
+    const struct wfs_export_run *run;
+    struct wfs_progress *progress;
+    struct wfs_hash *hashes; /* one a chunk, from first_chunk on */
+    atomic_uint_fast64_t next;
+    atomic_bool failed;
+    pthread_mutex_t lock; /* of err */
+    struct wfs_error err;
+};
+
+/* ---- one chunk ---------------------------------------------------------------------------------
+ */
+
+struct fill_ctx {
+    const struct wfs_export_run *run;
+    uint8_t *buf;
+};
+
+static int fill_span(const struct wfs_vfile_span *span, void *ctx_void, struct wfs_error *err)
+{
+    struct fill_ctx *ctx = ctx_void;
+    size_t n = (size_t)span->len, got = 0;
+    int r = 0;
+    if (span->part->kind == WFS_PART_COMPUTED)
+        memset(ctx->buf, 0, n);
+    else
+        r = wfs_vfile_read(ctx->run->file, ctx->run->cache, ctx->buf, n, span->off, &got, err);
+    ctx->buf += n;
+    return r;
+}
+
+static bool is_zeros(const uint8_t *buf, size_t len)
+{
+    return buf[0] == 0 && memcmp(buf, buf + 1, len - 1) == 0;
+}
+
+static int write_run(const struct wfs_export_run *run, const uint8_t *buf, size_t len, uint64_t off,
+                     struct wfs_error *err)
+{
+    while (len > 0) {
+        ssize_t n = pwrite(run->fd, buf, len, (off_t)off);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return wfs_error_set(err, n < 0 ? errno : EIO, "%s: cannot write byte %llu: %s",
+                                 run->path, (unsigned long long)off, strerror(n < 0 ? errno : EIO));
+        buf += n;
+        off += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Everything but runs of zeros, which the file has already. */
+static int write_chunk(const struct wfs_export_run *run, const uint8_t *buf, size_t len,
+                       uint64_t off, struct wfs_error *err)
+{
+    size_t start = 0; /* of what is not written yet */
+    for (size_t at = 0; at < len;) {
+        size_t n = (size_t)wfs_min_u64(HOLE_BYTES, len - at);
+        if (is_zeros(buf + at, n)) {
+            int r = write_run(run, buf + start, at - start, off + start, err);
+            if (r)
+                return r;
+            start = at + n;
+        }
+        at += n;
+    }
+    int r = write_run(run, buf + start, len - start, off + start, err);
+    if (r == 0) /* a hint: where it is not supported fsync does all of it */
+        (void)sync_file_range(run->fd, (off_t)off, (off_t)len, SYNC_FILE_RANGE_WRITE);
+    return r;
+}
+
+static int do_chunk(struct job *job, uint64_t chunk, uint8_t *buf, struct wfs_error *err)
+{
+    const struct wfs_export_run *run = job->run;
+    uint64_t off = chunk * WFS_EXPORT_CHUNK_BYTES;
+    size_t len = (size_t)wfs_min_u64(WFS_EXPORT_CHUNK_BYTES, run->file->size_bytes - off);
+    struct fill_ctx ctx = {.run = run, .buf = buf};
+    int r = wfs_vfile_walk(run->file, off, len, fill_span, &ctx, err);
+    if (r)
+        return r;
+    wfs_corrections_take(run->corrections, chunk, buf, len);
+    job->hashes[chunk - run->first_chunk] = wfs_hash_bytes(buf, len);
+    r = write_chunk(run, buf, len, off, err);
+    wfs_progress_add(job->progress, len);
+    return r;
+}
+
+/* ---- workers ------------------------------------------------------------------------------------
+ */
+
+static void fail(struct job *job, const struct wfs_error *err)
+{
+    pthread_mutex_lock(&job->lock);
+    if (!atomic_exchange(&job->failed, true))
+        job->err = *err;
+    pthread_mutex_unlock(&job->lock);
+}
+
+static bool interrupted(const struct job *job)
+{
+    const atomic_bool *flag = job->run->options->interrupt;
+    return flag && atomic_load(flag);
+}
+
+static void *work(void *job_void)
+{
+    struct job *job = job_void;
+    struct wfs_error err = {0};
+    uint8_t *buf wfs_cleanup(wfs_freep) =
+        aligned_alloc(BUFFER_ALIGN, (size_t)WFS_EXPORT_CHUNK_BYTES);
+    if (!buf) {
+        wfs_error_nomem(&err, "an export's buffer");
+        fail(job, &err);
+        return NULL;
+    }
+    while (!atomic_load(&job->failed)) {
+        uint64_t chunk = job->run->first_chunk + atomic_fetch_add(&job->next, 1);
+        if (chunk >= job->run->end_chunk)
+            break;
+        if (interrupted(job))
+            wfs_error_set(&err, EINTR, "%s: interrupted", job->run->path);
+        else
+            do_chunk(job, chunk, buf, &err);
+        if (err.code)
+            fail(job, &err);
+    }
+    return NULL;
+}
+
+static unsigned thread_count(const struct wfs_export_run *run)
+{
+    long n =
+        run->options->n_threads ? (long)run->options->n_threads : sysconf(_SC_NPROCESSORS_ONLN);
+    n = n < THREADS_MIN && !run->options->n_threads ? THREADS_MIN : n;
+    n = n > THREADS_MAX ? THREADS_MAX : n < 1 ? 1 : n;
+    return (unsigned)wfs_min_u64((uint64_t)n, run->end_chunk - run->first_chunk);
+}
+
+/* The caller is one of the workers; where a thread cannot be made the others do its work. */
+static void run_workers(struct job *job)
+{
+    pthread_t threads[THREADS_MAX];
+    unsigned n = 0, want = thread_count(job->run);
+    while (n + 1 < want && pthread_create(&threads[n], NULL, work, job) == 0)
+        n++;
+    work(job);
+    while (n > 0)
+        pthread_join(threads[--n], NULL);
+}
+
+int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
+                      struct wfs_error *err)
+{
+    size_t n_chunks = (size_t)(run->end_chunk - run->first_chunk);
+    struct job job = {.run = run, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct wfs_hash *hashes wfs_cleanup(wfs_freep) = calloc(n_chunks + 1, sizeof(*hashes));
+    if (!hashes)
+        return wfs_error_nomem(err, "the hashes of an export");
+    job.hashes = hashes;
+    if (run->options->progress && n_chunks > 0) {
+        uint64_t end = wfs_min_u64(run->end_chunk * WFS_EXPORT_CHUNK_BYTES, run->file->size_bytes);
+        job.progress = wfs_progress_new("export", end - run->first_chunk * WFS_EXPORT_CHUNK_BYTES);
+    }
+    run_workers(&job);
+    wfs_progress_free(job.progress);
+    pthread_mutex_destroy(&job.lock);
+    if (atomic_load(&job.failed))
+        return wfs_error_set(err, job.err.code, "%s", job.err.message);
+    *ret_hash = wfs_hash_bytes(hashes, n_chunks * sizeof(*hashes));
+    return 0;
+}

@@ -1,0 +1,109 @@
+/*
+ * export_internal.h - what the three halves of export share: the corrections and the CRCs they are
+ * made of (export_crc.c), the workers that fill chunks (export_chunks.c), files, markers and their
+ * order (export.c, export_parts.c).
+ */
+#ifndef WEIGHTFS_FILE_EXPORT_INTERNAL_H
+#define WEIGHTFS_FILE_EXPORT_INTERNAL_H
+
+#include "weightfs/file.h"
+
+static inline uint64_t wfs_export_n_chunks(const struct wfs_vfile *file)
+{
+    return (file->size_bytes + WFS_EXPORT_CHUNK_BYTES - 1) / WFS_EXPORT_CHUNK_BYTES;
+}
+
+/* ---- corrections -------------------------------------------------------------------------------
+ */
+
+/* Four bytes at `at` that are the CRC of [off, off + len). Its SEGMENTS are that range's shares of
+ * the chunks it lies in, numbered first_segment, first_segment + 1, ... */
+struct wfs_correction {
+    uint64_t at, off, len, first_segment;
+};
+/* All of a file's, in order, and the CRCs of their segments as far as they are known. Workers write
+ * different segments, so no lock is needed. */
+struct wfs_corrections {
+    uint32_t n;
+    struct wfs_correction *items;
+    uint64_t n_segments;
+    uint32_t *crcs;
+};
+/* -EOPNOTSUPP where the file has a computed part of another kind. */
+int wfs_corrections_new(const struct wfs_vfile *file, struct wfs_corrections *ret,
+                        struct wfs_error *err);
+void wfs_corrections_free(struct wfs_corrections *c);
+/* Takes the CRCs of all segments in chunk `chunk`, whose bytes are data[0..len). */
+void wfs_corrections_take(struct wfs_corrections *c, uint64_t chunk, const uint8_t *data,
+                          size_t len);
+/* Calls fn for the CRC of each segment of the chunks [first, end), in one fixed order; stops at the
+ * first that is not 0. */
+int wfs_corrections_each(struct wfs_corrections *c, uint64_t first_chunk, uint64_t end_chunk,
+                         int (*fn)(uint32_t *crc, void *ctx), void *ctx);
+/* Writes all corrections; every segment is known. */
+int wfs_corrections_write(const struct wfs_corrections *c, int fd, const char *path,
+                          struct wfs_error *err);
+
+/* ---- chunks
+ * -------------------------------------------------------------------------------------- */
+
+struct wfs_export_run {
+    const struct wfs_vfile *file;
+    struct wfs_cache *cache;
+    const struct wfs_export_options *options;
+    struct wfs_corrections *corrections;
+    int fd;
+    const char *path; /* of fd, for messages */
+    uint64_t first_chunk, end_chunk;
+};
+/* Writes the chunks, by several threads. ret_hash: of the bytes written, corrections as zeros. */
+int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
+                      struct wfs_error *err);
+
+/* ---- files (export.c)
+ * ---------------------------------------------------------------------------- */
+
+char *wfs_export_partial_path(const char *path); /* PATH.partial; caller frees */
+/* Opens PATH.partial for writing, makes it where it is missing. */
+int wfs_export_open(const char *partial, mode_t mode, int *ret_fd, struct wfs_error *err);
+/* fsyncs, renames to `path`, fsyncs the directory. */
+int wfs_export_publish(int fd, const char *partial, const char *path, struct wfs_error *err);
+/* fsync of the directory that holds `path`. */
+int wfs_export_sync_dir(const char *path, struct wfs_error *err);
+
+/* ---- parts (export_parts.c) and their markers (export_marker.c)
+ * ----------------------------------- */
+
+int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
+                    const struct wfs_export_options *options, struct wfs_error *err);
+
+/* What all parts of one export agree on. */
+struct wfs_export_plan {
+    struct wfs_hash plan, source;
+    uint64_t size_bytes;
+    uint32_t n_parts;
+};
+/* Hashes the layout, not where the source lies: the same on every machine. */
+struct wfs_hash wfs_export_plan_hash(const struct wfs_vfile *file);
+/* Declares the plan for `partial`, or finds it declared. -EEXIST where another one is. */
+int wfs_export_declare(const char *partial, const struct wfs_export_plan *plan,
+                       struct wfs_error *err);
+bool wfs_export_is_declared(const char *partial);
+/* How many parts were declared; -ENOENT where nothing was. */
+int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_error *err);
+/* The chunks of one part. */
+void wfs_export_part_chunks(const struct wfs_vfile *file, uint32_t part, uint32_t n_parts,
+                            uint64_t *ret_first, uint64_t *ret_end);
+/* A part's marker, fsynced and renamed into place: its hash and its segments' CRCs. */
+int wfs_export_mark(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
+                    const struct wfs_hash *hash, struct wfs_corrections *corrections,
+                    uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err);
+bool wfs_export_is_marked(const char *partial, uint32_t part, uint32_t n_parts);
+/* Reads a marker back into the corrections. -EINVAL where it is of another plan or damaged. */
+int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
+                           struct wfs_corrections *corrections, uint64_t first_chunk,
+                           uint64_t end_chunk, struct wfs_error *err);
+/* Removes the declaration and all markers; returns how many there were. */
+unsigned wfs_export_unmark(const char *partial);
+
+#endif

@@ -1,0 +1,363 @@
+/*
+ * export_marker.c - the small files beside PATH.partial.
+ *
+ *   PATH.partial.plan       one line: what all parts agree on
+ *   PATH.partial.3-of-8     the same line; "part=3 chunks=12-18 hash=... crcs=N"; N lines of a CRC
+ *
+ * They are written whole under another name, fsynced and put into place, so none is ever half. They
+ * may come from another machine and another version, so reading believes nothing: a line that is
+ * not to the letter what this plan would write is refused.
+ */
+#include "file/export_internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 256
+
+/* ---- the plan's hash
+ * ------------------------------------------------------------------------------- */
+
+static void add_u64(struct wfs_buf *out, uint64_t v)
+{
+    uint8_t bytes[8];
+    wfs_store_u64le(bytes, v);
+    wfs_buf_add(out, bytes, sizeof(bytes));
+}
+
+/* Where the elements lie inside their sources; not which device and inode a source is, since those
+ * differ between machines that see the same file. The source's identity is beside the plan's. */
+static void add_expr(struct wfs_buf *out, const struct wfs_expr *expr)
+{
+    add_u64(out, expr->dtype);
+    add_u64(out, expr->ndim);
+    wfs_buf_add(out, expr->shape, expr->ndim * sizeof(*expr->shape));
+    add_u64(out, expr->n_pieces);
+    for (uint32_t i = 0; i < expr->n_pieces; i++) {
+        const struct wfs_piece *piece = &expr->pieces[i];
+        uint32_t n_factors = piece->first_factor[expr->ndim];
+        add_u64(out, piece->bytes ? piece->bytes->size_bytes : 0);
+        add_u64(out, piece->base_bits);
+        add_u64(out, piece->dtype);
+        for (uint32_t op = 0; op < piece->n_ops; op++) {
+            add_u64(out, piece->ops[op].kind);
+            add_u64(out, piece->ops[op].dtype);
+            wfs_buf_add(out, &piece->ops[op].value, sizeof(piece->ops[op].value));
+        }
+        wfs_buf_add(out, piece->start, expr->ndim * sizeof(*piece->start));
+        wfs_buf_add(out, piece->count, expr->ndim * sizeof(*piece->count));
+        for (uint32_t f = 0; f < n_factors; f++) {
+            add_u64(out, piece->factors[f].count);
+            add_u64(out, (uint64_t)piece->factors[f].stride_bits);
+        }
+    }
+}
+
+static void add_part(struct wfs_buf *out, const struct wfs_part *part)
+{
+    add_u64(out, part->kind);
+    add_u64(out, part->size_bytes);
+    if (part->kind == WFS_PART_LITERAL) {
+        struct wfs_hash hash = wfs_hash_bytes(part->u.literal, (size_t)part->size_bytes);
+        wfs_buf_add(out, hash.bytes, sizeof(hash.bytes));
+    } else if (part->kind == WFS_PART_EXPR) {
+        add_u64(out, part->u.expr.off);
+        add_expr(out, part->u.expr.expr);
+    } else if (part->kind == WFS_PART_BYTES) {
+        add_u64(out, part->u.bytes.off);
+        add_u64(out, part->u.bytes.bytes->size_bytes);
+    }
+}
+
+/* A chain of hashes, part by part: bounded memory. */
+struct wfs_hash wfs_export_plan_hash(const struct wfs_vfile *file)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    struct wfs_hash hash = wfs_hash_bytes(WFS_VERSION, strlen(WFS_VERSION));
+    for (uint32_t i = 0; i < file->n_parts; i++) {
+        text.len = 0;
+        wfs_buf_add(&text, hash.bytes, sizeof(hash.bytes));
+        add_part(&text, &file->parts[i]);
+        hash = wfs_hash_bytes(text.data, text.len);
+    }
+    return hash;
+}
+
+/* ---- names and files
+ * --------------------------------------------------------------------------------- */
+
+static char *plan_path(const char *partial)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s.plan", partial) < 0 ? NULL : path;
+}
+
+static char *marker_path(const char *partial, uint32_t part, uint32_t n_parts)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s.%u-of-%u", partial, part, n_parts) < 0 ? NULL : path;
+}
+
+static void put_plan_line(struct wfs_buf *out, const struct wfs_export_plan *plan)
+{
+    char plan_hex[33], source_hex[33];
+    wfs_hash_hex(&plan->plan, plan_hex);
+    wfs_hash_hex(&plan->source, source_hex);
+    wfs_buf_printf(out, "weightfs-export 1 plan=%s source=%s size=%" PRIu64 " parts=%u\n", plan_hex,
+                   source_hex, plan->size_bytes, plan->n_parts);
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        data += n;
+        len -= (size_t)n;
+    }
+    return fsync(fd) == 0 ? 0 : -errno;
+}
+
+/* A new file of its own beside `path`, synced; *ret_temporary is its name, caller frees. */
+static int write_temporary(const char *path, const struct wfs_buf *text, char **ret_temporary,
+                           struct wfs_error *err)
+{
+    char *name = NULL;
+    if (!wfs_buf_ok(text) || asprintf(&name, "%s.XXXXXX", path) < 0)
+        return wfs_error_nomem(err, "a marker");
+    int fd = mkostemp(name, O_CLOEXEC);
+    int r = fd < 0 ? -errno : write_all(fd, text->data, text->len);
+    if (fd >= 0 && close(fd) != 0 && r == 0)
+        r = -errno;
+    if (r) {
+        if (fd >= 0)
+            unlink(name);
+        free(name);
+        return wfs_error_set(err, -r, "%s: %s", path, strerror(-r));
+    }
+    *ret_temporary = name;
+    return 0;
+}
+
+/* ---- the declaration
+ * ----------------------------------------------------------------------------------- */
+
+static int read_first_line(const char *path, char line[LINE_MAX_BYTES], struct wfs_error *err)
+{
+    FILE *f wfs_cleanup(wfs_fclosep) = fopen(path, "re");
+    if (!f)
+        return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+    if (!fgets(line, LINE_MAX_BYTES, f))
+        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
+    return 0;
+}
+
+static int check_line(const char *path, const char *line, const struct wfs_export_plan *plan,
+                      struct wfs_error *err)
+{
+    struct wfs_buf expected wfs_cleanup(wfs_buf_free) = {0};
+    put_plan_line(&expected, plan);
+    if (!wfs_buf_ok(&expected))
+        return wfs_error_nomem(err, "a marker");
+    if (strcmp(line, expected.data) == 0)
+        return 0;
+    return wfs_error_set(err, EEXIST,
+                         "%s: it is of another checkpoint, view, version or number of parts; "
+                         "--abort removes it",
+                         path);
+}
+
+/* Puts the line where none is. link(2) never replaces; where there are no links a rename does, with
+ * what is the same line unless two different exports began at the same moment. */
+static int declare_new(const char *path, const struct wfs_export_plan *plan, struct wfs_error *err)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    char *temporary wfs_cleanup(wfs_freep) = NULL;
+    put_plan_line(&text, plan);
+    int r = write_temporary(path, &text, &temporary, err);
+    if (r)
+        return r;
+    r = link(temporary, path) == 0 || errno == EEXIST ? 0 : -errno;
+    if (r == -EPERM || r == -EOPNOTSUPP || r == -ENOSYS || r == -EMLINK)
+        r = rename(temporary, path) == 0 ? 0 : -errno;
+    unlink(temporary);
+    return r ? wfs_error_set(err, -r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+int wfs_export_declare(const char *partial, const struct wfs_export_plan *plan,
+                       struct wfs_error *err)
+{
+    char line[LINE_MAX_BYTES];
+    char *path wfs_cleanup(wfs_freep) = plan_path(partial);
+    if (!path)
+        return wfs_error_nomem(err, "a file's name");
+    int r = access(path, F_OK) == 0 ? 0 : declare_new(path, plan, err);
+    if (r == 0)
+        r = read_first_line(path, line, err);
+    return r ? r : check_line(path, line, plan, err);
+}
+
+bool wfs_export_is_declared(const char *partial)
+{
+    char *path wfs_cleanup(wfs_freep) = plan_path(partial);
+    return path && access(path, F_OK) == 0;
+}
+
+int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_error *err)
+{
+    char line[LINE_MAX_BYTES];
+    uint32_t n;
+    char *path wfs_cleanup(wfs_freep) = plan_path(partial);
+    if (!path)
+        return wfs_error_nomem(err, "a file's name");
+    if (access(path, F_OK) != 0)
+        return wfs_error_set(err, ENOENT, "%s: no export in parts is under way", partial);
+    int r = read_first_line(path, line, err);
+    if (r)
+        return r;
+    const char *at = strstr(line, " parts=");
+    if (!at || sscanf(at, " parts=%" SCNu32, &n) != 1 || n < 1 || n > WFS_EXPORT_MAX_PARTS)
+        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
+    *ret_n = n;
+    return 0;
+}
+
+/* ---- markers
+ * --------------------------------------------------------------------------------------------- */
+
+static int count_crc(uint32_t *crc, void *ctx)
+{
+    (void)crc;
+    ++*(uint64_t *)ctx;
+    return 0;
+}
+
+static int put_crc(uint32_t *crc, void *ctx)
+{
+    wfs_buf_printf(ctx, "%08" PRIx32 "\n", *crc);
+    return 0;
+}
+
+static uint64_t n_crcs(struct wfs_corrections *c, uint64_t first_chunk, uint64_t end_chunk)
+{
+    uint64_t n = 0;
+    wfs_corrections_each(c, first_chunk, end_chunk, count_crc, &n);
+    return n;
+}
+
+int wfs_export_mark(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
+                    const struct wfs_hash *hash, struct wfs_corrections *corrections,
+                    uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    char *temporary wfs_cleanup(wfs_freep) = NULL;
+    char *path wfs_cleanup(wfs_freep) = marker_path(partial, part, plan->n_parts);
+    char hex[33];
+    if (!path)
+        return wfs_error_nomem(err, "a file's name");
+    wfs_hash_hex(hash, hex);
+    put_plan_line(&text, plan);
+    wfs_buf_printf(&text, "part=%u chunks=%" PRIu64 "-%" PRIu64 " hash=%s crcs=%" PRIu64 "\n", part,
+                   first_chunk, end_chunk, hex, n_crcs(corrections, first_chunk, end_chunk));
+    wfs_corrections_each(corrections, first_chunk, end_chunk, put_crc, &text);
+    int r = write_temporary(path, &text, &temporary, err);
+    if (r)
+        return r;
+    if (rename(temporary, path) != 0) {
+        r = wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+        unlink(temporary);
+        return r;
+    }
+    return wfs_export_sync_dir(path, err);
+}
+
+bool wfs_export_is_marked(const char *partial, uint32_t part, uint32_t n_parts)
+{
+    char *path wfs_cleanup(wfs_freep) = marker_path(partial, part, n_parts);
+    return path && access(path, F_OK) == 0;
+}
+
+static int scan_crc(uint32_t *crc, void *ctx)
+{
+    return fscanf(ctx, "%8" SCNx32, crc) == 1 ? 0 : -EINVAL;
+}
+
+static int read_crcs(FILE *f, const char *path, uint32_t part, struct wfs_corrections *c,
+                     uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err)
+{
+    uint64_t first, end, n;
+    uint32_t said;
+    char hex[33];
+    if (fscanf(f, "part=%" SCNu32 " chunks=%" SCNu64 "-%" SCNu64 " hash=%32[0-9a-f] crcs=%" SCNu64,
+               &said, &first, &end, hex, &n) != 5 ||
+        said != part || first != first_chunk || end != end_chunk ||
+        n != n_crcs(c, first_chunk, end_chunk) ||
+        wfs_corrections_each(c, first_chunk, end_chunk, scan_crc, f))
+        return wfs_error_set(err, EINVAL,
+                             "%s: a damaged marker; run this part again after "
+                             "removing it",
+                             path);
+    return 0;
+}
+
+int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
+                           struct wfs_corrections *corrections, uint64_t first_chunk,
+                           uint64_t end_chunk, struct wfs_error *err)
+{
+    char line[LINE_MAX_BYTES];
+    char *path wfs_cleanup(wfs_freep) = marker_path(partial, part, plan->n_parts);
+    FILE *f wfs_cleanup(wfs_fclosep) = path ? fopen(path, "re") : NULL;
+    if (!f)
+        return wfs_error_set(err, errno, "%s: part %u: %s", partial, part, strerror(errno));
+    if (!fgets(line, sizeof(line), f))
+        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
+    int r = check_line(path, line, plan, err);
+    return r ? r : read_crcs(f, path, part, corrections, first_chunk, end_chunk, err);
+}
+
+/* ---- removing
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* True for what stands after "PATH.partial.": the plan's, a marker's or a temporary's name. */
+static bool is_ours(const char *rest)
+{
+    unsigned part, n_parts;
+    int end = 0;
+    if (strncmp(rest, "plan", 4) == 0)
+        rest += 4;
+    else if (sscanf(rest, "%u-of-%u%n", &part, &n_parts, &end) == 2 && end > 0)
+        rest += end;
+    else
+        return false;
+    return *rest == '\0' || (*rest == '.' && strlen(rest) == 7);
+}
+
+unsigned wfs_export_unmark(const char *partial)
+{
+    char *dir_copy wfs_cleanup(wfs_freep) = strdup(partial);
+    char *base_copy wfs_cleanup(wfs_freep) = strdup(partial);
+    char *plan wfs_cleanup(wfs_freep) = plan_path(partial);
+    if (!dir_copy || !base_copy || !plan)
+        return 0;
+    unsigned n = unlink(plan) == 0; /* first: a part under way then leaves no marker */
+    const char *base = basename(base_copy);
+    size_t base_len = strlen(base);
+    DIR *dir = opendir(dirname(dir_copy));
+    if (!dir)
+        return n;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (strncmp(e->d_name, base, base_len) == 0 && e->d_name[base_len] == '.' &&
+            is_ours(e->d_name + base_len + 1))
+            n += unlinkat(dirfd(dir), e->d_name, 0) == 0;
+    closedir(dir);
+    return n;
+}

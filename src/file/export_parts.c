@@ -1,0 +1,220 @@
+/*
+ * export_parts.c - an export shared by N processes that do not talk to one another.
+ *
+ * Part I of N is a run of whole chunks, so parts never write the same byte. Order on disk: the
+ * declaration (PATH.partial.plan) before PATH.partial, a part's bytes fsynced before its marker,
+ * all markers before the rename. So a part that was killed is simply run again, and --finish
+ * believes markers without reading the bytes. Corrections are zeros until --finish, which combines
+ * them from the CRCs in the markers.
+ */
+#include "file/export_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MISSING_SHOWN 8
+
+static struct wfs_export_plan plan_of(const struct wfs_vfile *file,
+                                      const struct wfs_export_options *options, uint32_t n_parts)
+{
+    return (struct wfs_export_plan){.plan = wfs_export_plan_hash(file),
+                                    .source = options->source_id,
+                                    .size_bytes = file->size_bytes,
+                                    .n_parts = n_parts};
+}
+
+void wfs_export_part_chunks(const struct wfs_vfile *file, uint32_t part, uint32_t n_parts,
+                            uint64_t *ret_first, uint64_t *ret_end)
+{
+    uint64_t n = wfs_export_n_chunks(file); /* < 2^40, and n_parts <= 2^16 */
+    *ret_first = n * (part - 1) / n_parts;
+    *ret_end = n * part / n_parts;
+}
+
+/* The file is made whole at once: a hole as long as it will be. */
+static int size_partial(int fd, const char *partial, uint64_t size_bytes, struct wfs_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
+    if ((uint64_t)st.st_size == size_bytes)
+        return 0;
+    if (st.st_size != 0)
+        return wfs_error_set(err, EEXIST, "%s: it has %llu bytes and should have %llu; --abort it",
+                             partial, (unsigned long long)st.st_size,
+                             (unsigned long long)size_bytes);
+    if (ftruncate(fd, (off_t)size_bytes) != 0)
+        return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
+    return 0;
+}
+
+/* --abort may have come in between: then no marker may appear. */
+static int check_still_there(int fd, const char *partial, struct wfs_error *err)
+{
+    struct stat by_fd, by_path;
+    if (fstat(fd, &by_fd) == 0 && stat(partial, &by_path) == 0 && by_fd.st_ino == by_path.st_ino &&
+        wfs_export_is_declared(partial))
+        return 0;
+    return wfs_error_set(err, ENOENT, "%s: it was taken away while a part was written", partial);
+}
+
+static int write_part(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
+                      struct wfs_error *err)
+{
+    struct wfs_hash hash;
+    int r = size_partial(run->fd, run->path, plan->size_bytes, err);
+    if (r == 0)
+        r = wfs_export_chunks(run, &hash, err);
+    if (r == 0 && fsync(run->fd) != 0)
+        r = wfs_error_set(err, errno, "%s: %s", run->path, strerror(errno));
+    if (r == 0)
+        r = check_still_there(run->fd, run->path, err);
+    if (r)
+        return r;
+    return wfs_export_mark(run->path, plan, run->options->part, &hash, run->corrections,
+                           run->first_chunk, run->end_chunk, err);
+}
+
+/* In this order: another part makes the declaration before the file. */
+static int check_nothing_older(const char *partial, struct wfs_error *err)
+{
+    if (access(partial, F_OK) == 0 && !wfs_export_is_declared(partial))
+        return wfs_error_set(err, EEXIST, "%s: left by an export that was not in parts; --abort it",
+                             partial);
+    return 0;
+}
+
+static int check_part(const struct wfs_export_options *options, struct wfs_error *err)
+{
+    if (options->n_parts > WFS_EXPORT_MAX_PARTS || options->part < 1 ||
+        options->part > options->n_parts)
+        return wfs_error_set(err, EINVAL, "part %u of %u: parts are 1 to N, N at most %d",
+                             options->part, options->n_parts, WFS_EXPORT_MAX_PARTS);
+    return 0;
+}
+
+int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
+                    const struct wfs_export_options *options, struct wfs_error *err)
+{
+    struct wfs_export_plan plan = plan_of(file, options, options->n_parts);
+    char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(options->path);
+    int fd wfs_cleanup(wfs_closep) = -1;
+    if (!partial)
+        return wfs_error_nomem(err, "a file's name");
+    int r = check_part(options, err);
+    if (r == 0)
+        r = check_nothing_older(partial, err);
+    if (r == 0)
+        r = wfs_export_declare(partial, &plan, err);
+    if (r)
+        return r;
+    if (wfs_export_is_marked(partial, options->part, options->n_parts))
+        return 0;
+    struct wfs_corrections corrections = {0};
+    r = wfs_corrections_new(file, &corrections, err);
+    if (r == 0)
+        r = wfs_export_open(partial, options->mode, &fd, err);
+    if (r == 0) {
+        struct wfs_export_run run = {.file = file,
+                                     .cache = cache,
+                                     .options = options,
+                                     .corrections = &corrections,
+                                     .fd = fd,
+                                     .path = partial};
+        wfs_export_part_chunks(file, options->part, options->n_parts, &run.first_chunk,
+                               &run.end_chunk);
+        r = write_part(&run, &plan, err);
+    }
+    wfs_corrections_free(&corrections);
+    return r;
+}
+
+/* ---- finish and abort
+ * ------------------------------------------------------------------------------ */
+
+static int check_all_marked(const char *partial, uint32_t n_parts, struct wfs_error *err)
+{
+    struct wfs_buf missing wfs_cleanup(wfs_buf_free) = {0};
+    uint32_t n_missing = 0;
+    for (uint32_t part = 1; part <= n_parts; part++) {
+        if (wfs_export_is_marked(partial, part, n_parts))
+            continue;
+        if (n_missing++ < MISSING_SHOWN)
+            wfs_buf_printf(&missing, " %u", part);
+    }
+    if (n_missing == 0)
+        return 0;
+    return wfs_error_set(err, ENOENT, "%s: %u of %u parts are missing:%s%s", partial, n_missing,
+                         n_parts, wfs_buf_ok(&missing) ? missing.data : "",
+                         n_missing > MISSING_SHOWN ? " ..." : "");
+}
+
+static int read_markers(const struct wfs_vfile *file, const char *partial,
+                        const struct wfs_export_plan *plan, struct wfs_corrections *corrections,
+                        struct wfs_error *err)
+{
+    int r = check_all_marked(partial, plan->n_parts, err);
+    for (uint32_t part = 1; part <= plan->n_parts && r == 0; part++) {
+        uint64_t first, end;
+        wfs_export_part_chunks(file, part, plan->n_parts, &first, &end);
+        r = wfs_export_read_marker(partial, plan, part, corrections, first, end, err);
+    }
+    return r;
+}
+
+static int open_complete(const char *partial, uint64_t size_bytes, int *ret_fd,
+                         struct wfs_error *err)
+{
+    struct stat st;
+    if (stat(partial, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != size_bytes)
+        return wfs_error_set(err, ENOENT, "%s: it is not there, or not of %llu bytes", partial,
+                             (unsigned long long)size_bytes);
+    return wfs_export_open(partial, 0, ret_fd, err);
+}
+
+int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
+                      struct wfs_error *err)
+{
+    struct wfs_corrections corrections = {0};
+    char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(options->path);
+    int fd wfs_cleanup(wfs_closep) = -1;
+    uint32_t n_parts;
+    if (!partial)
+        return wfs_error_nomem(err, "a file's name");
+    int r = wfs_export_declared_parts(partial, &n_parts, err);
+    if (r)
+        return r;
+    struct wfs_export_plan plan = plan_of(file, options, n_parts);
+    r = wfs_export_declare(partial, &plan, err); /* it is declared: this compares */
+    if (r == 0)
+        r = wfs_corrections_new(file, &corrections, err);
+    if (r == 0)
+        r = read_markers(file, partial, &plan, &corrections, err);
+    if (r == 0)
+        r = open_complete(partial, plan.size_bytes, &fd, err);
+    if (r == 0)
+        r = wfs_corrections_write(&corrections, fd, partial, err);
+    if (r == 0)
+        r = wfs_export_publish(fd, partial, options->path, err);
+    if (r == 0)
+        wfs_export_unmark(partial);
+    wfs_corrections_free(&corrections);
+    return r;
+}
+
+int wfs_export_abort(const char *path, struct wfs_error *err)
+{
+    char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(path);
+    if (!partial)
+        return wfs_error_nomem(err, "a file's name");
+    unsigned n = wfs_export_unmark(partial); /* first: without it no part leaves a marker */
+    if (unlink(partial) == 0)
+        n++;
+    else if (errno != ENOENT)
+        return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
+    if (n == 0)
+        return wfs_error_set(err, ENOENT, "%s: no export is under way", partial);
+    return 0;
+}
