@@ -186,10 +186,18 @@ static void plane_body(const void *ctx, uint8_t *dst, const uint8_t *src)
     wfs_plane_transpose(ctx, dst, src);
 }
 
+static const struct wfs_strips *best_strips(void)
+{
+    for (unsigned level = WFS_N_STRIP_LEVELS - 1; level > 0; level--)
+        if (wfs_strips_level(level) != NULL)
+            return wfs_strips_level(level);
+    return wfs_strips_level(0);
+}
+
 /* An axis that could join either chain goes to the shorter one. */
 static bool copy_planes(struct nest *nest)
 {
-    struct wfs_plane plane = {.rows = {.count = 1}, .cols = {.count = 1}};
+    struct wfs_plane plane = {.rows = {.count = 1}, .cols = {.count = 1}, .strips = best_strips()};
     struct nest rest = *nest;
     while (plane.elem_log2 <= WFS_PLANE_MAX_ELEM_LOG2 &&
            UINT64_C(1) << plane.elem_log2 != rest.elem_bytes)

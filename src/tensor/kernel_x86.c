@@ -4,11 +4,10 @@
  *
  * A tile is N x N elements of one 16-byte lane, N = 16 / elem. log2(N) rounds of unpack transpose
  * it: each round interleaves register i with register i + N/2, and the last one leaves column j
- * in register j. An AVX2 register holds two lanes, source rows i and i + N, and tiles are stacked
- * until the columns they write are whole cache lines.
+ * in register j. An AVX2 register holds two tiles side by side: 32 bytes of a source row, which
+ * become columns j and j + N. What is left of the columns is done by a tile that steps back over
+ * columns already done.
  */
-#if defined(__x86_64__)
-
 #include <immintrin.h>
 
 #include "tensor/kernel_plane.h"
@@ -91,75 +90,63 @@
     op(a, b, 15)
 #define MOVE(a, b, i) a[i] = b[i]
 
-/* Loads and stores of register i of a tile; `rows` are the tile's source offsets. */
-#define LOAD_SSE(v, rows, i) v[i] = _mm_loadu_si128((const __m128i *)(in + rows[i]))
-#define STORE_SSE(v, at, i)  _mm_storeu_si128((__m128i *)(dst + cols[i] + (at)), v[i])
-#define LOAD_AVX(v, rows, i)                                                                       \
-    v[i] = _mm256_inserti128_si256(                                                                \
-        _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(in + rows[i]))),                  \
-        _mm_loadu_si128((const __m128i *)(in + rows[(i) + LANE])), 1)
-#define STORE_AVX(v, at, i) _mm256_storeu_si256((__m256i *)(dst + cols[i] + (at)), v[i])
+#define LOAD_SSE(v, in, i)  v[i] = _mm_loadu_si128((const __m128i *)((in) + src_off[i]))
+#define LOAD_AVX(v, in, i)  v[i] = _mm256_loadu_si256((const __m256i *)((in) + src_off[i]))
+#define STORE_SSE(v, to, i) _mm_storeu_si128((__m128i *)((to) + (i)*WFS_PITCH_BYTES), v[i])
+#define STORE_AVX(v, to, i)                                                                        \
+    _mm_storeu_si128((__m128i *)((to) + (i)*WFS_PITCH_BYTES), _mm256_castsi256_si128(v[i]));       \
+    _mm_storeu_si128((__m128i *)((to) + ((i) + LANE) * WFS_PITCH_BYTES),                           \
+                     _mm256_extracti128_si256(v[i], 1))
 
-/*
- * A strip function: VEC registers, N = 16 / ELEM of them a tile, each of TILE_BYTES of a column;
- * N_TILES tiles stacked. The last columns are done by a step back over columns already done.
- */
-#define DEFINE_STRIP(NAME, TARGET, VEC, SIMD, ELEM, N, TILE_BYTES, N_TILES, lo, hi)                \
-    TARGET static void NAME(uint8_t *dst, const int64_t *dst_off, const uint8_t *src,              \
-                            const int64_t *src_off, size_t n_cols)                                 \
+#define AHEAD(v, in, i)                                                                            \
+    __builtin_prefetch((const void *)((uintptr_t)(in) + (uintptr_t)src_off[(i) + WFS_ROWS_AHEAD]), \
+                       0, 2)
+
+#define DEFINE_STRIPS(ELEM, N, KIND)                                                               \
+    static void sse2_strip_##ELEM(uint8_t *out, const uint8_t *src, const int64_t *src_off,        \
+                                  size_t n_cols)                                                   \
     {                                                                                              \
-        enum { LANE = (N), TILE_ROWS = (TILE_BYTES) / (ELEM) };                                    \
         for (size_t j = 0; j < n_cols; j += (N)) {                                                 \
             if (j + (N) > n_cols)                                                                  \
                 j = n_cols - (N);                                                                  \
-            const uint8_t *in = src + j * (ELEM);                                                  \
-            const int64_t *cols = dst_off + j;                                                     \
-            for (size_t k = 0; k < (N_TILES); k++) {                                               \
-                const int64_t *rows = src_off + k * TILE_ROWS;                                     \
-                VEC v[N], t[N];                                                                    \
-                EACH##N(LOAD_##SIMD, v, rows);                                                     \
-                ROUNDS_##ELEM(v, t, lo, hi);                                                       \
-                EACH##N(STORE_##SIMD, v, k *(TILE_BYTES));                                         \
-            }                                                                                      \
+            __m128i v[N], t[N];                                                                    \
+            EACH##N(LOAD_SSE, v, src + j * (ELEM));                                                \
+            ROUNDS_##ELEM(v, t, _mm_unpacklo_##KIND, _mm_unpackhi_##KIND);                         \
+            EACH##N(STORE_SSE, v, out + j * WFS_PITCH_BYTES);                                      \
         }                                                                                          \
-        (void)LANE;                                                                                \
+    }                                                                                              \
+    __attribute__((target("avx2"))) static void avx2_strip_##ELEM(                                 \
+        uint8_t *out, const uint8_t *src, const int64_t *src_off, size_t n_cols)                   \
+    {                                                                                              \
+        enum { LANE = (N) };                                                                       \
+        size_t j = 0;                                                                              \
+        for (; j + 2 * (N) <= n_cols; j += 2 * (N)) {                                              \
+            if (j * (ELEM) % WFS_CACHE_LINE == 0) {                                                \
+                EACH##N(AHEAD, , src + j * (ELEM));                                                \
+            }                                                                                      \
+            __m256i v[N], t[N];                                                                    \
+            EACH##N(LOAD_AVX, v, src + j * (ELEM));                                                \
+            ROUNDS_##ELEM(v, t, _mm256_unpacklo_##KIND, _mm256_unpackhi_##KIND);                   \
+            EACH##N(STORE_AVX, v, out + j * WFS_PITCH_BYTES);                                      \
+        }                                                                                          \
+        if (j == n_cols)                                                                           \
+            return;                                                                                \
+        j = n_cols - j < (N) ? n_cols - (N) : j;                                                   \
+        sse2_strip_##ELEM(out + j * WFS_PITCH_BYTES, src + j * (ELEM), src_off, n_cols - j);       \
     }
+DEFINE_STRIPS(1, 16, epi8)
+DEFINE_STRIPS(2, 8, epi16)
+DEFINE_STRIPS(4, 4, epi32)
+DEFINE_STRIPS(8, 2, epi64)
+DEFINE_STRIPS(16, 1, none)
 
-#define NO_TARGET
-#define SSE(NAME, ELEM, N, N_TILES, lo, hi)                                                        \
-    DEFINE_STRIP(NAME, NO_TARGET, __m128i, SSE, ELEM, N, 16, N_TILES, lo, hi)
-#define AVX2                       __attribute__((target("avx2")))
-#define AVX(NAME, ELEM, N, lo, hi) DEFINE_STRIP(NAME, AVX2, __m256i, AVX, ELEM, N, 32, 2, lo, hi)
-
-SSE(sse2_narrow_1, 1, 16, 1, _mm_unpacklo_epi8, _mm_unpackhi_epi8)
-SSE(sse2_narrow_2, 2, 8, 1, _mm_unpacklo_epi16, _mm_unpackhi_epi16)
-SSE(sse2_narrow_4, 4, 4, 1, _mm_unpacklo_epi32, _mm_unpackhi_epi32)
-SSE(sse2_narrow_8, 8, 2, 1, _mm_unpacklo_epi64, _mm_unpackhi_epi64)
-SSE(sse2_narrow_16, 16, 1, 1, , )
-SSE(sse2_wide_1, 1, 16, 4, _mm_unpacklo_epi8, _mm_unpackhi_epi8)
-SSE(sse2_wide_2, 2, 8, 4, _mm_unpacklo_epi16, _mm_unpackhi_epi16)
-SSE(sse2_wide_4, 4, 4, 4, _mm_unpacklo_epi32, _mm_unpackhi_epi32)
-SSE(sse2_wide_8, 8, 2, 4, _mm_unpacklo_epi64, _mm_unpackhi_epi64)
-SSE(sse2_wide_16, 16, 1, 4, , )
-AVX(avx2_wide_1, 1, 16, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
-AVX(avx2_wide_2, 2, 8, _mm256_unpacklo_epi16, _mm256_unpackhi_epi16)
-AVX(avx2_wide_4, 4, 4, _mm256_unpacklo_epi32, _mm256_unpackhi_epi32)
-AVX(avx2_wide_8, 8, 2, _mm256_unpacklo_epi64, _mm256_unpackhi_epi64)
-AVX(avx2_wide_16, 16, 1, , )
-
-const struct wfs_strips *wfs_strips_for_cpu(void)
+const struct wfs_strips *wfs_strips_native(unsigned level)
 {
     static const struct wfs_strips sse2 = {
-        .wide = {sse2_wide_1, sse2_wide_2, sse2_wide_4, sse2_wide_8, sse2_wide_16},
-        .narrow = {sse2_narrow_1, sse2_narrow_2, sse2_narrow_4, sse2_narrow_8, sse2_narrow_16},
-    };
+        {sse2_strip_1, sse2_strip_2, sse2_strip_4, sse2_strip_8, sse2_strip_16}};
     static const struct wfs_strips avx2 = {
-        .wide = {avx2_wide_1, avx2_wide_2, avx2_wide_4, avx2_wide_8, avx2_wide_16},
-        .narrow = {sse2_narrow_1, sse2_narrow_2, sse2_narrow_4, sse2_narrow_8, sse2_narrow_16},
-    };
-    return __builtin_cpu_supports("avx2") ? &avx2 : &sse2;
+        {avx2_strip_1, avx2_strip_2, avx2_strip_4, avx2_strip_8, avx2_strip_16}};
+    if (level == 1)
+        return &sse2;
+    return level == 2 && __builtin_cpu_supports("avx2") ? &avx2 : NULL;
 }
-
-#else
-typedef int wfs_kernel_x86_is_empty_here;
-#endif

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "tensor/kernel.h"
+#include "tensor/kernel_plane.h"
 #include "weightfs/base.h"
 
 static uint64_t rng_state;
@@ -212,6 +213,44 @@ static void test_kernel__transposes_of_every_small_size(void **state)
     }
 }
 
+/* The plane of a matrix at every level of strips that this CPU has, between fences. */
+static void check_plane(unsigned level, uint32_t elem_log2, uint64_t rows, uint64_t cols)
+{
+    static struct wfs_plane plane;
+    size_t elem = (size_t)1 << elem_log2, len = rows * cols * elem;
+    struct fenced src = fenced_new(len, (int)below(2)), dst = fenced_new(len, (int)below(2));
+    for (size_t i = 0; i < len; i++)
+        src.data[i] = (uint8_t)(rng() >> 24);
+    plane.elem_log2 = elem_log2;
+    plane.strips = wfs_strips_level(level);
+    plane.rows.count = plane.rows.axes[0].count = rows;
+    plane.rows.axes[0].stride = (int64_t)(cols * elem);
+    plane.cols.count = plane.cols.axes[0].count = cols;
+    plane.cols.axes[0].stride = (int64_t)(rows * elem);
+    plane.rows.n_axes = plane.cols.n_axes = 1;
+    wfs_plane_transpose(&plane, dst.data, src.data);
+    for (uint64_t i = 0; i < rows; i++)
+        for (uint64_t j = 0; j < cols; j++)
+            assert_memory_equal(dst.data + (j * rows + i) * elem, src.data + (i * cols + j) * elem,
+                                elem);
+    fenced_free(&src);
+    fenced_free(&dst);
+}
+
+static void test_kernel__every_instruction_set_agrees(void **state)
+{
+    (void)state;
+    for (unsigned level = 0; level < WFS_N_STRIP_LEVELS; level++) {
+        if (wfs_strips_level(level) == NULL) {
+            print_message("level %u: not on this CPU\n", level);
+            continue;
+        }
+        for (uint32_t elem_log2 = 0; elem_log2 <= WFS_PLANE_MAX_ELEM_LOG2; elem_log2++)
+            for (int i = 0; i < 12; i++)
+                check_plane(level, elem_log2, 1 + below(600), 1 + below(600));
+    }
+}
+
 /* Wider than a column block, so that blocks and their last, longer one are passed. */
 static void test_kernel__transposes_of_wide_rows(void **state)
 {
@@ -315,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernel__random_boxes_equal_the_definition),
         cmocka_unit_test(test_kernel__transposes_of_every_small_size),
+        cmocka_unit_test(test_kernel__every_instruction_set_agrees),
         cmocka_unit_test(test_kernel__transposes_of_wide_rows),
         cmocka_unit_test(test_kernel__convolutions),
         cmocka_unit_test(test_kernel__zero_dimensions_copy_one_element),

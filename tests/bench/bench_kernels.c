@@ -1,0 +1,211 @@
+/*
+ * bench_kernels.c - the copy kernels in bytes per second beside memcpy of the same bytes, in one
+ * run: source in a file's page cache (mapped), destination in huge pages that are used again.
+ * Samples are interleaved and medians shown; differences under 15 % mean nothing.
+ *
+ *     ninja -C build bench_kernels && build/tests/bench/bench_kernels [REPEATS [NAME]]
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tensor/kernel.h"
+#include "weightfs/tensor.h"
+
+#define MAX_REPEATS 101
+#define ROOM_BYTES  (UINT64_C(736) << 20)
+
+static uint8_t *source, *destination;
+static int n_repeats = 7;
+static const char *only = "";
+
+struct task {
+    void (*run)(const struct task *task);
+    uint64_t size_bytes;
+    uint64_t part_bytes; /* what is written at a time, always to the same place */
+    const struct wfs_copy *copy;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void run_memcpy(const struct task *task)
+{
+    for (uint64_t off = 0; off < task->size_bytes; off += task->part_bytes)
+        memcpy(destination, source + off, task->part_bytes);
+}
+
+static void run_copy(const struct task *task)
+{
+    wfs_kernel_copy(task->copy);
+}
+
+/* Small tasks are repeated so that a sample lasts some milliseconds. */
+static double sample(const struct task *task)
+{
+    int n = 1 + (int)((UINT64_C(32) << 20) / task->size_bytes);
+    double start = now();
+    for (int i = 0; i < n; i++)
+        task->run(task);
+    return (double)task->size_bytes * n / (now() - start) / 1e9;
+}
+
+static void compare(const char *name, const struct task *task)
+{
+    if (strstr(name, only) == NULL)
+        return;
+    double mine[MAX_REPEATS], base[MAX_REPEATS];
+    struct task plain = *task;
+    plain.run = run_memcpy;
+    sample(&plain);
+    sample(task);
+    for (int i = 0; i < n_repeats; i++) {
+        base[i] = sample(&plain);
+        mine[i] = sample(task);
+    }
+    qsort(base, (size_t)n_repeats, sizeof(double), by_value);
+    qsort(mine, (size_t)n_repeats, sizeof(double), by_value);
+    double a = mine[n_repeats / 2], b = base[n_repeats / 2];
+    printf("%-42s %7.2f GB/s   memcpy %7.2f   ratio %.2f\n", name, a, b, a / b);
+}
+
+static void bench_copy(const char *label, struct wfs_copy *copy)
+{
+    char name[64];
+    struct task task = {run_copy, copy->elem_bytes, 0, copy};
+    for (uint32_t i = 0; i < copy->ndim; i++)
+        task.size_bytes *= copy->axes[i].count;
+    task.part_bytes = task.size_bytes;
+    copy->dst = destination;
+    copy->src = source;
+    snprintf(name, sizeof(name), "%s, %u B", label, copy->elem_bytes);
+    compare(name, &task);
+}
+
+static void bench_transpose(uint64_t rows, uint64_t cols, uint32_t elem)
+{
+    char label[64];
+    struct wfs_copy copy = {.elem_bytes = elem, .ndim = 2};
+    copy.axes[0] = (struct wfs_copy_axis){cols, (int64_t)(rows * elem), elem};
+    copy.axes[1] = (struct wfs_copy_axis){rows, elem, (int64_t)(cols * elem)};
+    snprintf(label, sizeof(label), "transpose %llux%llu", (unsigned long long)rows,
+             (unsigned long long)cols);
+    bench_copy(label, &copy);
+}
+
+/* OIHW -> HWIO, or back. */
+static void bench_convolution(uint64_t o, uint64_t i, uint64_t hw, uint32_t elem, int back)
+{
+    char label[64];
+    int64_t e = elem;
+    struct wfs_copy copy = {.elem_bytes = elem, .ndim = 3};
+    copy.axes[0] = (struct wfs_copy_axis){hw, e * (int64_t)(i * o), e};
+    copy.axes[1] = (struct wfs_copy_axis){i, e * (int64_t)o, e * (int64_t)hw};
+    copy.axes[2] = (struct wfs_copy_axis){o, e, e * (int64_t)(i * hw)};
+    for (int a = 0; back && a < 3; a++) {
+        int64_t t = copy.axes[a].dst_stride;
+        copy.axes[a].dst_stride = copy.axes[a].src_stride;
+        copy.axes[a].src_stride = t;
+    }
+    snprintf(label, sizeof(label), "%s %llux%llux%llu", back ? "HWIO>OIHW" : "OIHW>HWIO",
+             (unsigned long long)o, (unsigned long long)i, (unsigned long long)hw);
+    bench_copy(label, &copy);
+}
+
+/* All panels of a tall matrix, one after the other into one block, as the read engine asks. */
+static void run_panels(const struct task *task)
+{
+    struct wfs_copy copy = *task->copy;
+    for (uint64_t off = 0; off < task->size_bytes; off += task->part_bytes) {
+        wfs_kernel_copy(&copy);
+        copy.src += copy.axes[0].count * copy.elem_bytes;
+    }
+}
+
+static void bench_panels(uint64_t rows, uint64_t cols, uint64_t width_bytes, uint32_t elem)
+{
+    char label[64];
+    struct wfs_copy copy = {.elem_bytes = elem, .ndim = 2, .dst = destination, .src = source};
+    struct task task = {run_panels, rows * cols * elem, rows * width_bytes, &copy};
+    copy.axes[0] = (struct wfs_copy_axis){width_bytes / elem, (int64_t)(rows * elem), elem};
+    copy.axes[1] = (struct wfs_copy_axis){rows, elem, (int64_t)(cols * elem)};
+    snprintf(label, sizeof(label), "%llux%llu in panels of %llu B, %u B", (unsigned long long)rows,
+             (unsigned long long)cols, (unsigned long long)width_bytes, elem);
+    compare(label, &task);
+}
+
+static void bench_copies(void)
+{
+    static const uint64_t shapes[][2] = {{4096, 4096}, {11008, 4096}, {50257, 768}, {768, 3072}};
+    for (size_t s = 0; s < WFS_ARRAY_SIZE(shapes); s++)
+        for (uint32_t elem = 1; elem <= 16; elem *= 2)
+            bench_transpose(shapes[s][0], shapes[s][1], elem);
+    for (uint32_t elem = 1; elem <= 4; elem *= 2) {
+        bench_panels(11008, 4096, 512, elem);
+        bench_panels(11008, 4096, 1024, elem);
+        bench_panels(4096, 11008, 1024, elem);
+        bench_convolution(512, 512, 9, elem, 0);
+        bench_convolution(512, 512, 9, elem, 1);
+    }
+}
+
+static int make_source(void)
+{
+    char path[] = "/tmp/bench_kernels.XXXXXX";
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return -1;
+    unlink(path);
+    static float chunk[1 << 18];
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(chunk); i++)
+        chunk[i] = (float)(i * 2654435761u % 1000003) / 1e6f - 0.5f;
+    for (uint64_t done = 0; done < ROOM_BYTES; done += sizeof(chunk))
+        if (write(fd, chunk, sizeof(chunk)) != (ssize_t)sizeof(chunk))
+            return -1;
+    source = mmap(NULL, ROOM_BYTES, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+    close(fd);
+    return source == MAP_FAILED ? -1 : 0;
+}
+
+static int make_destination(void)
+{
+    destination =
+        mmap(NULL, ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (destination == MAP_FAILED)
+        return -1;
+    madvise(destination, ROOM_BYTES, MADV_HUGEPAGE);
+    memset(destination, 1, ROOM_BYTES);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        n_repeats = atoi(argv[1]);
+    if (argc > 2)
+        only = argv[2];
+    if (n_repeats < 1 || n_repeats > MAX_REPEATS) {
+        fprintf(stderr, "REPEATS is 1 to %d\n", MAX_REPEATS);
+        return 2;
+    }
+    if (make_source() < 0 || make_destination() < 0) {
+        perror("bench_kernels");
+        return 3;
+    }
+    bench_copies();
+    return 0;
+}
