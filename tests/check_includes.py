@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-ORDER = ["base", "bytes", "tensor", "source", "mapping", "cache", "file", "tree", "mount", "cli"]
+ORDER = ["base", "bytes", "tensor", "source", "mapping", "cache", "file", "inspect", "tree", "mount", "cli"]
 # The cache works on expressions alone: it knows neither sources nor mappings.
 FORBIDDEN = {("cache", "source"), ("cache", "mapping")}
 ROOT = pathlib.Path(__file__).resolve().parent.parent

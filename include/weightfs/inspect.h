@@ -1,0 +1,77 @@
+/*
+ * inspect.h - looking at a checkpoint: the parameter table, weight-decay masks, statistics, a check
+ * against a target, the difference of two checkpoints. Everything works on a plan, so on a source
+ * and on any view of it alike, and reads tensors (where it reads them at all) in bounded memory.
+ *
+ * Behaviour covered: xlstm-jax's param_utils (tabulate_params, get_param_norms, get_param_mask_fn)
+ * and Caten's load-state-dict warnings.
+ */
+#ifndef WEIGHTFS_INSPECT_H
+#define WEIGHTFS_INSPECT_H
+
+#include "weightfs/file.h"
+#include "weightfs/mapping.h"
+
+/* ---- rows: what a plan shows below one root
+ * ------------------------------------------------------ */
+
+struct wfs_inspect_row {
+    const char *name; /* joined by the view's separator, without the root */
+    const char *path; /* WFS_SEP path, without the root */
+    const struct wfs_target *target;
+    const struct wfs_expr *expr;
+    int32_t shard_axis; /* -1: replicated */
+    uint32_t n_shards;
+    const char *axes;    /* names of axes where the file records them, else NULL */
+    int8_t weight_decay; /* -1: no mask was asked for; else 0 or 1 */
+};
+struct wfs_inspect_options {
+    const char *root;           /* dotted; NULL: the parameters of a train state, else all */
+    const char *const *globs;   /* NULL-terminated; a row must match one; NULL: all */
+    const char *const *exclude; /* regular expressions, searched in the "."-joined name */
+    const char *const *include; /* both: -EINVAL, as get_param_mask_fn */
+};
+struct wfs_inspect_rows {
+    struct wfs_arena *arena;
+    const char *root; /* what was chosen; "" for all */
+    uint32_t n;
+    struct wfs_inspect_row *rows; /* naturally sorted by name */
+};
+/* -EINVAL: a regular expression that does not compile (its message and offset), exclude together
+ * with include, a root that is not there; -ENOTSUP: masks without PCRE2. */
+int wfs_inspect_rows(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
+                     const struct wfs_inspect_options *options, struct wfs_inspect_rows **ret,
+                     struct wfs_error *err);
+void wfs_inspect_rows_free(struct wfs_inspect_rows *rows);
+void wfs_inspect_rows_freep(struct wfs_inspect_rows **rows);
+
+/* ---- table
+ * ------------------------------------------------------------------------------------------ */
+
+enum wfs_table_sort {
+    WFS_SORT_NAME,
+    WFS_SORT_COUNT,
+    WFS_SORT_BYTES,
+    WFS_SORT_DTYPE,
+    WFS_SORT_SHAPE
+};
+struct wfs_table_options {
+    unsigned depth; /* 0: every parameter; N: subtotals of modules N deep only */
+    enum wfs_table_sort sort;
+    unsigned width; /* of the terminal; 0: as wide as it gets */
+    bool color;
+};
+/* "Total number of global parameters: 1_234" first, then name, shape, count, dtype, sharding and
+ * (with a mask) weight decay; subtotals per module and per dtype at the end. */
+void wfs_table_text(const struct wfs_inspect_rows *rows, const struct wfs_table_options *options,
+                    struct wfs_buf *out);
+void wfs_table_tsv(const struct wfs_inspect_rows *rows, const struct wfs_table_options *options,
+                   struct wfs_buf *out);
+/* [{"name", "shape", "count", "dtype", "sharding", "weight_decay"}]; weight_decay null without a
+ * mask. */
+void wfs_table_json(const struct wfs_inspect_rows *rows, const struct wfs_table_options *options,
+                    struct wfs_buf *out);
+/* {key: shape}: the template format. */
+void wfs_table_keys(const struct wfs_inspect_rows *rows, struct wfs_buf *out);
+
+#endif
