@@ -70,6 +70,8 @@ struct wfs_file_info {
     bool is_network; /* a network file system (statfs): slow reads, no WAL beside it */
 };
 
+/* True where the open file or directory lies on a network file system (or one in user space). */
+bool wfs_fd_is_network(int fd);
 /* Opens a regular file (symlinks followed; FIFOs, devices, directories and sockets refused without
  * blocking). */
 int wfs_bytes_open(const char *path, struct wfs_bytes **ret, struct wfs_error *err);

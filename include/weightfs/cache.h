@@ -11,6 +11,13 @@
 
 enum wfs_cache_mode { WFS_CACHE_AUTO, WFS_CACHE_ALWAYS, WFS_CACHE_OFF };
 
+/* A file that holds the checkpoint's bytes, as it was when it was scanned: what makes an index stale. */
+struct wfs_cache_file {
+    const char *path;
+    struct wfs_identity identity;
+};
+
+/* Strings and arrays are borrowed until wfs_cache_free. */
 struct wfs_cache_options {
     enum wfs_cache_mode mode;
     uint64_t memory_bytes; /* memory=; 0: min(256 MiB, 1/8 of the cgroup's or machine's memory) */
@@ -19,7 +26,9 @@ struct wfs_cache_options {
         *index_path;    /* index=PATH; NULL: $XDG_CACHE_HOME/weightfs/<key>.db; "none": no index */
     const char *source; /* the checkpoint's path, recorded for `weightfs index` */
     struct wfs_hash id; /* the checkpoint's identity: the index's key */
-    bool is_network;
+    bool is_network;       /* the source lies on a network file system */
+    size_t n_files;        /* recorded in the index; 0: none, the index is never stale */
+    const struct wfs_cache_file *files;
 };
 
 struct wfs_cache_stats {

@@ -158,7 +158,7 @@ static const struct wfs_bytes_ops file_ops = {.kind = "file",
                                               .check = file_check,
                                               .hint = file_hint};
 
-static bool is_network_fs(int fd)
+bool wfs_fd_is_network(int fd)
 {
     static const unsigned long magics[] = {NFS_SUPER_MAGIC,
                                            SMB_SUPER_MAGIC,
@@ -209,7 +209,7 @@ static void file_init(struct file_bytes *f, int fd, const struct stat *st, char 
                                      .mode = st->st_mode,
                                      .uid = st->st_uid,
                                      .gid = st->st_gid,
-                                     .is_network = is_network_fs(fd)};
+                                     .is_network = wfs_fd_is_network(fd)};
     atomic_init(&f->ctime_ns, identity.ctime_ns);
     pthread_mutex_init(&f->lock, NULL);
     f->n_links = st->st_nlink;

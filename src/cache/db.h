@@ -1,0 +1,65 @@
+/*
+ * db.h - SQLite connections to an index, its schema, and what a file turns out to be.
+ *
+ * The tables (documented for sqlite3 users; times are seconds since the epoch, hashes XXH3-128):
+ *
+ *   identity(key, value)     source, id (hex), engine, created_at, used_at
+ *   files(path, dev, ino, size_bytes, mtime_ns, ctime_ns)
+ *                            the source's files as they were; an index is stale when one changed
+ *   views(name, n_tensors, size_bytes, digest, written_at)
+ *   tensors(view, name, dtype, shape, n_elems, size_bytes, sources, operations, hash)
+ *   facts(kind, hash, value, checksum, used_at)
+ *                            statistics, content hashes, CRCs of the expression with that hash
+ *   blocks(id, key, number, elem_bytes, raw_bytes, stored_bytes, checksum, used_at)
+ *                            key: expression hash, block size, engine version; number: which block
+ *   chunks(id, data)         the block's bytes: id = blocks.id * 1024 + n, 512 KiB of it each, as
+ *                            codec.h says
+ *
+ * Bytes are apart from what describes them, since SQLite rewrites a row whole: noting that a block
+ * was used must not rewrite it. They come in chunks, so that neither side holds a whole block
+ * twice.
+ */
+#ifndef WEIGHTFS_CACHE_DB_H
+#define WEIGHTFS_CACHE_DB_H
+
+#include <sqlite3.h>
+
+#include "weightfs/base.h"
+
+#define WFS_DB_APPLICATION_ID 0x57664978 /* "WfIx" */
+#define WFS_DB_SCHEMA_VERSION 1
+#define WFS_DB_CHUNKS_A_BLOCK 1024
+
+enum wfs_db_access {
+    WFS_DB_READ_ONLY, /* the file may not be written */
+    WFS_DB_READER,    /* writes nothing, but may recover a log that a killed mount left */
+    WFS_DB_WRITER,
+};
+/* An SQLite result code. No waiting for locks, no mmap; *ret is NULL on failure. */
+int wfs_db_connect(const char *path, enum wfs_db_access access, sqlite3 **ret);
+/* Prepares `sql` for the connection's life. */
+int wfs_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret);
+int wfs_db_exec(sqlite3 *db, const char *sql);
+/* The first column of the first row. SQLITE_ROW when there is one. */
+int wfs_db_get_i64(sqlite3 *db, const char *sql, int64_t *ret);
+
+enum wfs_db_kind {
+    WFS_DB_EMPTY,   /* nothing in it yet */
+    WFS_DB_OURS,    /* this schema version */
+    WFS_DB_OLDER,   /* an earlier version's */
+    WFS_DB_NEWER,   /* a later version's */
+    WFS_DB_FOREIGN, /* a database that is no index */
+    WFS_DB_DAMAGED, /* malformed, or no database at all */
+    WFS_DB_LOCKED,
+    WFS_DB_UNREADABLE, /* anything else; *ret_rc says */
+};
+/* Looks, waiting up to wait_ms for a lock. */
+enum wfs_db_kind wfs_db_classify(sqlite3 *db, unsigned wait_ms, int *ret_rc);
+/* Makes the tables in an empty database; another mount may have been first. SQLite's code. */
+int wfs_db_create(sqlite3 *db, bool use_wal, unsigned wait_ms);
+/* True for results that mean the file itself is bad. */
+bool wfs_db_is_damage(int sqlite_rc);
+bool wfs_db_is_busy(int sqlite_rc);
+void wfs_sleep_ms(unsigned ms);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * geometry.c - block sizes and keys.
+ *
+ * A budget changes the geometry and the geometry is in the key, so mounts with different budgets
+ * never mistake each other's blocks.
+ */
+#include "geometry.h"
+
+#include <string.h>
+
+#include "region.h"
+
+#define PAGE_BYTES 4096u
+
+uint64_t wfs_block_bytes(const struct wfs_expr *expr, uint64_t pool_bytes)
+{
+    if (expr->size_bytes <= WFS_REGION_GRAIN)
+        return 0; /* as cheap as looking it up */
+    uint64_t want = wfs_expr_block_bytes(expr);
+    if (want == 0)
+        return 0;
+    want = wfs_min_u64(want, expr->size_bytes);
+    uint64_t limit = pool_bytes / WFS_BLOCKS_AT_ONCE;
+    bool shrunk = false;
+    while (want > limit && want >= WFS_BLOCK_MIN_BYTES) {
+        want = wfs_round_up_u64(want / 2, PAGE_BYTES);
+        shrunk = true;
+    }
+    if (want > limit || (shrunk && want < WFS_BLOCK_MIN_BYTES))
+        return 0;
+    return want;
+}
+
+struct wfs_block_key wfs_block_key(const struct wfs_hash *expr_hash, uint64_t block_bytes)
+{
+    uint8_t text[sizeof expr_hash->bytes + 8 + 4];
+    memcpy(text, expr_hash->bytes, sizeof expr_hash->bytes);
+    wfs_store_u64le(text + sizeof expr_hash->bytes, block_bytes);
+    wfs_store_u32le(text + sizeof expr_hash->bytes + 8, WFS_ENGINE_VERSION);
+    return (struct wfs_block_key){.hash = wfs_hash_bytes(text, sizeof text)};
+}
+
+uint32_t wfs_block_elem_bytes(enum wfs_dtype dtype)
+{
+    const struct wfs_dtype_info *info = wfs_dtype_info(dtype);
+    uint32_t bytes = info->bits / 8u;
+    if (info->kind == WFS_KIND_COMPLEX)
+        bytes /= 2;
+    return bytes == 2 || bytes == 4 || bytes == 8 ? bytes : 1;
+}

@@ -1,0 +1,399 @@
+/*
+ * store.c - writing blocks, facts and rows, and evicting.
+ *
+ * The file's size is that of its pages in use: evicted pages are used again before the file grows.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "codec.h"
+#include "db.h"
+
+#define EVICT_BATCH 16u
+
+enum {
+    STMT_HAS_BLOCK,
+    STMT_ADD_BLOCK,
+    STMT_SET_STORED,
+    STMT_ADD_CHUNK,
+    STMT_DELETE_CHUNKS,
+    STMT_DELETE_BLOCK,
+    STMT_OLDEST,
+    STMT_TOUCH,
+    STMT_ADD_FACT,
+    STMT_SET_IDENTITY,
+    STMT_ADD_FILE,
+    STMT_DELETE_TENSORS,
+    STMT_ADD_TENSOR,
+    STMT_SET_VIEW,
+    N_STMTS
+};
+
+static const char *const stmt_sql[N_STMTS] = {
+    [STMT_HAS_BLOCK] = "SELECT id FROM blocks WHERE key = ?1 AND number = ?2",
+    [STMT_ADD_BLOCK] = "INSERT INTO blocks(key, number, elem_bytes, raw_bytes, stored_bytes,"
+                       " checksum, used_at) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6)",
+    [STMT_SET_STORED] = "UPDATE blocks SET stored_bytes = ?2 WHERE id = ?1",
+    [STMT_ADD_CHUNK] = "INSERT INTO chunks(id, data) VALUES(?1, ?2)",
+    [STMT_DELETE_CHUNKS] = "DELETE FROM chunks WHERE id >= ?1 AND id < ?2",
+    [STMT_DELETE_BLOCK] = "DELETE FROM blocks WHERE id = ?1",
+    [STMT_OLDEST] = "SELECT id FROM blocks ORDER BY used_at, id LIMIT 1",
+    [STMT_TOUCH] = "UPDATE blocks SET used_at = ?2 WHERE id = ?1",
+    [STMT_ADD_FACT] = "INSERT OR REPLACE INTO facts(kind, hash, value, checksum, used_at)"
+                      " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [STMT_SET_IDENTITY] = "INSERT OR REPLACE INTO identity(key, value) VALUES(?1, ?2)",
+    [STMT_ADD_FILE] = "INSERT OR REPLACE INTO files(path, dev, ino, size_bytes, mtime_ns, ctime_ns)"
+                      " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [STMT_DELETE_TENSORS] = "DELETE FROM tensors WHERE view = ?1",
+    [STMT_ADD_TENSOR] = "INSERT OR REPLACE INTO tensors(view, name, dtype, shape, n_elems,"
+                        " size_bytes, sources, operations, hash)"
+                        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STMT_SET_VIEW] = "INSERT OR REPLACE INTO views(name, n_tensors, size_bytes, digest,"
+                      " written_at) VALUES(?1, ?2, ?3, ?4, ?5)",
+};
+
+struct wfs_store {
+    sqlite3 *db;
+    uint64_t limit_bytes;
+    struct wfs_encoder *encoder; /* made at the first block */
+    sqlite3_stmt *stmts[N_STMTS];
+};
+
+int wfs_store_open(const char *path, uint64_t limit_bytes, struct wfs_store **ret)
+{
+    struct wfs_store *store = calloc(1, sizeof *store);
+    if (!store)
+        return SQLITE_NOMEM;
+    store->limit_bytes = limit_bytes;
+    int rc = wfs_db_connect(path, WFS_DB_WRITER, &store->db);
+    for (int i = 0; i < N_STMTS && rc == SQLITE_OK; i++)
+        rc = wfs_db_prepare(store->db, stmt_sql[i], &store->stmts[i]);
+    if (rc != SQLITE_OK) {
+        wfs_store_close(store);
+        return rc;
+    }
+    *ret = store;
+    return SQLITE_OK;
+}
+
+void wfs_store_close(struct wfs_store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; i < N_STMTS; i++)
+        sqlite3_finalize(store->stmts[i]);
+    sqlite3_close(store->db);
+    wfs_encoder_free(store->encoder);
+    free(store);
+}
+
+const char *wfs_store_message(const struct wfs_store *store)
+{
+    return sqlite3_errmsg(store->db);
+}
+
+int wfs_store_begin(struct wfs_store *store)
+{
+    return wfs_db_exec(store->db, "BEGIN IMMEDIATE");
+}
+
+int wfs_store_commit(struct wfs_store *store)
+{
+    return wfs_db_exec(store->db, "COMMIT");
+}
+
+void wfs_store_rollback(struct wfs_store *store)
+{
+    if (!sqlite3_get_autocommit(store->db)) /* SQLite may have rolled back already */
+        (void)wfs_db_exec(store->db, "ROLLBACK");
+}
+
+/* Runs a bound statement that gives no row. */
+static int run(sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* *ret is 0 where there is no row. */
+static int run_i64(sqlite3_stmt *stmt, int64_t *ret)
+{
+    int rc = sqlite3_step(stmt);
+    *ret = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static void bind_hash(sqlite3_stmt *stmt, int at, const struct wfs_hash *hash)
+{
+    sqlite3_bind_blob(stmt, at, hash->bytes, sizeof hash->bytes, SQLITE_STATIC);
+}
+
+static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
+{
+    if (text)
+        sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(stmt, at);
+}
+
+/* ---- identity
+ * ------------------------------------------------------------------------------------ */
+
+static int set_identity_text(struct wfs_store *store, const char *key, const char *value)
+{
+    sqlite3_stmt *stmt = store->stmts[STMT_SET_IDENTITY];
+    bind_text(stmt, 1, key);
+    bind_text(stmt, 2, value);
+    return run(stmt);
+}
+
+static int set_identity_i64(struct wfs_store *store, const char *key, int64_t value)
+{
+    sqlite3_stmt *stmt = store->stmts[STMT_SET_IDENTITY];
+    bind_text(stmt, 1, key);
+    sqlite3_bind_int64(stmt, 2, value);
+    return run(stmt);
+}
+
+static int add_files(struct wfs_store *store, const struct wfs_cache_options *options)
+{
+    int rc = wfs_db_exec(store->db, "DELETE FROM files");
+    for (size_t i = 0; i < options->n_files && rc == SQLITE_OK; i++) {
+        const struct wfs_cache_file *file = &options->files[i];
+        sqlite3_stmt *stmt = store->stmts[STMT_ADD_FILE];
+        bind_text(stmt, 1, file->path);
+        sqlite3_bind_int64(stmt, 2, (int64_t)file->identity.dev);
+        sqlite3_bind_int64(stmt, 3, (int64_t)file->identity.ino);
+        sqlite3_bind_int64(stmt, 4, (int64_t)file->identity.size_bytes);
+        sqlite3_bind_int64(stmt, 5, file->identity.mtime_ns);
+        sqlite3_bind_int64(stmt, 6, file->identity.ctime_ns);
+        rc = run(stmt);
+    }
+    return rc;
+}
+
+int wfs_store_identity(struct wfs_store *store, const struct wfs_cache_options *options)
+{
+    char id[33];
+    wfs_hash_hex(&options->id, id);
+    int rc = set_identity_text(store, "source", options->source);
+    if (rc == SQLITE_OK)
+        rc = set_identity_text(store, "id", id);
+    if (rc == SQLITE_OK)
+        rc = set_identity_i64(store, "engine", WFS_ENGINE_VERSION);
+    if (rc == SQLITE_OK)
+        rc = set_identity_i64(store, "used_at", (int64_t)time(NULL));
+    return rc == SQLITE_OK ? add_files(store, options) : rc;
+}
+
+/* ---- blocks
+ * --------------------------------------------------------------------------------------- */
+
+static int find_block(struct wfs_store *store, const struct wfs_block_key *key, int64_t *ret_id)
+{
+    sqlite3_stmt *stmt = store->stmts[STMT_HAS_BLOCK];
+    bind_hash(stmt, 1, &key->hash);
+    sqlite3_bind_int64(stmt, 2, (int64_t)key->number);
+    return run_i64(stmt, ret_id);
+}
+
+static int add_chunks(struct wfs_store *store, const struct wfs_block *block, int64_t id,
+                      uint64_t *ret_stored)
+{
+    sqlite3_stmt *stmt = store->stmts[STMT_ADD_CHUNK];
+    int64_t chunk_id = id * WFS_DB_CHUNKS_A_BLOCK;
+    uint64_t stored = 0;
+    for (uint64_t at = 0; at < block->size_bytes; at += WFS_CODEC_CHUNK_BYTES) {
+        const uint8_t *data = NULL;
+        size_t n = (size_t)wfs_min_u64(block->size_bytes - at, WFS_CODEC_CHUNK_BYTES);
+        size_t len =
+            wfs_encode_chunk(store->encoder, block->elem_bytes, block->data + at, n, &data);
+        if (len == 0)
+            return SQLITE_NOMEM;
+        sqlite3_bind_int64(stmt, 1, chunk_id++);
+        sqlite3_bind_blob64(stmt, 2, data, len, SQLITE_STATIC);
+        int rc = run(stmt);
+        if (rc != SQLITE_OK)
+            return rc;
+        stored += len;
+    }
+    *ret_stored = stored;
+    return SQLITE_OK;
+}
+
+static int add_block(struct wfs_store *store, const struct wfs_block *block)
+{
+    struct wfs_hash checksum = wfs_block_checksum(&block->key, block->data, block->size_bytes);
+    sqlite3_stmt *stmt = store->stmts[STMT_ADD_BLOCK];
+    bind_hash(stmt, 1, &block->key.hash);
+    sqlite3_bind_int64(stmt, 2, (int64_t)block->key.number);
+    sqlite3_bind_int64(stmt, 3, block->elem_bytes);
+    sqlite3_bind_int64(stmt, 4, (int64_t)block->size_bytes);
+    bind_hash(stmt, 5, &checksum);
+    sqlite3_bind_int64(stmt, 6, (int64_t)time(NULL));
+    int rc = run(stmt);
+    if (rc != SQLITE_OK)
+        return rc;
+    int64_t id = sqlite3_last_insert_rowid(store->db);
+    uint64_t stored = 0;
+    rc = add_chunks(store, block, id, &stored);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_bind_int64(store->stmts[STMT_SET_STORED], 1, id);
+    sqlite3_bind_int64(store->stmts[STMT_SET_STORED], 2, (int64_t)stored);
+    return run(store->stmts[STMT_SET_STORED]);
+}
+
+int wfs_store_block(struct wfs_store *store, const struct wfs_block *block, bool replace,
+                    bool *ret_stored)
+{
+    int64_t id = 0;
+    *ret_stored = false;
+    if (block->size_bytes > (uint64_t)WFS_DB_CHUNKS_A_BLOCK * WFS_CODEC_CHUNK_BYTES ||
+        block->size_bytes > store->limit_bytes)
+        return SQLITE_OK;
+    if (!store->encoder && !(store->encoder = wfs_encoder_new()))
+        return SQLITE_NOMEM;
+    int rc = find_block(store, &block->key, &id);
+    if (rc == SQLITE_OK && id != 0 && !replace)
+        return SQLITE_OK;
+    if (rc == SQLITE_OK && id != 0)
+        rc = wfs_store_delete_block(store, id);
+    enum wfs_evicted evicted = WFS_EVICTED_SOME;
+    while (rc == SQLITE_OK && evicted == WFS_EVICTED_SOME)
+        rc = wfs_store_evict(store, block->size_bytes, store->limit_bytes, EVICT_BATCH, &evicted);
+    if (rc != SQLITE_OK || evicted == WFS_EVICTED_ALL)
+        return rc;
+    rc = add_block(store, block);
+    *ret_stored = rc == SQLITE_OK;
+    return rc;
+}
+
+int wfs_store_touch(struct wfs_store *store, int64_t block_id)
+{
+    sqlite3_bind_int64(store->stmts[STMT_TOUCH], 1, block_id);
+    sqlite3_bind_int64(store->stmts[STMT_TOUCH], 2, (int64_t)time(NULL));
+    return run(store->stmts[STMT_TOUCH]);
+}
+
+int wfs_store_delete_block(struct wfs_store *store, int64_t block_id)
+{
+    sqlite3_stmt *chunks = store->stmts[STMT_DELETE_CHUNKS];
+    sqlite3_bind_int64(chunks, 1, block_id * WFS_DB_CHUNKS_A_BLOCK);
+    sqlite3_bind_int64(chunks, 2, (block_id + 1) * WFS_DB_CHUNKS_A_BLOCK);
+    int rc = run(chunks);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_bind_int64(store->stmts[STMT_DELETE_BLOCK], 1, block_id);
+    return run(store->stmts[STMT_DELETE_BLOCK]);
+}
+
+/* ---- size
+ * ------------------------------------------------------------------------------------------- */
+
+int wfs_store_used_bytes(struct wfs_store *store, uint64_t *ret)
+{
+    int64_t pages = 0, free_pages = 0, page_bytes = 0;
+    int rc = wfs_db_get_i64(store->db, "PRAGMA page_count", &pages);
+    if (rc == SQLITE_ROW)
+        rc = wfs_db_get_i64(store->db, "PRAGMA freelist_count", &free_pages);
+    if (rc == SQLITE_ROW)
+        rc = wfs_db_get_i64(store->db, "PRAGMA page_size", &page_bytes);
+    if (rc != SQLITE_ROW)
+        return rc;
+    *ret = pages > free_pages ? (uint64_t)(pages - free_pages) * (uint64_t)page_bytes : 0;
+    return SQLITE_OK;
+}
+
+int wfs_store_evict(struct wfs_store *store, uint64_t room_bytes, uint64_t limit_bytes,
+                    unsigned max_blocks, enum wfs_evicted *ret)
+{
+    for (unsigned i = 0; i < max_blocks; i++) {
+        uint64_t used = 0;
+        int64_t oldest = 0;
+        int rc = wfs_store_used_bytes(store, &used);
+        bool fits = used <= limit_bytes && room_bytes <= limit_bytes - used;
+        if (rc == SQLITE_OK && !fits)
+            rc = run_i64(store->stmts[STMT_OLDEST], &oldest);
+        if (rc != SQLITE_OK)
+            return rc;
+        if (fits || oldest == 0) {
+            *ret = fits ? WFS_EVICTED_ENOUGH : WFS_EVICTED_ALL;
+            return SQLITE_OK;
+        }
+        rc = wfs_store_delete_block(store, oldest);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    *ret = WFS_EVICTED_SOME;
+    return SQLITE_OK;
+}
+
+int wfs_store_vacuum(struct wfs_store *store, unsigned n_pages, bool *ret_done)
+{
+    char sql[64];
+    int64_t left = 0;
+    snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%u)", n_pages);
+    int rc = wfs_db_exec(store->db, sql);
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = wfs_db_get_i64(store->db, "PRAGMA freelist_count", &left);
+    *ret_done = left == 0;
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* ---- facts and rows
+ * ------------------------------------------------------------------------------------ */
+
+int wfs_store_fact(struct wfs_store *store, const char *kind, const struct wfs_hash *hash,
+                   const void *value, size_t size_bytes)
+{
+    struct wfs_hash checksum = wfs_fact_checksum(kind, hash, value, size_bytes);
+    sqlite3_stmt *stmt = store->stmts[STMT_ADD_FACT];
+    bind_text(stmt, 1, kind);
+    bind_hash(stmt, 2, hash);
+    sqlite3_bind_blob64(stmt, 3, value, size_bytes, SQLITE_STATIC);
+    bind_hash(stmt, 4, &checksum);
+    sqlite3_bind_int64(stmt, 5, (int64_t)time(NULL));
+    return run(stmt);
+}
+
+static int add_tensor(struct wfs_store *store, const struct wfs_index_row *row)
+{
+    sqlite3_stmt *stmt = store->stmts[STMT_ADD_TENSOR];
+    bind_text(stmt, 1, row->view);
+    bind_text(stmt, 2, row->name);
+    bind_text(stmt, 3, row->dtype);
+    bind_text(stmt, 4, row->shape);
+    sqlite3_bind_int64(stmt, 5, (int64_t)row->n_elems);
+    sqlite3_bind_int64(stmt, 6, (int64_t)row->size_bytes);
+    bind_text(stmt, 7, row->sources);
+    bind_text(stmt, 8, row->operations);
+    bind_hash(stmt, 9, &row->hash);
+    return run(stmt);
+}
+
+int wfs_store_rows(struct wfs_store *store, const struct wfs_rows *rows)
+{
+    uint64_t size_bytes = 0;
+    bind_text(store->stmts[STMT_DELETE_TENSORS], 1, rows->rows[0].view);
+    int rc = run(store->stmts[STMT_DELETE_TENSORS]);
+    for (size_t i = 0; i < rows->n && rc == SQLITE_OK; i++) {
+        size_bytes += rows->rows[i].size_bytes; /* a sum for people: it may wrap */
+        rc = add_tensor(store, &rows->rows[i]);
+    }
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_stmt *stmt = store->stmts[STMT_SET_VIEW];
+    bind_text(stmt, 1, rows->rows[0].view);
+    sqlite3_bind_int64(stmt, 2, (int64_t)rows->n);
+    sqlite3_bind_int64(stmt, 3, (int64_t)size_bytes);
+    bind_hash(stmt, 4, &rows->digest);
+    sqlite3_bind_int64(stmt, 5, (int64_t)time(NULL));
+    return run(stmt);
+}

@@ -1,0 +1,15 @@
+/*
+ * verify.h - opening an index for `weightfs index`.
+ */
+#ifndef WEIGHTFS_CACHE_VERIFY_H
+#define WEIGHTFS_CACHE_VERIFY_H
+
+#include <sqlite3.h>
+
+#include "weightfs/base.h"
+
+/* Opens an index of this version at `path` or says what is wrong with it. *ret_path: resolved. */
+int wfs_index_connect(const char *path, bool to_write, char **ret_path, sqlite3 **ret,
+                      struct wfs_error *err);
+
+#endif
