@@ -94,8 +94,7 @@ static void open_index(struct wfs_cache *cache, const struct wfs_cache_options *
     cache->index = wfs_index_open(options);
     if (!cache->index || wfs_index_is_read_only(cache->index))
         return;
-    if (wfs_writer_new(cache->index, cache->pool, options->mode == WFS_CACHE_ALWAYS, &cache->writer,
-                       &err) < 0)
+    if (wfs_writer_new(cache->index, cache->pool, options, &cache->writer, &err) < 0)
         wfs_log(WFS_LOG_WARNING, "%s: nothing is stored: %s", wfs_index_path(cache->index),
                 err.message);
 }
