@@ -21,7 +21,7 @@
 #define WFS_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
 #define WFS_ARRAY_SIZE(a)           (sizeof(a) / sizeof((a)[0]))
 
-/* ---- errors ---------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------- */
 
 #define WFS_ERROR_MESSAGE_MAX 768
 
@@ -40,7 +40,7 @@ int wfs_error_prefix(struct wfs_error *err, const char *fmt, ...) WFS_PRINTF(2, 
 /* -ENOMEM with a message that says what did not fit. */
 int wfs_error_nomem(struct wfs_error *err, const char *what);
 
-/* ---- scopes ---------------------------------------------------------------------------- */
+/* ---- scopes -------------------------------------------------------------------------------- */
 
 #define wfs_cleanup(fn) __attribute__((cleanup(fn)))
 /* `return wfs_steal(&ret);`: the pointer's value; the variable becomes NULL. */
@@ -55,7 +55,7 @@ void wfs_freep(void *pp); /* wfs_cleanup(wfs_freep) char *s */
 void wfs_closep(int *fd); /* wfs_cleanup(wfs_closep) int fd = -1; keeps errno */
 void wfs_fclosep(FILE **f);
 
-/* ---- checked arithmetic: true on success ------------------------------------------------ */
+/* ---- checked arithmetic: true on success --------------------------------------------------- */
 
 static inline bool wfs_add_u64(uint64_t a, uint64_t b, uint64_t *ret)
 {
@@ -83,7 +83,7 @@ static inline uint64_t wfs_round_up_u64(uint64_t a, uint64_t unit)
     return (a + unit - 1) / unit * unit;
 }
 
-/* ---- arena: allocations that live and die together --------------------------------------- */
+/* ---- arena: allocations that live and die together ----------------------------------------- */
 
 /* Not thread-safe while it is written to; everything in it may be read by all threads after. */
 struct wfs_arena;
@@ -104,7 +104,7 @@ char *wfs_arena_printf(struct wfs_arena *arena, const char *fmt, ...) WFS_PRINTF
 int wfs_arena_on_free(struct wfs_arena *arena, void (*fn)(void *), void *ptr);
 size_t wfs_arena_size_bytes(const struct wfs_arena *arena);
 
-/* ---- growable arrays and text ------------------------------------------------------------ */
+/* ---- growable arrays and text -------------------------------------------------------------- */
 
 /* Makes room for `need` elements in a malloc'd array; doubles. 0 or -ENOMEM. */
 int wfs_grow(void *array_pp, size_t *cap, size_t need, size_t elem_bytes);
@@ -132,7 +132,7 @@ void wfs_buf_json(struct wfs_buf *buf, const char *s);
  */
 void wfs_buf_visible(struct wfs_buf *buf, const char *s);
 
-/* ---- string map -------------------------------------------------------------------------- */
+/* ---- string map ---------------------------------------------------------------------------- */
 
 /* Open addressing, keys borrowed. Zero-initialise. */
 struct wfs_strmap {
@@ -146,7 +146,7 @@ int wfs_strmap_add(struct wfs_strmap *map, const char *key, uint64_t value);
 int wfs_strmap_set(struct wfs_strmap *map, const char *key, uint64_t value);
 bool wfs_strmap_get(const struct wfs_strmap *map, const char *key, uint64_t *ret_value);
 
-/* ---- names -------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------- */
 
 /*
  * A tensor's PATH is one C string: its components in order, joined by WFS_SEP, a byte that no
@@ -212,5 +212,14 @@ struct wfs_progress;
 struct wfs_progress *wfs_progress_new(const char *label, uint64_t total_bytes); /* may be NULL */
 void wfs_progress_add(struct wfs_progress *progress, uint64_t n_bytes);
 void wfs_progress_free(struct wfs_progress *progress); /* clears the line */
+
+/* ---- parallel work ------------------------------------------------------------------------- */
+
+/* 0 or -errno with a message. */
+typedef int (*wfs_task_fn)(void *ctx, uint64_t task, struct wfs_error *err);
+/* Calls fn for 0 <= task < n_tasks from n_threads threads (0: one a processor), the caller's among
+ * them. Stops at the first failure and returns it. */
+int wfs_parallel_run(unsigned n_threads, uint64_t n_tasks, wfs_task_fn fn, void *ctx,
+                     struct wfs_error *err);
 
 #endif
