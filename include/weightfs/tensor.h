@@ -4,8 +4,8 @@
  * A tensor is an expression over bytes that already exist: an element type, a shape, and PIECES.
  * A piece is a box of the expression's axes together with the byte source that holds its elements
  * and, for each axis, FACTORS: (count, stride) pairs, outermost first, whose counts multiply to the
- * box's extent on that axis. One factor is the ordinary strided axis; several are axes that were
- * merged (a reshape after a permute): keeping them un-merged never changes row-major order, so
+ * box's extent on that axis. One factor is the ordinary strided axis, none is an extent of one, and
+ * several are axes that were merged (a reshape after a permute): keeping them un-merged never changes row-major order, so
  * transpose, permute, reshape, flip, slice, split, concat, stack, squeeze, RoPE order, torch views
  * and shards all only change strides, offsets and pieces. Only element operations touch values.
  *
@@ -106,8 +106,8 @@ bool wfs_dtype_by_torch_storage(const char *name, enum wfs_dtype *ret);
 
 #define WFS_MAX_NDIM 64
 
-/* Products are checked: -EOVERFLOW (0-size axes do not hide an overflow of the others' product in
- * bits: the reference reader refuses that too). Sub-byte types must fill whole bytes: -EINVAL. */
+/* Products are checked from the left, in bits, as the reference reader does: -EOVERFLOW (so a 0
+ * hides what follows it, not what stands before). Sub-byte types must fill whole bytes: -EINVAL. */
 int wfs_shape_size(enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
                    uint64_t *ret_n_elems, uint64_t *ret_size_bytes, struct wfs_error *err);
 bool wfs_shape_equal(uint32_t a_ndim, const uint64_t *a, uint32_t b_ndim, const uint64_t *b);
@@ -155,6 +155,10 @@ struct wfs_expr {
     const uint64_t *shape;
     uint64_t n_elems, size_bytes;
     uint32_t n_pieces; /* 0 only when n_elems is 0 */
+    /* Pieces are sorted by start[sort_axis], and none of them is longer than sort_max_count there:
+     * a read finds its pieces among many by bisection. */
+    uint32_t sort_axis;
+    uint64_t sort_max_count;
     const struct wfs_piece *pieces;
 };
 
