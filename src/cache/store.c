@@ -160,20 +160,25 @@ static int set_identity_i64(struct wfs_store *store, const char *key, int64_t va
     return run(stmt);
 }
 
+/* A relative name would mean another file to whoever looks from elsewhere. */
+static int add_file(struct wfs_store *store, const struct wfs_cache_file *file)
+{
+    wfs_cleanup(wfs_freep) char *real = file->path[0] == '/' ? NULL : realpath(file->path, NULL);
+    sqlite3_stmt *stmt = store->stmts[STMT_ADD_FILE];
+    bind_text(stmt, 1, real ? real : file->path);
+    sqlite3_bind_int64(stmt, 2, (int64_t)file->identity.dev);
+    sqlite3_bind_int64(stmt, 3, (int64_t)file->identity.ino);
+    sqlite3_bind_int64(stmt, 4, (int64_t)file->identity.size_bytes);
+    sqlite3_bind_int64(stmt, 5, file->identity.mtime_ns);
+    sqlite3_bind_int64(stmt, 6, file->identity.ctime_ns);
+    return run(stmt);
+}
+
 static int add_files(struct wfs_store *store, const struct wfs_cache_options *options)
 {
     int rc = wfs_db_exec(store->db, "DELETE FROM files");
-    for (size_t i = 0; i < options->n_files && rc == SQLITE_OK; i++) {
-        const struct wfs_cache_file *file = &options->files[i];
-        sqlite3_stmt *stmt = store->stmts[STMT_ADD_FILE];
-        bind_text(stmt, 1, file->path);
-        sqlite3_bind_int64(stmt, 2, (int64_t)file->identity.dev);
-        sqlite3_bind_int64(stmt, 3, (int64_t)file->identity.ino);
-        sqlite3_bind_int64(stmt, 4, (int64_t)file->identity.size_bytes);
-        sqlite3_bind_int64(stmt, 5, file->identity.mtime_ns);
-        sqlite3_bind_int64(stmt, 6, file->identity.ctime_ns);
-        rc = run(stmt);
-    }
+    for (size_t i = 0; i < options->n_files && rc == SQLITE_OK; i++)
+        rc = add_file(store, &options->files[i]);
     return rc;
 }
 

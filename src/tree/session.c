@@ -193,8 +193,25 @@ int wfs_session_open(const struct wfs_session_options *options, struct wfs_sessi
     return 0;
 }
 
+/* Lives in the session's arena; without memory for it the index is merely never called stale. */
+static const struct wfs_cache_file *cache_files(const struct wfs_session *session, size_t *ret_n)
+{
+    const struct wfs_catalog *catalog = session->catalog;
+    struct wfs_cache_file *files =
+        wfs_arena_array(session->arena, catalog->n_files + 1, sizeof(*files));
+    *ret_n = 0;
+    for (uint32_t i = 0; files && i < catalog->n_files; i++) {
+        const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
+        if (info)
+            files[(*ret_n)++] =
+                (struct wfs_cache_file){catalog->files[i].path, info->identity};
+    }
+    return files;
+}
+
 void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret)
 {
+    ret->files = cache_files(session, &ret->n_files);
     ret->source = session->catalog->source;
     ret->id = session->catalog->id;
     ret->is_network = session->catalog->is_network;
