@@ -74,4 +74,58 @@ void wfs_table_json(const struct wfs_inspect_rows *rows, const struct wfs_table_
 /* {key: shape}: the template format. */
 void wfs_table_keys(const struct wfs_inspect_rows *rows, struct wfs_buf *out);
 
+/* ---- content ----------------------------------------------------------------------------------
+ */
+
+/* Who reads, and how. */
+struct wfs_inspect_run {
+    struct wfs_cache *cache; /* of the checkpoint; NULL: nothing is kept */
+    unsigned n_threads;      /* 0: one a processor */
+    bool progress;           /* a bar where stderr is a terminal */
+};
+/* A hash of the row-major bytes of every row (n results), from the index where it is known. */
+int wfs_inspect_hashes(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
+                       struct wfs_hash *ret, struct wfs_error *err);
+
+/* ---- diff -------------------------------------------------------------------------------------
+ */
+
+enum wfs_diff_kind {
+    WFS_DIFF_SAME,
+    WFS_DIFF_RENAMED, /* the same bytes under another name */
+    WFS_DIFF_CHANGED, /* other values */
+    WFS_DIFF_DTYPE,   /* another dtype; the values are compared as float64 */
+    WFS_DIFF_SHAPE,
+    WFS_DIFF_ONLY_A,
+    WFS_DIFF_ONLY_B,
+    WFS_N_DIFF_KINDS,
+};
+const char *wfs_diff_kind_name(enum wfs_diff_kind kind); /* "same", "only-in-a", ... */
+
+struct wfs_diff_entry {
+    enum wfs_diff_kind kind;
+    const struct wfs_inspect_row *a, *b; /* NULL in ONLY_B, ONLY_A */
+    bool has_values;                     /* CHANGED and DTYPE of numeric types: */
+    double max_abs;                      /* of |a - b|; NaN against a number counts as infinite */
+    double max_rel;                      /* of |a - b| / max(|a|, |b|) */
+    double cosine;                       /* NaN where a side is all zeros */
+    uint64_t n_different;                /* elements */
+};
+struct wfs_diff {
+    struct wfs_arena *arena;
+    uint32_t n;
+    const struct wfs_diff_entry
+        *entries; /* by name; renamed and only-in-b where their name sorts */
+    uint32_t n_by_kind[WFS_N_DIFF_KINDS];
+};
+/* A second diff of unchanged checkpoints with an index reads nothing but the tensors that differ.
+ */
+int wfs_diff_rows(const struct wfs_inspect_rows *a, const struct wfs_inspect_run *run_a,
+                  const struct wfs_inspect_rows *b, const struct wfs_inspect_run *run_b,
+                  struct wfs_diff **ret, struct wfs_error *err);
+void wfs_diff_free(struct wfs_diff *diff);
+void wfs_diff_freep(struct wfs_diff **diff);
+void wfs_diff_text(const struct wfs_diff *diff, bool all, struct wfs_buf *out);
+void wfs_diff_json(const struct wfs_diff *diff, struct wfs_buf *out);
+
 #endif

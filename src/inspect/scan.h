@@ -1,0 +1,35 @@
+/*
+ * scan.h (private) - passes every byte of many expressions through a function, in parallel, in
+ * chunks, in bounded memory. Chunks are numbered: what a function makes of them is put together by
+ * number, so results do not depend on scheduling.
+ */
+#ifndef INSPECT_SCAN_H
+#define INSPECT_SCAN_H
+
+#include "weightfs/cache.h"
+
+/* A multiple of 3 x 16, so that no element of any type is cut (6-bit types: 4 elements in 3 bytes),
+ * small enough to stay in the cache between reading and counting. */
+#define SCAN_CHUNK_BYTES ((size_t)3 << 18)
+
+struct scan_item {
+    const struct wfs_expr *expr;
+    struct wfs_cache *cache; /* of the expression's checkpoint; may be NULL */
+};
+/* What is done with chunk number `chunk` of item `item`: bytes [off, off + len) of its expression.
+ * It may be left by a jump (mapped sources): it holds no lock and owns nothing. */
+typedef int (*scan_fn)(void *ctx, size_t item, uint64_t chunk, const void *data, size_t len);
+
+struct scan {
+    const struct scan_item *items;
+    size_t n_items;
+    scan_fn fn;
+    void *ctx;
+    unsigned n_threads; /* 0: one a processor */
+    const char *label;  /* of the progress bar; NULL: none */
+};
+/* Chunks of one expression. */
+uint64_t scan_n_chunks(const struct wfs_expr *expr);
+int scan_run(const struct scan *scan, struct wfs_error *err);
+
+#endif
