@@ -30,6 +30,21 @@ static void add_u64(struct wfs_buf *out, uint64_t v)
     wfs_buf_add(out, bytes, sizeof(bytes));
 }
 
+/* An id that no file's device and inode went into. */
+static bool is_portable(const struct wfs_bytes *bytes)
+{
+    const char *kind = bytes->ops->kind;
+    return strcmp(kind, "memory") == 0 || strcmp(kind, "fill") == 0 || strcmp(kind, "arange") == 0;
+}
+
+static void add_source(struct wfs_buf *out, const struct wfs_bytes *bytes)
+{
+    add_u64(out, bytes->size_bytes);
+    wfs_buf_str(out, bytes->ops->kind);
+    if (is_portable(bytes))
+        wfs_buf_add(out, bytes->id.bytes, sizeof(bytes->id.bytes));
+}
+
 /* Where the elements lie inside their sources; not which device and inode a source is, since those
  * differ between machines that see the same file. The source's identity is beside the plan's. */
 static void add_expr(struct wfs_buf *out, const struct wfs_expr *expr)
@@ -41,7 +56,7 @@ static void add_expr(struct wfs_buf *out, const struct wfs_expr *expr)
     for (uint32_t i = 0; i < expr->n_pieces; i++) {
         const struct wfs_piece *piece = &expr->pieces[i];
         uint32_t n_factors = piece->first_factor[expr->ndim];
-        add_u64(out, piece->bytes ? piece->bytes->size_bytes : 0);
+        add_source(out, piece->bytes);
         add_u64(out, piece->base_bits);
         add_u64(out, piece->dtype);
         for (uint32_t op = 0; op < piece->n_ops; op++) {
@@ -70,7 +85,7 @@ static void add_part(struct wfs_buf *out, const struct wfs_part *part)
         add_expr(out, part->u.expr.expr);
     } else if (part->kind == WFS_PART_BYTES) {
         add_u64(out, part->u.bytes.off);
-        add_u64(out, part->u.bytes.bytes->size_bytes);
+        add_source(out, part->u.bytes.bytes);
     }
 }
 
