@@ -44,8 +44,7 @@ static int kind_error(enum wfs_db_kind kind, int rc, const char *path, struct wf
     return wfs_error_set(err, EIO, "%s is damaged: %s", path, sqlite3_errstr(rc));
 }
 
-int wfs_index_connect(const char *path, bool to_write, char **ret_path, sqlite3 **ret,
-                      struct wfs_error *err)
+int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct wfs_error *err)
 {
     struct stat st;
     sqlite3 *db = NULL;
@@ -54,12 +53,12 @@ int wfs_index_connect(const char *path, bool to_write, char **ret_path, sqlite3 
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return wfs_error_set(err, EINVAL, "%s is not an index of weightfs", path);
-    int rc = wfs_db_connect(real, to_write ? WFS_DB_WRITER : WFS_DB_READER, &db);
-    if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY)
-        rc = wfs_db_connect(real, WFS_DB_READ_ONLY, &db);
-    enum wfs_db_kind kind = WFS_DB_UNREADABLE;
-    if (rc == SQLITE_OK)
-        kind = wfs_db_classify(db, WAIT_MS, &rc);
+    int rc = SQLITE_OK;
+    enum wfs_db_kind kind = wfs_db_open(real, WFS_DB_READER, WAIT_MS, &db, &rc);
+    if (kind == WFS_DB_UNREADABLE) { /* a file or a file system that may not be written */
+        sqlite3_close(db);
+        kind = wfs_db_open(real, WFS_DB_READ_ONLY, WAIT_MS, &db, &rc);
+    }
     int result = kind_error(kind, rc, path, err);
     if (result < 0) {
         sqlite3_close(db);
@@ -123,7 +122,7 @@ int wfs_index_stat(const char *path, struct wfs_index_info *ret, struct wfs_erro
 {
     sqlite3 *db = NULL;
     char *real = NULL;
-    int rc = wfs_index_connect(path, false, &real, &db, err);
+    int rc = wfs_index_connect(path, &real, &db, err);
     if (rc < 0)
         return rc;
     struct wfs_index_info info = {

@@ -51,7 +51,6 @@ bool wfs_db_is_damage(int sqlite_rc)
            sqlite_rc == SQLITE_IOERR_SHORT_READ;
 }
 
-/* None of these reads the file, so what is wrong with it shows in wfs_db_classify, not here. */
 static int set_up(sqlite3 *db, enum wfs_db_access access)
 {
     sqlite3_busy_timeout(db, 0);
@@ -107,17 +106,6 @@ int wfs_db_get_i64(sqlite3 *db, const char *sql, int64_t *ret)
     return rc;
 }
 
-/* Runs a statement that gives one number, again while it is busy. */
-static int get_i64_waiting(sqlite3 *db, const char *sql, unsigned wait_ms, int64_t *ret)
-{
-    for (unsigned waited = 0;; waited += BUSY_RETRY_MS) {
-        int rc = wfs_db_get_i64(db, sql, ret);
-        if (!wfs_db_is_busy(rc) || waited >= wait_ms)
-            return rc;
-        wfs_sleep_ms(BUSY_RETRY_MS);
-    }
-}
-
 static enum wfs_db_kind kind_of_failure(int rc)
 {
     if (wfs_db_is_busy(rc))
@@ -147,10 +135,10 @@ static int probe_tables(sqlite3 *db)
     return SQLITE_ROW;
 }
 
-enum wfs_db_kind wfs_db_classify(sqlite3 *db, unsigned wait_ms, int *ret_rc)
+static enum wfs_db_kind classify(sqlite3 *db, int *ret_rc)
 {
     int64_t n_tables = 0, app_id = 0, version = 0;
-    int rc = get_i64_waiting(db, "SELECT count(*) FROM sqlite_schema", wait_ms, &n_tables);
+    int rc = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
     if (rc == SQLITE_ROW)
         rc = wfs_db_get_i64(db, "PRAGMA application_id", &app_id);
     if (rc == SQLITE_ROW)
@@ -166,6 +154,23 @@ enum wfs_db_kind wfs_db_classify(sqlite3 *db, unsigned wait_ms, int *ret_rc)
         return version < WFS_DB_SCHEMA_VERSION ? WFS_DB_OLDER : WFS_DB_NEWER;
     *ret_rc = rc = probe_tables(db);
     return rc == SQLITE_ROW ? WFS_DB_OURS : kind_of_failure(rc);
+}
+
+enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, unsigned wait_ms,
+                             sqlite3 **ret, int *ret_rc)
+{
+    for (unsigned waited = 0;; waited += BUSY_RETRY_MS) {
+        sqlite3 *db = NULL;
+        *ret_rc = wfs_db_connect(path, access, &db);
+        enum wfs_db_kind kind =
+            *ret_rc == SQLITE_OK ? classify(db, ret_rc) : kind_of_failure(*ret_rc);
+        if (kind != WFS_DB_LOCKED || waited >= wait_ms) {
+            *ret = db;
+            return kind;
+        }
+        sqlite3_close(db);
+        wfs_sleep_ms(BUSY_RETRY_MS);
+    }
 }
 
 /* All or nothing: a mount killed here leaves an empty database. */

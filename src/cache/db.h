@@ -53,8 +53,10 @@ enum wfs_db_kind {
     WFS_DB_LOCKED,
     WFS_DB_UNREADABLE, /* anything else; *ret_rc says */
 };
-/* Looks, waiting up to wait_ms for a lock. */
-enum wfs_db_kind wfs_db_classify(sqlite3 *db, unsigned wait_ms, int *ret_rc);
+/* Connects and looks, again for up to wait_ms while it is locked. *ret is NULL where not even
+ * connecting worked. */
+enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, unsigned wait_ms,
+                             sqlite3 **ret, int *ret_rc);
 /* Makes the tables in an empty database; another mount may have been first. SQLite's code. */
 int wfs_db_create(sqlite3 *db, bool use_wal, unsigned wait_ms);
 /* True for results that mean the file itself is bad. */

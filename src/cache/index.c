@@ -220,12 +220,6 @@ static int recreate(const char *path, enum wfs_db_kind kind, struct wfs_error *e
     return wfs_index_unlink(path, NULL, err);
 }
 
-static enum wfs_db_kind look(const char *path, bool read_only, sqlite3 **ret, int *ret_rc)
-{
-    *ret_rc = wfs_db_connect(path, read_only ? WFS_DB_READ_ONLY : WFS_DB_WRITER, ret);
-    return *ret_rc == SQLITE_OK ? wfs_db_classify(*ret, OPEN_WAIT_MS, ret_rc) : WFS_DB_UNREADABLE;
-}
-
 static int make_tables(sqlite3 *db, const char *path, struct wfs_error *err)
 {
     bool is_network = wfs_index_dir_is_network(path);
@@ -246,7 +240,8 @@ static int open_file(const char *path, bool is_default, bool read_only, bool is_
 {
     sqlite3 *db = NULL;
     int rc = SQLITE_OK, result = 0;
-    enum wfs_db_kind kind = look(path, read_only, &db, &rc);
+    enum wfs_db_kind kind =
+        wfs_db_open(path, read_only ? WFS_DB_READ_ONLY : WFS_DB_WRITER, OPEN_WAIT_MS, &db, &rc);
     if (kind == WFS_DB_EMPTY && !read_only)
         result = make_tables(db, path, err);
     else if (kind != WFS_DB_OURS)

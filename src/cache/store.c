@@ -328,7 +328,7 @@ int wfs_store_evict(struct wfs_store *store, uint64_t room_bytes, uint64_t limit
         if (rc != SQLITE_OK)
             return rc;
         if (fits || oldest == 0) {
-            *ret = fits ? WFS_EVICTED_ENOUGH : WFS_EVICTED_ALL;
+            *ret = !fits ? WFS_EVICTED_ALL : i > 0 ? WFS_EVICTED_ENOUGH : WFS_EVICTED_NOTHING;
             return SQLITE_OK;
         }
         rc = wfs_store_delete_block(store, oldest);

@@ -35,7 +35,12 @@ int wfs_store_delete_block(struct wfs_store *store, int64_t block_id);
 int wfs_store_used_bytes(struct wfs_store *store, uint64_t *ret);
 /* Deletes least recently used blocks, at most max_blocks of them, until the bytes used and
  * room_bytes are within limit_bytes. */
-enum wfs_evicted { WFS_EVICTED_SOME, WFS_EVICTED_ENOUGH, WFS_EVICTED_ALL /* and still too big */ };
+enum wfs_evicted {
+    WFS_EVICTED_NOTHING, /* they are within it */
+    WFS_EVICTED_SOME,    /* and there is more to do */
+    WFS_EVICTED_ENOUGH,
+    WFS_EVICTED_ALL, /* and still they are not within it */
+};
 int wfs_store_evict(struct wfs_store *store, uint64_t room_bytes, uint64_t limit_bytes,
                     unsigned max_blocks, enum wfs_evicted *ret);
 /* Gives up to n free pages back to the file system. *ret_done: none is left. */

@@ -178,7 +178,7 @@ int wfs_index_verify(const char *path, bool repair, uint64_t *ret_n_blocks, uint
 {
     struct walk walk = {0};
     wfs_cleanup(wfs_freep) char *real = NULL;
-    int rc = wfs_index_connect(path, false, &real, &walk.db, err);
+    int rc = wfs_index_connect(path, &real, &walk.db, err);
     if (rc < 0)
         return rc;
     int sqlite_rc = walk_all(&walk);

@@ -9,7 +9,6 @@
 #include "weightfs/base.h"
 
 /* Opens an index of this version at `path` or says what is wrong with it. *ret_path: resolved. */
-int wfs_index_connect(const char *path, bool to_write, char **ret_path, sqlite3 **ret,
-                      struct wfs_error *err);
+int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct wfs_error *err);
 
 #endif

@@ -159,7 +159,7 @@ static int shrink(struct wfs_writer *writer)
                      : wfs_store_vacuum(writer->store, VACUUM_PAGES, &vacuumed);
         if (rc != SQLITE_OK)
             return rc;
-        evicted_any = evicted_any || evicted != WFS_EVICTED_ENOUGH;
+        evicted_any = evicted_any || evicted != WFS_EVICTED_NOTHING;
         commit(writer);
     }
     return SQLITE_OK;
