@@ -12,6 +12,9 @@ static const struct wfs_format *const formats[] = {
     &wfs_format_safetensors,
     &wfs_format_npy,
     &wfs_format_npz,
+    &wfs_format_torch_zip, /* after npz: both are ZIPs, by the first member's name */
+    &wfs_format_torch_legacy,
+    &wfs_format_torch_tar,
     &wfs_format_flax_msgpack, /* no magic: last */
     NULL,
 };

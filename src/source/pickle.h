@@ -88,6 +88,7 @@ struct wfs_node {
     uint8_t kind;        /* enum wfs_node_kind */
     uint8_t global_kind; /* enum wfs_global_kind: of a GLOBAL, and of a CALL's callee */
     uint8_t is_mapped;   /* DICT: attributes of an object (a BUILD merges into it) */
+    uint8_t is_open;     /* for whoever walks the nodes: inside this container right now */
     uint32_t n;          /* items; DICT: pairs */
     union {
         int64_t i;

@@ -36,6 +36,9 @@ extern const struct wfs_format wfs_format_safetensors;
 extern const struct wfs_format wfs_format_npy;
 extern const struct wfs_format wfs_format_npz;
 extern const struct wfs_format wfs_format_flax_msgpack;
+extern const struct wfs_format wfs_format_torch_zip;
+extern const struct wfs_format wfs_format_torch_legacy;
+extern const struct wfs_format wfs_format_torch_tar;
 
 /* ---- paths (open.c)
  * -------------------------------------------------------------------------------- */

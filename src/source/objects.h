@@ -1,0 +1,51 @@
+/*
+ * objects.h - what objects*.c share: the walk over a checkpoint's object, its plain values as JSON
+ * and the trees that were found.
+ */
+#ifndef WEIGHTFS_SOURCE_OBJECTS_H
+#define WEIGHTFS_SOURCE_OBJECTS_H
+
+#include "source/torch.h"
+
+/* Beyond this, values are named in objects.json, not shown. */
+#define OBJECTS_MAX_JSON_BYTES (16u << 20)
+#define OBJECTS_MAX_DEPTH      200
+/* Containers that may be a state dict: the outer ones only. */
+#define OBJECTS_MAX_TREES      1024
+#define OBJECTS_MAX_TREE_DEPTH 4
+
+/* A container that holds tensors, in the order in which the walk entered it. */
+struct objects_tree {
+    const char *path;    /* WFS_SEP path */
+    const char *key;     /* its own key in the parent */
+    uint32_t parent;     /* index; the first is its own parent */
+    uint32_t first, end; /* its tensors in the catalog */
+    uint32_t n_direct;   /* tensors that are values of it */
+    bool is_optimizer;   /* param_groups beside state */
+};
+
+struct objects_walk {
+    struct wfs_torch *t;
+    struct wfs_error *err;
+    struct wfs_buf path; /* components of where the walk is */
+    struct wfs_buf json;
+    uint64_t visits_left;
+    uint32_t depth;
+    uint32_t n_trees;
+    struct objects_tree *trees;
+    uint32_t n_refused;
+    const char *first_refusal;
+};
+
+/* A plain value (no container, no tensor) as JSON. */
+void objects_json_value(struct wfs_buf *out, const struct wfs_node *node);
+/* A dict's key as the text of a component; false where it is none (too long, not UTF-8). */
+bool objects_key(struct wfs_buf *out, const struct wfs_node *key);
+/* "module.name" of a global or a call's callee. */
+void objects_global_name(struct wfs_buf *out, const struct wfs_node *node);
+/* Chooses the state dict among the trees and fills the catalog's roots. */
+int objects_settle_roots(struct objects_walk *w, struct wfs_error *err);
+/* Merges one file's JSON into the catalog's. */
+int objects_keep_json(struct objects_walk *w, struct wfs_error *err);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * objects_roots.c - which of a checkpoint's trees is the state dict that views map.
+ *
+ *     {"model": {...}, "model_ema": {...}, "optimizer": {...}, "epoch": 3}
+ *
+ * From the outermost container inwards: a child of one of the usual names is it, in their order; a
+ * container that holds tensors itself is it; its only child that holds tensors, an optimizer's
+ * apart, is looked into. Several children are one nested state dict, unless two of them have the
+ * same names and shapes: then nobody can tell, and no tree is chosen until -o root= does. Every
+ * other tree beside the chosen one is noted, and whether it has the same names and shapes (moving
+ * averages).
+ *
+ * Invariant: a tree's tensors are neighbours in the catalog, [first, end), since the walk is
+ * depth-first.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/objects.h"
+
+#define NO_TREE UINT32_MAX
+
+static const char *const usual_names[] = {"state_dict", "model_state_dict", "model",
+                                          "module",     "params",           "net"};
+
+static bool has_tensors(const struct objects_tree *tree)
+{
+    return tree->end > tree->first;
+}
+
+static bool is_child(const struct objects_walk *w, uint32_t child, uint32_t parent)
+{
+    return child != parent && w->trees[child].parent == parent && has_tensors(&w->trees[child]);
+}
+
+/* What training keeps beside the weights. */
+static bool is_candidate(const struct objects_tree *tree)
+{
+    static const char *const others[] = {"optim", "sched", "scaler", "rng", "callback", "loops"};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(others); i++)
+        if (strstr(tree->key, others[i]))
+            return false;
+    return !tree->is_optimizer;
+}
+
+/* The same names and shapes, in the same order. */
+static bool are_alike(const struct objects_walk *w, const struct objects_tree *a,
+                      const struct objects_tree *b)
+{
+    size_t n_a = strlen(a->path), n_b = strlen(b->path);
+    if (a->end - a->first != b->end - b->first)
+        return false;
+    for (uint32_t i = 0; i < a->end - a->first; i++) {
+        const struct wfs_tensor *x = &w->t->catalog->tensors[a->first + i];
+        const struct wfs_tensor *y = &w->t->catalog->tensors[b->first + i];
+        if (strcmp(x->path + n_a, y->path + n_b) != 0 ||
+            !wfs_shape_equal(x->expr->ndim, x->expr->shape, y->expr->ndim, y->expr->shape))
+            return false;
+    }
+    return true;
+}
+
+static uint32_t usual_child(const struct objects_walk *w, uint32_t parent)
+{
+    for (size_t n = 0; n < WFS_ARRAY_SIZE(usual_names); n++)
+        for (uint32_t i = 0; i < w->n_trees; i++)
+            if (is_child(w, i, parent) && strcmp(w->trees[i].key, usual_names[n]) == 0)
+                return i;
+    return NO_TREE;
+}
+
+/* Two children that nobody can tell apart; false where there are none. */
+static bool find_equals(const struct objects_walk *w, uint32_t parent, uint32_t *ret_a,
+                        uint32_t *ret_b)
+{
+    for (uint32_t a = 0; a < w->n_trees; a++) {
+        if (!is_child(w, a, parent) || !is_candidate(&w->trees[a]))
+            continue;
+        for (uint32_t b = a + 1; b < w->n_trees; b++)
+            if (is_child(w, b, parent) && is_candidate(&w->trees[b]) &&
+                are_alike(w, &w->trees[a], &w->trees[b])) {
+                *ret_a = a;
+                *ret_b = b;
+                return true;
+            }
+    }
+    return false;
+}
+
+static uint32_t count_children(const struct objects_walk *w, uint32_t parent, bool candidates,
+                               uint32_t *ret_last)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->n_trees; i++) {
+        if (!is_child(w, i, parent) || (candidates && !is_candidate(&w->trees[i])))
+            continue;
+        *ret_last = i;
+        n++;
+    }
+    return n;
+}
+
+/* The tree to map; NO_TREE and the two equals where there is no telling. */
+static uint32_t choose(const struct objects_walk *w, uint32_t *ret_a, uint32_t *ret_b)
+{
+    for (uint32_t tree = 0;;) {
+        uint32_t next = usual_child(w, tree), only = NO_TREE;
+        if (next == NO_TREE) {
+            if (w->trees[tree].n_direct)
+                return tree;
+            uint32_t n = count_children(w, tree, true, &only);
+            if (n == 0)
+                n = count_children(w, tree, false, &only);
+            if (n > 1 && find_equals(w, tree, ret_a, ret_b))
+                return NO_TREE;
+            if (n != 1)
+                return tree;
+            next = only;
+        }
+        tree = next;
+    }
+}
+
+/* ---- the catalog's roots
+ * --------------------------------------------------------------------------- */
+
+static int add_root(struct wfs_catalog *catalog, const char *path, bool is_chosen, uint32_t *ret,
+                    struct wfs_error *err)
+{
+    size_t n = catalog->n_roots;
+    struct wfs_root *roots = wfs_arena_array(catalog->arena, n + 1, sizeof(*roots));
+    if (!roots)
+        return wfs_error_nomem(err, "the roots");
+    if (n)
+        memcpy(roots, catalog->roots, n * sizeof(*roots));
+    roots[n] = (struct wfs_root){.path = path, .is_whole = !*path, .is_chosen = is_chosen};
+    catalog->roots = roots;
+    catalog->n_roots++;
+    *ret = (uint32_t)n;
+    return 0;
+}
+
+static void note_other(const struct objects_walk *w, uint32_t chosen, uint32_t other)
+{
+    const struct objects_tree *tree = &w->trees[other];
+    struct wfs_catalog *catalog = w->t->catalog;
+    const char *name = wfs_path_join_dup(w->t->scratch, tree->path, '.');
+    const char *than = wfs_path_join_dup(w->t->scratch, w->trees[chosen].path, '.');
+    if (name && than && are_alike(w, tree, &w->trees[chosen]))
+        wfs_catalog_note(catalog, WFS_NOTE_INFO, name,
+                         "a tree of the same names and shapes as %s, which is mapped; root=%s maps "
+                         "this one",
+                         than, name);
+    else if (name && than)
+        wfs_catalog_note(catalog, WFS_NOTE_INFO, name, "%u tensors beside %s, which is mapped",
+                         tree->end - tree->first, *than ? than : "the rest");
+}
+
+static bool lies_above(const struct objects_walk *w, uint32_t above, uint32_t tree)
+{
+    while (tree != above && tree != w->trees[tree].parent)
+        tree = w->trees[tree].parent;
+    return tree == above;
+}
+
+/* The chosen tree and the trees beside it and beside what it lies in. */
+static int add_roots(struct objects_walk *w, uint32_t chosen, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = w->t->catalog;
+    int rc = 0;
+    for (uint32_t i = 1; !rc && i < w->n_trees; i++) {
+        const struct objects_tree *tree = &w->trees[i];
+        uint32_t root;
+        bool is_beside = lies_above(w, tree->parent, chosen) && tree->parent != chosen &&
+                         !lies_above(w, i, chosen);
+        if (!has_tensors(tree) || (i != chosen && !is_beside))
+            continue;
+        rc = add_root(catalog, tree->path, i == chosen, &root, err);
+        for (uint32_t k = tree->first; !rc && k < tree->end; k++)
+            catalog->tensors[k].root = root;
+        if (!rc && i != chosen)
+            note_other(w, chosen, i);
+    }
+    return rc;
+}
+
+/* Two equal candidates: both are roots, none is chosen. */
+static int refuse_choice(struct objects_walk *w, uint32_t a, uint32_t b, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = w->t->catalog;
+    const char *name_a = wfs_path_join_dup(w->t->scratch, w->trees[a].path, '.');
+    const char *name_b = wfs_path_join_dup(w->t->scratch, w->trees[b].path, '.');
+    if (!name_a || !name_b)
+        return wfs_error_nomem(err, "the roots");
+    wfs_catalog_note(catalog, WFS_NOTE_WARNING, w->t->name,
+                     "%s and %s have the same names and shapes: no view can tell which to map; "
+                     "choose with -o root=%s or root=%s",
+                     name_a, name_b, name_a, name_b);
+    if (w->t->options && w->t->options->strict)
+        return wfs_error_set(err, EINVAL,
+                             "%s: %s and %s have the same names and shapes: choose with -o root=",
+                             w->t->name, name_a, name_b);
+    uint32_t parent = w->trees[a].parent, root;
+    int rc = 0;
+    for (uint32_t i = 1; !rc && i < w->n_trees; i++) {
+        if (!is_child(w, i, parent))
+            continue;
+        rc = add_root(catalog, w->trees[i].path, false, &root, err);
+        for (uint32_t k = w->trees[i].first; !rc && k < w->trees[i].end; k++)
+            catalog->tensors[k].root = root;
+    }
+    return rc;
+}
+
+int objects_settle_roots(struct objects_walk *w, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = w->t->catalog;
+    uint32_t a = 0, b = 0, root;
+    /* The user's own roots, and a file of several, are settled when all files are there. */
+    if (w->n_trees == 0 || catalog->n_roots || catalog->n_files > 1 ||
+        (w->t->options && w->t->options->roots && w->t->options->roots[0]))
+        return 0;
+    uint32_t chosen = choose(w, &a, &b);
+    if (chosen == 0)
+        return 0; /* the whole */
+    int rc = add_root(catalog, "", false, &root, err);
+    if (!rc)
+        rc = chosen == NO_TREE ? refuse_choice(w, a, b, err) : add_roots(w, chosen, err);
+    return rc;
+}
