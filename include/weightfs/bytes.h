@@ -32,6 +32,8 @@ struct wfs_bytes_ops {
     int (*check)(struct wfs_bytes *bytes, struct wfs_error *err);
     /* Optional. The range will be needed soon (POSIX_FADV_WILLNEED). Never blocks for long. */
     void (*hint)(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
+    /* Optional. True where the range seems to be in memory (by samples): no hint is needed. */
+    bool (*resident)(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
 };
 
 /* Embedded first in every kind. `id` names the content for cache keys: same id = same bytes. */
@@ -54,6 +56,8 @@ int wfs_bytes_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
                    struct wfs_error *err);
 int wfs_bytes_check(struct wfs_bytes *bytes, struct wfs_error *err);
 void wfs_bytes_hint(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
+/* By samples; false also where it is not known. */
+bool wfs_bytes_resident(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
 
 /* ---- kinds --------------------------------------------------------------------------------- */
 

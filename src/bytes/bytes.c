@@ -59,6 +59,13 @@ void wfs_bytes_hint(struct wfs_bytes *bytes, uint64_t off, uint64_t len)
         bytes->ops->hint(bytes, off, wfs_min_u64(len, bytes->size_bytes - off));
 }
 
+bool wfs_bytes_resident(struct wfs_bytes *bytes, uint64_t off, uint64_t len)
+{
+    if (!bytes->ops->resident || off >= bytes->size_bytes || len == 0)
+        return false;
+    return bytes->ops->resident(bytes, off, wfs_min_u64(len, bytes->size_bytes - off));
+}
+
 int wfs_bytes_map(struct wfs_bytes *bytes, uint64_t off, uint64_t len, struct wfs_window *ret,
                   struct wfs_error *err)
 {
@@ -99,8 +106,17 @@ static void memory_free(struct wfs_bytes *bytes)
     free(bytes);
 }
 
-static const struct wfs_bytes_ops memory_ops = {
-    .kind = "memory", .read = memory_read, .free = memory_free, .map = memory_map};
+static bool memory_resident(struct wfs_bytes *bytes, uint64_t off, uint64_t len)
+{
+    (void)bytes, (void)off, (void)len;
+    return true;
+}
+
+static const struct wfs_bytes_ops memory_ops = {.kind = "memory",
+                                                .read = memory_read,
+                                                .free = memory_free,
+                                                .map = memory_map,
+                                                .resident = memory_resident};
 
 int wfs_bytes_from_memory(const char *name, const void *data, size_t len, struct wfs_bytes **ret,
                           struct wfs_error *err)
@@ -160,6 +176,12 @@ static void slice_hint(struct wfs_bytes *bytes, uint64_t off, uint64_t len)
     wfs_bytes_hint(s->parent, s->off + off, len);
 }
 
+static bool slice_resident(struct wfs_bytes *bytes, uint64_t off, uint64_t len)
+{
+    struct slice_bytes *s = (struct slice_bytes *)bytes;
+    return wfs_bytes_resident(s->parent, s->off + off, len);
+}
+
 static void slice_free(struct wfs_bytes *bytes)
 {
     wfs_bytes_unref(((struct slice_bytes *)bytes)->parent);
@@ -171,7 +193,8 @@ static const struct wfs_bytes_ops slice_ops = {.kind = "slice",
                                                .free = slice_free,
                                                .map = slice_map,
                                                .check = slice_check,
-                                               .hint = slice_hint};
+                                               .hint = slice_hint,
+                                               .resident = slice_resident};
 
 int wfs_bytes_slice(struct wfs_bytes *parent, uint64_t off, uint64_t len, struct wfs_bytes **ret,
                     struct wfs_error *err)
