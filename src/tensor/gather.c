@@ -20,7 +20,11 @@
 #define SPARSE 16
 /* One window; a job over more is cut. */
 #define SPAN_MAP_BYTES (UINT64_C(4) << 30)
-/* The source is asked for the whole span at once up to here. */
+/* A job whose widest steps are this far apart is cut there, so that its windows stay small enough
+ * to be shared with the jobs that follow. */
+#define SPAN_GAP_BYTES (UINT64_C(16) << 20)
+/* Of a span that is not in memory the source is asked for all, up to here; beyond, for its strips.
+ */
 #define HINT_MAX_BYTES (UINT64_C(256) << 20)
 
 /* ---- scratch ---------------------------------------------------------------------------------
@@ -139,6 +143,12 @@ static uint64_t used_bytes(const struct wfs_job *job)
     return n * job->bits / 8 + 1;
 }
 
+/* Bytes between the steps of the axis that steps furthest. */
+static uint64_t widest_step(const struct wfs_job *job)
+{
+    return job->n_axes ? (uint64_t)job->axes[wfs_job_widest(job)].src_stride / 8 : 0;
+}
+
 /* The innermost axis is a run of bytes on both sides. */
 static bool has_runs(const struct wfs_job *job)
 {
@@ -235,6 +245,33 @@ static int copy_job(void *ctx)
     return 0;
 }
 
+/* Asks for the strips of a job one by one. */
+static void hint_strips(const struct wfs_job *job)
+{
+    struct span span = span_of(job);
+    uint32_t axis = wfs_job_widest(job);
+    if (span.len / SPARSE <= used_bytes(job)) {
+        wfs_bytes_hint(job->bytes, span.off, span.len);
+        return;
+    }
+    for (uint64_t i = 0; i < job->axes[axis].count; i++) {
+        struct wfs_job part;
+        wfs_job_part(job, axis, i, 1, &part);
+        hint_strips(&part);
+    }
+}
+
+/* Not page by page as the copy faults, but at once. */
+static void hint(const struct wfs_job *job, struct span span)
+{
+    if (wfs_bytes_resident(job->bytes, span.off, span.len))
+        return;
+    if (span.len <= HINT_MAX_BYTES)
+        wfs_bytes_hint(job->bytes, span.off, span.len);
+    else
+        hint_strips(job);
+}
+
 /* -ENOTSUP where the span cannot be mapped. */
 static int copy_mapped(struct wfs_reader *reader, const struct wfs_job *job, struct span span,
                        struct wfs_error *err)
@@ -245,8 +282,7 @@ static int copy_mapped(struct wfs_reader *reader, const struct wfs_job *job, str
     int r = wfs_bytes_map(job->bytes, span.off, span.len, &window, err);
     if (r)
         return r;
-    if (span.len <= HINT_MAX_BYTES)
-        wfs_bytes_hint(job->bytes, span.off, span.len);
+    hint(job, span);
     struct copy copy = {job, window.data, span.off};
     r = wfs_guarded(copy_job, &copy, job->bytes->name, err);
     wfs_window_release(&window);
@@ -305,6 +341,8 @@ static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
     if (try_runs(job, &r, err))
         return r;
     struct span span = span_of(job);
+    if (span.len > SPAN_GAP_BYTES && widest_step(job) > SPAN_GAP_BYTES)
+        return gather_parts(reader, job, SPAN_GAP_BYTES, err);
     r = copy_mapped(reader, job, span, err);
     if (r != -ENOTSUP)
         return r;

@@ -11,10 +11,14 @@
 
 #include "tensor/expr.h"
 
-#define STRIP_MIN_BYTES 512
-#define STRIP_BYTES     1024
-#define BLOCK_MIN_BYTES (UINT64_C(1) << 20)
-#define BLOCK_MAX_BYTES (UINT64_C(32) << 20)
+#define STRIP_BYTES 1024
+/* Strips of whole pages are read from a disk once, also where memory is too short to keep them for
+ * the next block: taken while blocks stay this small, larger from a network. */
+#define STRIP_PAGE_BYTES        4096
+#define PAGE_BLOCK_BYTES        (UINT64_C(4) << 20)
+#define PAGE_BLOCK_REMOTE_BYTES (UINT64_C(32) << 20)
+#define BLOCK_MIN_BYTES         (UINT64_C(1) << 20)
+#define BLOCK_MAX_BYTES         (UINT64_C(32) << 20)
 /* Ranges of this size are read whole wherever they lie. */
 #define FREE_BYTES (UINT64_C(16) << 10)
 /* Pieces that are looked at: the others are like them. */
@@ -94,20 +98,30 @@ struct want {
     uint64_t bytes, unit;
 };
 
-static struct want want_of(const struct wfs_expr *expr, const struct wfs_piece *piece)
+static struct want want_strips(const struct wfs_expr *expr, const struct wfs_piece *piece,
+                               uint64_t strip_bytes)
 {
     struct step steps[WFS_MAX_FACTORS];
     uint32_t n = steps_of(expr, piece, steps);
     struct want want = {0, 1};
     uint64_t strip = 0;
-    for (uint32_t i = 0; i < n && strip < STRIP_MIN_BYTES; i++) {
+    for (uint32_t i = 0; i < n && strip < strip_bytes / 2; i++) {
         uint64_t width = wfs_max_u64(steps[i].src_bytes, 1);
-        uint64_t count = wfs_min_u64(steps[i].count, (STRIP_BYTES + width - 1) / width);
+        uint64_t count = wfs_min_u64(steps[i].count, (strip_bytes + width - 1) / width);
         if (count * steps[i].dst_bytes > want.bytes)
             want = (struct want){count * steps[i].dst_bytes, steps[i].dst_bytes};
         strip = count * width;
     }
     return want;
+}
+
+static struct want want_of(const struct wfs_expr *expr, const struct wfs_piece *piece)
+{
+    const struct wfs_file_info *file = wfs_bytes_file_info(piece->bytes);
+    struct want want = want_strips(expr, piece, STRIP_BYTES);
+    struct want pages = want_strips(expr, piece, STRIP_PAGE_BYTES);
+    uint64_t max = file && file->is_network ? PAGE_BLOCK_REMOTE_BYTES : PAGE_BLOCK_BYTES;
+    return want.bytes > FREE_BYTES && pages.bytes <= max ? pages : want;
 }
 
 /* A source that cannot be mapped is read whole for each block: few, large ones. */
