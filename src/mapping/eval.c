@@ -1,0 +1,498 @@
+/*
+ * eval.c - expressions of the rules language. Whole numbers stay whole and are checked; a value
+ * that is not known travels as NONE until something needs it, and then the message names the option.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "mapping/eval.h"
+
+static struct wfs_value none(void)
+{
+    return (struct wfs_value){.kind = WFS_VALUE_NONE};
+}
+static struct wfs_value boolean(bool b)
+{
+    return (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = b};
+}
+static struct wfs_value integer(int64_t i)
+{
+    return (struct wfs_value){.kind = WFS_VALUE_INT, .i = i};
+}
+static struct wfs_value text(const char *s, size_t len)
+{
+    return (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = len};
+}
+
+static int eval_error(const struct wfs_scope *scope, const struct wfs_vexpr *e, const char *message)
+{
+    return wfs_error_set(scope->stage->mapper->err, EINVAL, "%s:%u:%u: %s", e->pos.file,
+                         e->pos.line, e->pos.col, message);
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------ */
+
+static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                    struct wfs_value *ret)
+{
+    struct wfs_stage *st = scope->stage;
+    uint32_t i = 0;
+    while (i < st->set->n_lets && strcmp(st->set->lets[i].name, e->text) != 0)
+        i++;
+    if (i == st->set->n_lets)
+        return eval_error(scope, e, "a value that no `let` sets");
+    if (st->let_state[i] == 1)
+        return eval_error(scope, e, "a value that is computed from itself");
+    if (st->let_state[i] == 0) {
+        st->let_state[i] = 1;
+        struct wfs_scope global = {.stage = st};
+        if (!wfs_config_get_set(st->mapper->config, e->text, &st->lets[i])) {
+            int r = wfs_eval(&global, st->set->lets[i].expr, &st->lets[i]);
+            if (r)
+                return r;
+        }
+        st->let_state[i] = 2;
+    }
+    *ret = st->lets[i];
+    return 0;
+}
+
+static int eval_capture(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                        struct wfs_value *ret)
+{
+    const struct wfs_binding *b = scope->match ? &scope->match->b[e->index] : NULL;
+    if (!b || !b->set)
+        return eval_error(scope, e, "a capture that has no value here");
+    const struct wfs_cap *cap = &scope->rule->caps[e->index];
+    if (cap->kind == WFS_CAP_INT)
+        *ret = integer(b->i);
+    else if (cap->kind == WFS_CAP_ALT)
+        *ret = text(cap->alts[b->i], strlen(cap->alts[b->i]));
+    else
+        *ret = text(b->s, b->len);
+    return 0;
+}
+
+static int eval_shape(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                      struct wfs_value *ret)
+{
+    int64_t axis;
+    int r = wfs_eval_int(scope, e->args[0], &axis);
+    if (r)
+        return r;
+    *ret = none();
+    if (!scope->expr)
+        return 0;
+    if (axis < 0)
+        axis += scope->expr->ndim;
+    if (axis >= 0 && axis < (int64_t)scope->expr->ndim)
+        *ret = integer((int64_t)scope->expr->shape[axis]);
+    return 0;
+}
+
+static int eval_exists(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                       struct wfs_value *ret)
+{
+    struct wfs_stage *st = scope->stage;
+    if (scope->optimistic) {
+        *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+        return 0;
+    }
+    st->scratch.len = 0;
+    int r = wfs_render(scope, e->name, &st->scratch);
+    if (r)
+        return r;
+    if (!wfs_buf_ok(&st->scratch))
+        return wfs_error_nomem(st->mapper->err, "names");
+    const char *path = st->scratch.len ? st->scratch.data : "";
+    if (e->kind == WFS_V_TEMPLATE)
+        *ret = boolean(st->is_last && wfs_template_has(st->mapper->template, path));
+    else
+        *ret = boolean(wfs_strmap_get(&st->index, path, NULL));
+    return 0;
+}
+
+static int eval_any(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                    struct wfs_value *ret)
+{
+    struct wfs_match m = {0};
+    uint32_t item;
+    if (scope->optimistic) {
+        *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+        return 0;
+    }
+    if (scope->match)
+        m = *scope->match;
+    int r = wfs_stage_any(scope->stage, e, scope->rule ? scope->rule->caps : NULL, &m, &item);
+    *ret = boolean(!r && item != WFS_NO_INDEX);
+    return r;
+}
+
+static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                     struct wfs_value *ret)
+{
+    *ret = none();
+    switch (e->kind) {
+    case WFS_V_CONST:
+        *ret = e->value;
+        return 0;
+    case WFS_V_CAPTURE:
+        return eval_capture(scope, e, ret);
+    case WFS_V_LET:
+        return eval_let(scope, e, ret);
+    case WFS_V_CONFIG:
+        *ret = wfs_config_get(scope->stage->mapper->config, e->text);
+        return 0;
+    case WFS_V_RANK:
+        if (scope->expr)
+            *ret = integer(scope->expr->ndim);
+        return 0;
+    case WFS_V_DTYPE:
+        if (scope->expr) {
+            const char *name = wfs_dtype_info(scope->expr->dtype)->name;
+            *ret = text(name, strlen(name));
+        }
+        return 0;
+    case WFS_V_SHAPE:
+        return eval_shape(scope, e, ret);
+    case WFS_V_NAME:
+        if (scope->item)
+            *ret = text(scope->item->path, strlen(scope->item->path));
+        return 0;
+    case WFS_V_TIED:
+        *ret = boolean(scope->item && scope->item->tied);
+        return 0;
+    case WFS_V_PACKED:
+        *ret = boolean(scope->item && scope->item->packed);
+        return 0;
+    case WFS_V_ANY:
+        return eval_any(scope, e, ret);
+    default:
+        return eval_exists(scope, e, ret);
+    }
+}
+
+/* ---- operators ----------------------------------------------------------------------------------- */
+
+static bool is_number(const struct wfs_value *v)
+{
+    return v->kind == WFS_VALUE_INT || v->kind == WFS_VALUE_REAL;
+}
+
+static double as_real(const struct wfs_value *v)
+{
+    return v->kind == WFS_VALUE_INT ? (double)v->i : v->r;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    int64_t q = a / b;
+    return q - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+static int int_arith(const struct wfs_scope *scope, const struct wfs_vexpr *e, int64_t a, int64_t b,
+                     struct wfs_value *ret)
+{
+    int64_t v = 0;
+    bool overflow = false;
+    if ((e->op == WFS_BIN_DIV || e->op == WFS_BIN_MOD) && (b == 0 || (a == INT64_MIN && b == -1)))
+        return eval_error(scope, e, "division by zero");
+    switch ((enum wfs_binop)e->op) {
+    case WFS_BIN_ADD:
+        overflow = __builtin_add_overflow(a, b, &v);
+        break;
+    case WFS_BIN_SUB:
+        overflow = __builtin_sub_overflow(a, b, &v);
+        break;
+    case WFS_BIN_MUL:
+        overflow = __builtin_mul_overflow(a, b, &v);
+        break;
+    case WFS_BIN_DIV:
+        v = floor_div(a, b);
+        break;
+    default:
+        v = a - floor_div(a, b) * b;
+    }
+    if (overflow)
+        return eval_error(scope, e, "a number beyond 64 bits");
+    *ret = integer(v);
+    return 0;
+}
+
+static int real_arith(const struct wfs_scope *scope, const struct wfs_vexpr *e, double a, double b,
+                      struct wfs_value *ret)
+{
+    double v;
+    switch ((enum wfs_binop)e->op) {
+    case WFS_BIN_ADD:
+        v = a + b;
+        break;
+    case WFS_BIN_SUB:
+        v = a - b;
+        break;
+    case WFS_BIN_MUL:
+        v = a * b;
+        break;
+    case WFS_BIN_DIV:
+        v = a / b;
+        break;
+    default:
+        v = fmod(a, b);
+    }
+    if (!isfinite(v))
+        return eval_error(scope, e, "a result that is no number");
+    *ret = (struct wfs_value){.kind = WFS_VALUE_REAL, .r = v};
+    return 0;
+}
+
+static int arith(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                 const struct wfs_value *a, const struct wfs_value *b, struct wfs_value *ret)
+{
+    *ret = none();
+    if (a->kind == WFS_VALUE_NONE || b->kind == WFS_VALUE_NONE)
+        return 0;
+    if (!is_number(a) || !is_number(b))
+        return eval_error(scope, e, "arithmetic on what is no number");
+    if (a->kind == WFS_VALUE_INT && b->kind == WFS_VALUE_INT)
+        return int_arith(scope, e, a->i, b->i, ret);
+    return real_arith(scope, e, as_real(a), as_real(b), ret);
+}
+
+static bool values_equal(const struct wfs_value *a, const struct wfs_value *b)
+{
+    if (is_number(a) && is_number(b))
+        return a->kind == WFS_VALUE_INT && b->kind == WFS_VALUE_INT ? a->i == b->i
+                                                                    : as_real(a) == as_real(b);
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == WFS_VALUE_STR)
+        return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
+    return a->kind != WFS_VALUE_NONE && a->i == b->i;
+}
+
+/* A let that is not known is needed wherever it stands; config.x alone may be asked for. */
+static bool is_let(const struct wfs_vexpr *e)
+{
+    return e->kind == WFS_V_LET;
+}
+
+static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                   const struct wfs_value *a, const struct wfs_value *b, struct wfs_value *ret)
+{
+    bool unknown = a->kind == WFS_VALUE_NONE || b->kind == WFS_VALUE_NONE;
+    if (unknown && is_let(e->args[0]) && a->kind == WFS_VALUE_NONE)
+        return wfs_eval_needed(scope, e->args[0]);
+    if (unknown && is_let(e->args[1]) && b->kind == WFS_VALUE_NONE)
+        return wfs_eval_needed(scope, e->args[1]);
+    if (e->op == WFS_BIN_EQ || e->op == WFS_BIN_NE) {
+        *ret = boolean(values_equal(a, b) == (e->op == WFS_BIN_EQ));
+        return 0;
+    }
+    *ret = boolean(false);
+    if (unknown)
+        return 0;
+    if (!is_number(a) || !is_number(b))
+        return eval_error(scope, e, "a comparison of what is no number");
+    double x = as_real(a), y = as_real(b);
+    bool less = a->kind == WFS_VALUE_INT && b->kind == WFS_VALUE_INT ? a->i < b->i : x < y;
+    bool same = values_equal(a, b);
+    *ret = boolean(e->op == WFS_BIN_LT   ? less
+                   : e->op == WFS_BIN_LE ? less || same
+                   : e->op == WFS_BIN_GT ? !less && !same
+                                         : !less);
+    return 0;
+}
+
+static int truth(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                 const struct wfs_value *v, enum wfs_truth *ret)
+{
+    if (v->kind == WFS_VALUE_MAYBE)
+        *ret = WFS_MAYBE;
+    else if (v->kind == WFS_VALUE_BOOL)
+        *ret = v->i ? WFS_TRUE : WFS_FALSE;
+    else if (v->kind == WFS_VALUE_NONE && is_let(e))
+        return wfs_eval_needed(scope, e);
+    else if (v->kind == WFS_VALUE_NONE)
+        *ret = WFS_FALSE;
+    else
+        return eval_error(scope, e, "a condition that is neither true nor false");
+    return 0;
+}
+
+static struct wfs_value from_truth(enum wfs_truth t)
+{
+    return t == WFS_MAYBE ? (struct wfs_value){.kind = WFS_VALUE_MAYBE} : boolean(t == WFS_TRUE);
+}
+
+/* Kleene's three values; the right side is not evaluated where the left decides. */
+static int eval_logic(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                      struct wfs_value *ret)
+{
+    enum wfs_truth decides = e->op == WFS_BIN_AND ? WFS_FALSE : WFS_TRUE, a, b;
+    struct wfs_value v;
+    int r = wfs_eval(scope, e->args[0], &v);
+    if (!r)
+        r = truth(scope, e->args[0], &v, &a);
+    if (r)
+        return r;
+    if (a == decides) {
+        *ret = from_truth(a);
+        return 0;
+    }
+    r = wfs_eval(scope, e->args[1], &v);
+    if (!r)
+        r = truth(scope, e->args[1], &v, &b);
+    if (!r)
+        *ret = from_truth(b == decides ? b : a == WFS_MAYBE ? a : b);
+    return r;
+}
+
+static int eval_binary(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                       struct wfs_value *ret)
+{
+    struct wfs_value a, b;
+    if (e->op == WFS_BIN_AND || e->op == WFS_BIN_OR)
+        return eval_logic(scope, e, ret);
+    int r = wfs_eval(scope, e->args[0], &a);
+    if (r)
+        return r;
+    if (e->op == WFS_BIN_ELSE && a.kind != WFS_VALUE_NONE) {
+        *ret = a;
+        return 0;
+    }
+    r = wfs_eval(scope, e->args[1], &b);
+    if (r)
+        return r;
+    if (e->op == WFS_BIN_ELSE) {
+        *ret = b;
+        return 0;
+    }
+    if (e->op <= WFS_BIN_MOD)
+        return arith(scope, e, &a, &b, ret);
+    return compare(scope, e, &a, &b, ret);
+}
+
+static int eval_not(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                    struct wfs_value *ret)
+{
+    struct wfs_value v;
+    enum wfs_truth t;
+    int r = wfs_eval(scope, e->args[0], &v);
+    if (!r)
+        r = truth(scope, e->args[0], &v, &t);
+    if (!r)
+        *ret = from_truth(t == WFS_MAYBE ? t : t == WFS_TRUE ? WFS_FALSE : WFS_TRUE);
+    return r;
+}
+
+static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                    struct wfs_value *ret)
+{
+    struct wfs_value v;
+    int r = wfs_eval(scope, e->args[0], &v);
+    if (r)
+        return r;
+    if (v.kind == WFS_VALUE_INT && v.i != INT64_MIN)
+        v.i = -v.i;
+    else if (v.kind == WFS_VALUE_REAL)
+        v.r = -v.r;
+    else if (v.kind != WFS_VALUE_NONE)
+        return eval_error(scope, e, "minus of what is no number");
+    *ret = v;
+    return 0;
+}
+
+int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
+{
+    switch (e->kind) {
+    case WFS_V_NEG:
+        return eval_neg(scope, e, ret);
+    case WFS_V_NOT:
+        return eval_not(scope, e, ret);
+    case WFS_V_BINARY:
+        return eval_binary(scope, e, ret);
+    case WFS_V_CALL:
+        return wfs_eval_call(scope, e, ret);
+    default:
+        return eval_leaf(scope, e, ret);
+    }
+}
+
+/* ---- what callers need ----------------------------------------------------------------------------- */
+
+/* The first part of an expression whose value is not known. */
+static const struct wfs_vexpr *find_unknown(const struct wfs_scope *scope,
+                                            const struct wfs_vexpr *e)
+{
+    struct wfs_value v;
+    struct wfs_scope quiet = *scope;
+    if (e->kind == WFS_V_LET || e->kind == WFS_V_CONFIG)
+        return wfs_eval(&quiet, e, &v) == 0 && v.kind == WFS_VALUE_NONE ? e : NULL;
+    for (uint32_t i = 0; i < e->n_args; i++) {
+        const struct wfs_vexpr *found = find_unknown(scope, e->args[i]);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+int wfs_eval_needed(const struct wfs_scope *scope, const struct wfs_vexpr *e)
+{
+    struct wfs_mapper *mapper = scope->stage->mapper;
+    const struct wfs_vexpr *unknown = find_unknown(scope, e);
+    if (!unknown)
+        return eval_error(scope, e, "a value that is not known here");
+    return wfs_error_set(mapper->err, EINVAL,
+                         "%s:%u:%u: the value '%s' is needed and not in %s: give "
+                         "-o set=%s=VALUE", e->pos.file, e->pos.line, e->pos.col, unknown->text,
+                         mapper->catalog->config_path ? wfs_config_name(mapper->config)
+                                                      : "any config.json beside the weights",
+                         unknown->text);
+}
+
+int wfs_eval_int(const struct wfs_scope *scope, const struct wfs_vexpr *e, int64_t *ret)
+{
+    struct wfs_value v;
+    int r = wfs_eval(scope, e, &v);
+    if (r)
+        return r;
+    if (v.kind == WFS_VALUE_NONE)
+        return wfs_eval_needed(scope, e);
+    if (v.kind == WFS_VALUE_REAL && floor(v.r) == v.r && fabs(v.r) < 9e15)
+        v = integer((int64_t)v.r);
+    if (v.kind != WFS_VALUE_INT)
+        return eval_error(scope, e, "expected a whole number");
+    *ret = v.i;
+    return 0;
+}
+
+int wfs_eval_real(const struct wfs_scope *scope, const struct wfs_vexpr *e, double *ret)
+{
+    struct wfs_value v;
+    int r = wfs_eval(scope, e, &v);
+    if (r)
+        return r;
+    if (v.kind == WFS_VALUE_NONE)
+        return wfs_eval_needed(scope, e);
+    if (!is_number(&v))
+        return eval_error(scope, e, "expected a number");
+    *ret = as_real(&v);
+    return 0;
+}
+
+int wfs_eval_cond(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool *ret)
+{
+    struct wfs_value v;
+    enum wfs_truth t;
+    if (!e) {
+        *ret = true;
+        return 0;
+    }
+    int r = wfs_eval(scope, e, &v);
+    if (!r)
+        r = truth(scope, e, &v, &t);
+    if (!r)
+        *ret = t != WFS_FALSE;
+    return r;
+}

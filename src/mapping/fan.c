@@ -1,0 +1,417 @@
+/*
+ * fan.c - operations that join tensors or tell one apart: concat, stack, sum, pick, split, unstack;
+ * and a rule's operations run in order.
+ *
+ * The tensors of a rule are a list. A fan-in over a capture joins those that agree in everything
+ * else; numbers must be 0..n-1 and alternatives complete: a hole is an error, never a shorter result.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/ops.h"
+
+int wfs_vals_add(struct wfs_vals *vals, const struct wfs_val *val, struct wfs_error *err)
+{
+    if (wfs_grow(&vals->v, &vals->cap, vals->n + 1, sizeof(*vals->v)))
+        return wfs_error_nomem(err, "mapping");
+    vals->v[vals->n++] = *val;
+    return 0;
+}
+
+/* ---- joining ------------------------------------------------------------------------------------- */
+
+/* The sources of all, in order. */
+static int join_sources(struct wfs_stage *stage, const struct wfs_val *v, size_t n,
+                        struct wfs_val *ret)
+{
+    uint32_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += v[i].n_sources;
+    uint32_t *all = wfs_arena_array(stage->mapper->arena, total ? total : 1, sizeof(*all));
+    if (!all)
+        return wfs_error_nomem(stage->mapper->err, "mapping");
+    uint32_t at = 0;
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t s = 0; s < v[i].n_sources; s++) {
+            bool seen = false;
+            for (uint32_t k = 0; k < at && !seen && total <= 64; k++)
+                seen = all[k] == v[i].sources[s];
+            if (!seen)
+                all[at++] = v[i].sources[s];
+        }
+    ret->sources = all;
+    ret->n_sources = at;
+    return 0;
+}
+
+static int check_equal(struct wfs_stage *stage, const struct wfs_op *op, const struct wfs_val *v,
+                       size_t n, uint32_t axis)
+{
+    for (size_t i = 1; i < n; i++)
+        if (v[i].expr->ndim <= axis || v[i].expr->shape[axis] != v[0].expr->shape[axis])
+            return wfs_op_error(stage, op, "parts of different sizes");
+    return 0;
+}
+
+static int check_sizes(const struct wfs_scope *scope, const struct wfs_op *op,
+                       const struct wfs_val *v, size_t n, uint32_t axis)
+{
+    if (op->n_args == 1)
+        return op->equal ? check_equal(scope->stage, op, v, n, axis) : 0;
+    if (op->n_args - 1 != n)
+        return wfs_op_error(scope->stage, op, "%u sizes for %zu parts", op->n_args - 1, n);
+    for (size_t i = 0; i < n; i++) {
+        int64_t size;
+        int r = wfs_eval_int(scope, op->args[i + 1], &size);
+        if (r)
+            return r;
+        uint64_t has = v[i].expr->ndim > axis ? v[i].expr->shape[axis] : 0;
+        if (size < 0 || has != (uint64_t)size)
+            return wfs_op_error(scope->stage, op, "part %zu has size %llu, not %lld", i,
+                                (unsigned long long)has, (long long)size);
+    }
+    return 0;
+}
+
+/* Joins v[0..n) into one. */
+static int join(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                const struct wfs_val *v, size_t n, struct wfs_val *ret)
+{
+    struct wfs_mapper *mapper = stage->mapper;
+    struct wfs_scope scope = wfs_val_scope(stage, rule, &v[0]);
+    struct wfs_val out = v[0];
+    uint32_t axis = 0, ndim = v[0].expr->ndim + (op->kind == WFS_OP_STACK);
+    int r = op->kind == WFS_OP_SUM ? 0 : wfs_op_axis(&scope, op, 0, ndim, &axis);
+    if (!r && op->kind == WFS_OP_CONCAT)
+        r = check_sizes(&scope, op, v, n, axis);
+    if (r)
+        return r;
+    const struct wfs_expr **in = malloc(n * sizeof(*in));
+    if (!in)
+        return wfs_error_nomem(mapper->err, "mapping");
+    for (size_t i = 0; i < n; i++)
+        in[i] = v[i].expr;
+    if (op->kind == WFS_OP_SUM)
+        r = wfs_expr_sum(mapper->arena, (uint32_t)n, in, &out.expr, mapper->err);
+    else if (op->kind == WFS_OP_STACK)
+        r = wfs_expr_stack(mapper->arena, (uint32_t)n, in, axis, &out.expr, mapper->err);
+    else
+        r = wfs_expr_concat(mapper->arena, (uint32_t)n, in, axis, &out.expr, mapper->err);
+    free(in);
+    if (r)
+        return wfs_error_prefix(mapper->err, "%s:%u:%u: %s", op->pos.file, op->pos.line,
+                                op->pos.col, op->text);
+    r = join_sources(stage, v, n, &out);
+    out.tag = 0;
+    if (op->cap != WFS_NO_INDEX)
+        out.m.b[op->cap].set = false;
+    if (!r)
+        *ret = out;
+    return r;
+}
+
+/* Compares bindings of all captures but one; equal: they are joined. */
+static int compare_others(const struct wfs_val *a, const struct wfs_val *b, uint32_t cap)
+{
+    for (uint32_t i = 0; i < WFS_RULE_MAX_CAPS; i++) {
+        const struct wfs_binding *x = &a->m.b[i], *y = &b->m.b[i];
+        if (i == cap || (!x->set && !y->set))
+            continue;
+        if (x->set != y->set)
+            return x->set ? 1 : -1;
+        if (x->i != y->i)
+            return x->i < y->i ? -1 : 1;
+        uint32_t min = x->len < y->len ? x->len : y->len;
+        int c = min ? memcmp(x->s, y->s, min) : 0;
+        if (c || x->len != y->len)
+            return c ? c : x->len < y->len ? -1 : 1;
+    }
+    return a->tag == b->tag ? 0 : a->tag < b->tag ? -1 : 1;
+}
+
+static int compare_vals(const void *pa, const void *pb, void *cap_p)
+{
+    const struct wfs_val *a = pa, *b = pb;
+    uint32_t cap = *(uint32_t *)cap_p;
+    int c = compare_others(a, b, cap);
+    if (c)
+        return c;
+    const struct wfs_binding *x = &a->m.b[cap], *y = &b->m.b[cap];
+    return x->i < y->i ? -1 : x->i > y->i;
+}
+
+/* v[0..n) agree but in cap and are sorted by it. */
+static int check_complete(struct wfs_stage *stage, const struct wfs_rule *rule,
+                          const struct wfs_op *op, const struct wfs_val *v, size_t n)
+{
+    const struct wfs_cap *cap = &rule->caps[op->cap];
+    int64_t lo = cap->ranged ? cap->lo : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct wfs_binding *b = &v[i].m.b[op->cap];
+        if (!b->set || b->i == lo + (int64_t)i)
+            continue;
+        const char *near = wfs_dotted(stage->mapper->arena, stage->in->items[v[i].item].path);
+        if (i && b->i == v[i - 1].m.b[op->cap].i)
+            return wfs_op_error(stage, op, "two tensors for one {%s}: %s", cap->name, near);
+        if (cap->kind == WFS_CAP_ALT)
+            return wfs_op_error(stage, op, "{%s} has no '%s' beside %s", cap->name, cap->alts[i],
+                                near);
+        return wfs_op_error(stage, op, "{%s} has a hole: %lld is missing before %s", cap->name,
+                            (long long)(lo + (int64_t)i), near);
+    }
+    if (cap->kind == WFS_CAP_ALT && n < cap->n_alts)
+        return wfs_op_error(stage, op, "{%s} has no '%s' beside %s", cap->name, cap->alts[n],
+                            wfs_dotted(stage->mapper->arena, stage->in->items[v[0].item].path));
+    return 0;
+}
+
+static int join_over_capture(struct wfs_stage *stage, const struct wfs_rule *rule,
+                             const struct wfs_op *op, struct wfs_vals *vals)
+{
+    uint32_t cap = op->cap;
+    size_t n_out = 0;
+    enum wfs_cap_kind kind = rule->caps[cap].kind;
+    if (kind != WFS_CAP_INT && kind != WFS_CAP_ALT)
+        return wfs_op_error(stage, op, "expected {%s} to be a number or alternatives",
+                            rule->caps[cap].name);
+    qsort_r(vals->v, vals->n, sizeof(*vals->v), compare_vals, &cap);
+    for (size_t i = 0, n; i < vals->n; i += n) {
+        struct wfs_val out;
+        for (n = 1; i + n < vals->n && !compare_others(&vals->v[i], &vals->v[i + n], cap); n++)
+            ;
+        int r = check_complete(stage, rule, op, &vals->v[i], n);
+        if (!r)
+            r = join(stage, rule, op, &vals->v[i], n, &out);
+        if (r)
+            return r;
+        vals->v[n_out++] = out;
+    }
+    vals->n = n_out;
+    return 0;
+}
+
+static int join_all(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                    struct wfs_vals *vals)
+{
+    struct wfs_val out;
+    int r = join(stage, rule, op, vals->v, vals->n, &out);
+    if (r)
+        return r;
+    vals->v[0] = out;
+    vals->n = 1;
+    return 0;
+}
+
+static int pick(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                struct wfs_vals *vals)
+{
+    struct wfs_scope scope = wfs_val_scope(stage, rule, &vals->v[0]);
+    int64_t i;
+    int r = wfs_eval_int(&scope, op->args[0], &i);
+    if (!r && (i < 0 || (uint64_t)i >= vals->n))
+        r = wfs_op_error(stage, op, "there are %zu parts", vals->n);
+    if (r)
+        return r;
+    vals->v[0] = vals->v[i];
+    vals->v[0].tag = 0;
+    vals->n = 1;
+    return 0;
+}
+
+/* ---- telling apart --------------------------------------------------------------------------------- */
+
+#define MAX_FAN_OUT 65536
+
+/* Where piece i of n begins and ends on the axis. */
+static int piece_bounds(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t axis,
+                        uint64_t n, uint64_t *bounds)
+{
+    uint64_t size = scope->expr->shape[axis];
+    bounds[0] = 0;
+    if (op->n_args == 1) {
+        if (size % n)
+            return wfs_op_error(scope->stage, op, "axis %u of size %llu does not divide into %llu "
+                                                  "equal parts", axis, (unsigned long long)size,
+                                (unsigned long long)n);
+        for (uint64_t i = 1; i <= n; i++)
+            bounds[i] = size / n * i;
+        return 0;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t v;
+        int r = wfs_eval_int(scope, op->args[i + 1], &v);
+        if (r)
+            return r;
+        if (v < 0 || !wfs_add_u64(bounds[i], (uint64_t)v, &bounds[i + 1]))
+            return wfs_op_error(scope->stage, op, "a size below 0");
+    }
+    if (bounds[n] != size)
+        return wfs_op_error(scope->stage, op, "the sizes add up to %llu, the axis has %llu",
+                            (unsigned long long)bounds[n], (unsigned long long)size);
+    return 0;
+}
+
+/* How many pieces a fan-out makes of this tensor. */
+static int count_pieces(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t axis,
+                        uint32_t n_targets, uint64_t *ret)
+{
+    const struct wfs_cap *cap = op->cap == WFS_NO_INDEX ? NULL : &scope->rule->caps[op->cap];
+    uint64_t n = n_targets;
+    if (cap && cap->kind == WFS_CAP_ALT)
+        n = cap->n_alts;
+    else if (cap && cap->ranged)
+        n = (uint64_t)(cap->hi - cap->lo + 1);
+    else if (op->kind == WFS_OP_UNSTACK)
+        n = scope->expr->shape[axis];
+    else if (op->n_args > 1)
+        n = op->n_args - 1;
+    if (op->kind == WFS_OP_UNSTACK && n != scope->expr->shape[axis])
+        return wfs_op_error(scope->stage, op, "axis %u has size %llu, not %llu", axis,
+                            (unsigned long long)scope->expr->shape[axis], (unsigned long long)n);
+    if (op->kind == WFS_OP_SPLIT && op->n_args > 1 && op->n_args - 1 != n)
+        return wfs_op_error(scope->stage, op, "%u sizes for %llu parts", op->n_args - 1,
+                            (unsigned long long)n);
+    if (n == 0 || n > MAX_FAN_OUT)
+        return wfs_op_error(scope->stage, op, "%llu parts", (unsigned long long)n);
+    *ret = n;
+    return 0;
+}
+
+static int cut(struct wfs_stage *stage, const struct wfs_op *op, struct wfs_val *val,
+               uint32_t axis, uint64_t from, uint64_t to)
+{
+    struct wfs_mapper *mapper = stage->mapper;
+    int r = wfs_expr_slice(mapper->arena, val->expr, axis, from, to, 1, &val->expr, mapper->err);
+    if (!r && op->kind == WFS_OP_UNSTACK)
+        r = wfs_expr_squeeze(mapper->arena, val->expr, axis, &val->expr, mapper->err);
+    return r;
+}
+
+static int cut_all(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                   const struct wfs_val *val, uint32_t axis, const uint64_t *bounds, uint64_t n,
+                   struct wfs_vals *out)
+{
+    const struct wfs_cap *cap = op->cap == WFS_NO_INDEX ? NULL : &rule->caps[op->cap];
+    int64_t lo = cap && cap->ranged ? cap->lo : 0;
+    for (uint64_t i = 0; i < n; i++) {
+        struct wfs_val piece = *val;
+        int r = cut(stage, op, &piece, axis, bounds[i], bounds[i + 1]);
+        if (cap)
+            piece.m.b[op->cap] = (struct wfs_binding){.set = true, .s = "", .i = lo + (int64_t)i};
+        else
+            piece.tag = (uint32_t)i;
+        if (!r)
+            r = wfs_vals_add(out, &piece, stage->mapper->err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int fan_out_one(struct wfs_stage *stage, const struct wfs_rule *rule,
+                       const struct wfs_op *op, const struct wfs_val *val, struct wfs_vals *out)
+{
+    struct wfs_scope scope = wfs_val_scope(stage, rule, val);
+    uint32_t axis;
+    uint64_t n;
+    int r = wfs_op_axis(&scope, op, 0, val->expr->ndim, &axis);
+    if (!r)
+        r = count_pieces(&scope, op, axis, rule->clauses[0].n, &n);
+    if (r)
+        return r;
+    uint64_t *bounds = malloc((n + 1) * sizeof(*bounds));
+    if (!bounds)
+        return wfs_error_nomem(stage->mapper->err, "mapping");
+    if (op->kind == WFS_OP_UNSTACK)
+        for (uint64_t i = 0; i <= n; i++)
+            bounds[i] = i;
+    else
+        r = piece_bounds(&scope, op, axis, n, bounds);
+    if (!r)
+        r = cut_all(stage, rule, op, val, axis, bounds, n, out);
+    free(bounds);
+    return r;
+}
+
+static int fan_out(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                   struct wfs_vals *vals)
+{
+    struct wfs_vals out = {0};
+    int r = 0;
+    for (size_t i = 0; !r && i < vals->n; i++)
+        r = fan_out_one(stage, rule, op, &vals->v[i], &out);
+    if (r) {
+        free(out.v);
+        return r;
+    }
+    free(vals->v);
+    *vals = out;
+    return 0;
+}
+
+int wfs_op_fan(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+               struct wfs_vals *vals)
+{
+    if (vals->n == 0)
+        return 0;
+    if (op->kind == WFS_OP_SPLIT || op->kind == WFS_OP_UNSTACK)
+        return fan_out(stage, rule, op, vals);
+    if (op->kind == WFS_OP_PICK)
+        return pick(stage, rule, op, vals);
+    if (op->cap != WFS_NO_INDEX)
+        return join_over_capture(stage, rule, op, vals);
+    return join_all(stage, rule, op, vals);
+}
+
+/* ---- in order -------------------------------------------------------------------------------------- */
+
+static bool is_constant(const struct wfs_op *op)
+{
+    for (uint32_t i = 0; i < op->n_args; i++) {
+        const struct wfs_vexpr *e = op->args[i];
+        if (e->kind != WFS_V_CONST && !(e->kind == WFS_V_NEG && e->args[0]->kind == WFS_V_CONST))
+            return false;
+    }
+    return true;
+}
+
+/* "reshape(12, 64, -1)": as written, with values in place of names. */
+static void describe(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                     const struct wfs_val *val, struct wfs_buf *text)
+{
+    if (text->len)
+        wfs_buf_char(text, ' ');
+    if (is_constant(op) || !val) {
+        wfs_buf_str(text, op->text);
+        return;
+    }
+    struct wfs_scope scope = wfs_val_scope(stage, rule, val);
+    wfs_buf_add(text, op->text, strcspn(op->text, "("));
+    const char *sep = "(";
+    for (uint32_t i = 0; i < op->n_args; i++, sep = ", ") {
+        double v = 0;
+        wfs_buf_str(text, sep);
+        if (wfs_eval_real(&scope, op->args[i], &v) == 0)
+            wfs_buf_printf(text, "%.10g", v);
+    }
+    wfs_buf_char(text, ')');
+}
+
+int wfs_ops_run(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_ops *ops,
+                struct wfs_vals *vals, struct wfs_buf *text)
+{
+    for (uint32_t i = 0; i < ops->n; i++) {
+        const struct wfs_op *op = &ops->op[i];
+        int r = 0;
+        if (text)
+            describe(stage, rule, op, vals->n ? &vals->v[0] : NULL, text);
+        if (wfs_op_is_fan(op))
+            r = wfs_op_fan(stage, rule, op, vals);
+        else
+            for (size_t k = 0; !r && k < vals->n; k++)
+                r = wfs_op_apply(stage, rule, op, &vals->v[k]);
+        if (r)
+            return r;
+    }
+    return 0;
+}

@@ -1,0 +1,178 @@
+/*
+ * namespace.c - how names are written in a source and in a target: glued indices (layers_0), a
+ * trailing component (value), collections (params, batch_stats), prefixes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/run.h"
+
+/* Edits one path; NULL when out of memory. */
+typedef const char *edit_fn(struct wfs_arena *arena, const char *path, const void *how);
+
+static int edit_all(struct wfs_stage *st, struct wfs_table *table, edit_fn *edit, const void *how)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        table->items[i].path = edit(st->mapper->arena, table->items[i].path, how);
+        if (!table->items[i].path)
+            return wfs_error_nomem(st->mapper->err, "names");
+    }
+    return 0;
+}
+
+static bool all_digits(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+    return len > 0;
+}
+
+/* layers.0 -> layers_0 */
+static const char *glue(struct wfs_arena *arena, const char *path, const void *how)
+{
+    (void)how;
+    char *out = wfs_arena_strdup(arena, path);
+    for (char *sep = out; out && (sep = strchr(sep, WFS_SEP)); sep++)
+        if (all_digits(sep + 1, (size_t)(strchrnul(sep + 1, WFS_SEP) - (sep + 1))))
+            *sep = '_';
+    return out;
+}
+
+/* layers_0 -> layers.0 */
+static const char *unglue(struct wfs_arena *arena, const char *path, const void *how)
+{
+    (void)how;
+    char *out = wfs_arena_strdup(arena, path);
+    for (char *s = out; s && *s; s += *s == WFS_SEP) {
+        char *end = strchrnul(s, WFS_SEP), *digits = end;
+        while (digits > s && digits[-1] >= '0' && digits[-1] <= '9')
+            digits--;
+        if (digits < end && digits > s + 1 && digits[-1] == '_')
+            digits[-1] = WFS_SEP;
+        s = end;
+    }
+    return out;
+}
+
+static const char *drop_last(struct wfs_arena *arena, const char *path, const void *last)
+{
+    const char *sep = strrchr(path, WFS_SEP);
+    if (!sep || strcmp(sep + 1, last) != 0)
+        return path;
+    return wfs_arena_strndup(arena, path, (size_t)(sep - path));
+}
+
+static const char *add_last(struct wfs_arena *arena, const char *path, const void *last)
+{
+    return wfs_arena_printf(arena, "%s" WFS_SEP_STR "%s", path, (const char *)last);
+}
+
+static const char *add_first(struct wfs_arena *arena, const char *path, const void *first)
+{
+    return wfs_arena_printf(arena, "%s" WFS_SEP_STR "%s", (const char *)first, path);
+}
+
+static bool starts_with(const char *path, const char *first)
+{
+    size_t len = strlen(first);
+    return strncmp(path, first, len) == 0 && path[len] == WFS_SEP;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+static const char *find_collection(const struct wfs_namespace *ns, const char *path)
+{
+    for (uint32_t i = 0; i < ns->n_collections; i++)
+        if (starts_with(path, ns->collections[i]))
+            return ns->collections[i];
+    return NULL;
+}
+
+/* Collections are taken off where every name has one. */
+static int read_collections(struct wfs_stage *st)
+{
+    const struct wfs_namespace *ns = &st->set->source;
+    for (size_t i = 0; i < st->in->n; i++)
+        if (!find_collection(ns, st->in->items[i].path))
+            return 0;
+    for (size_t i = 0; i < st->in->n; i++)
+        st->in->items[i].path = strchr(st->in->items[i].path, WFS_SEP) + 1;
+    return 0;
+}
+
+int wfs_namespace_read(struct wfs_stage *st)
+{
+    const struct wfs_namespace *ns = &st->set->source;
+    int r = ns->n_collections ? read_collections(st) : 0;
+    if (!r && ns->trailing)
+        r = edit_all(st, st->in, drop_last, ns->trailing);
+    if (!r && ns->index_glued)
+        r = edit_all(st, st->in, unglue, NULL);
+    return r;
+}
+
+/* ---- writing --------------------------------------------------------------------------------------- */
+
+/* Tensors that no rule took keep their names as they are. */
+static bool is_target(const struct wfs_item *item)
+{
+    return item->status != WFS_UNEXPECTED && item->status != WFS_PACKED;
+}
+
+static int write_prefix(struct wfs_stage *st, const struct wfs_prefix *prefix)
+{
+    struct wfs_scope scope = {.stage = st};
+    struct wfs_mapper *mapper = st->mapper;
+    bool holds;
+    uint32_t n = 0;
+    int r = wfs_eval_cond(&scope, prefix->cond, &holds);
+    if (r || !holds)
+        return r;
+    for (size_t i = 0; i < st->out.n; i++) {
+        struct wfs_item *item = &st->out.items[i];
+        bool has = starts_with(item->path, prefix->path);
+        if (!is_target(item) || has == prefix->add)
+            continue;
+        if (!prefix->add)
+            item->path += strlen(prefix->path) + 1;
+        else if (!(item->path = add_first(mapper->arena, item->path, prefix->path)))
+            return wfs_error_nomem(mapper->err, "names");
+        n++;
+    }
+    if (n)
+        wfs_report(mapper, WFS_RENAMED, prefix->path, "prefix %s %u names by %s:%u",
+                   prefix->add ? "added to" : "removed from", n, prefix->pos.file,
+                   prefix->pos.line);
+    return 0;
+}
+
+static int write_collections(struct wfs_stage *st)
+{
+    const struct wfs_namespace *ns = &st->set->target;
+    bool any = ns->collection_always;
+    for (size_t i = 0; i < st->out.n; i++)
+        any |= st->out.items[i].collection != NULL;
+    for (size_t i = 0; any && i < st->out.n; i++) {
+        struct wfs_item *item = &st->out.items[i];
+        const char *collection = item->collection ? item->collection : ns->collection;
+        if (!is_target(item) || !collection)
+            continue;
+        item->path = add_first(st->mapper->arena, item->path, collection);
+        if (!item->path)
+            return wfs_error_nomem(st->mapper->err, "names");
+    }
+    return 0;
+}
+
+int wfs_namespace_write(struct wfs_stage *st)
+{
+    const struct wfs_namespace *ns = &st->set->target;
+    int r = ns->index_glued ? edit_all(st, &st->out, glue, NULL) : 0;
+    if (!r && ns->trailing)
+        r = edit_all(st, &st->out, add_last, ns->trailing);
+    for (uint32_t i = 0; !r && i < st->set->n_prefixes; i++)
+        r = write_prefix(st, &st->set->prefixes[i]);
+    bool by_template = st->is_last && st->mapper->template;
+    return r || by_template ? r : write_collections(st);
+}

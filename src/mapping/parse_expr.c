@@ -1,0 +1,282 @@
+/*
+ * parse_expr.c - expressions of the rules language: values and conditions. Precedence, loosest
+ * first: or, and, not, comparison, ??, + -, * / %, unary minus.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/parse.h"
+
+struct infix {
+    const char *text;
+    enum wfs_binop op;
+    int level;
+};
+static const struct infix infixes[] = {
+    {"or", WFS_BIN_OR, 0},   {"and", WFS_BIN_AND, 1}, {"==", WFS_BIN_EQ, 2}, {"!=", WFS_BIN_NE, 2},
+    {"<=", WFS_BIN_LE, 2},   {">=", WFS_BIN_GE, 2},   {"<", WFS_BIN_LT, 2},  {">", WFS_BIN_GT, 2},
+    {"??", WFS_BIN_ELSE, 3}, {"+", WFS_BIN_ADD, 4},   {"-", WFS_BIN_SUB, 4}, {"*", WFS_BIN_MUL, 5},
+    {"/", WFS_BIN_DIV, 5},   {"%", WFS_BIN_MOD, 5},
+};
+#define LEVELS 6
+
+struct function {
+    const char *name;
+    enum wfs_fn fn;
+    uint32_t n_args;
+};
+static const struct function functions[] = {
+    {"known", WFS_FN_KNOWN, 1},     {"contains", WFS_FN_CONTAINS, 2},
+    {"starts", WFS_FN_STARTS, 2},   {"ends", WFS_FN_ENDS, 2},
+    {"replace", WFS_FN_REPLACE, 3}, {"lower", WFS_FN_LOWER, 1},
+    {"last", WFS_FN_LAST, 1},       {"ceildiv", WFS_FN_CEILDIV, 2},
+    {"roundup", WFS_FN_ROUNDUP, 2}, {"min", WFS_FN_MIN, 2},
+    {"max", WFS_FN_MAX, 2},         {"sqrt", WFS_FN_SQRT, 1},
+};
+
+static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr **ret);
+
+static struct wfs_vexpr *new_expr(struct wfs_parser *p, enum wfs_vexpr_kind kind)
+{
+    struct wfs_vexpr *e = wfs_arena_alloc(p->arena, sizeof(*e));
+    if (!e) {
+        wfs_error_nomem(p->err, "rules");
+        return NULL;
+    }
+    e->kind = kind;
+    e->pos = wfs_parse_pos(p);
+    return e;
+}
+
+/* 12 or 1.5 or 1e-6 */
+static int parse_numeral(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    char digits[64];
+    size_t n = 0;
+    while (n < sizeof(digits) - 1) {
+        char c = wfs_parse_peek_at(p, n);
+        bool exponent_sign = (c == '-' || c == '+') && n && tolower(digits[n - 1]) == 'e';
+        if (!isdigit((unsigned char)c) && c != '.' && tolower(c) != 'e' && !exponent_sign)
+            break;
+        digits[n++] = c;
+    }
+    digits[n] = 0;
+    if (strspn(digits, "0123456789") == n) {
+        e->value.kind = WFS_VALUE_INT;
+        return wfs_parse_number(p, &e->value.i);
+    }
+    char *end;
+    e->value.kind = WFS_VALUE_REAL;
+    e->value.r = strtod(digits, &end);
+    if (*end)
+        return wfs_parse_expected(p, "a number");
+    p->pos += n;
+    return 0;
+}
+
+static int parse_text(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    const char *s;
+    int r = wfs_parse_string(p, &s);
+    if (r)
+        return r;
+    e->value = (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = strlen(s)};
+    return 0;
+}
+
+/* config.a.b */
+static int parse_config(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    size_t n = 0;
+    for (char c; (c = wfs_parse_peek_at(p, n)); n++)
+        if (!isalnum((unsigned char)c) && c != '_' && c != '.')
+            break;
+    if (n == 0 || wfs_parse_peek_at(p, n - 1) == '.')
+        return wfs_parse_expected(p, "a name of config.json, as in config.hidden_size");
+    e->kind = WFS_V_CONFIG;
+    e->text = wfs_arena_strndup(p->arena, p->text + p->pos, n);
+    p->pos += n;
+    return e->text ? 0 : wfs_error_nomem(p->err, "rules");
+}
+
+/* exists(TARGET), template(TARGET): names with captures; any(PATTERN) may have its own. */
+static int parse_name_call(struct wfs_parser *p, struct wfs_vexpr *e, enum wfs_vexpr_kind kind)
+{
+    bool saved = p->in_target;
+    int r = wfs_parse_expect(p, "(");
+    if (r)
+        return r;
+    e->kind = kind;
+    p->in_target = kind != WFS_V_ANY;
+    uint32_t n_caps = p->n_caps;
+    r = wfs_parse_space(p) ? wfs_parse_name(p, &e->name) : wfs_parse_expected(p, "a name");
+    p->in_target = saved;
+    if (!r && kind != WFS_V_ANY && p->n_caps != n_caps)
+        r = wfs_parse_error(p, e->pos, "expected only captures that the rule's patterns bind");
+    return r ? r : wfs_parse_expect(p, ")");
+}
+
+static int parse_call(struct wfs_parser *p, struct wfs_vexpr *e, const struct function *f)
+{
+    e->kind = WFS_V_CALL;
+    e->op = f->fn;
+    int r = wfs_parse_expect(p, "(");
+    for (uint32_t i = 0; !r && i < f->n_args; i++) {
+        if (i)
+            r = wfs_parse_expect(p, ",");
+        if (!r)
+            r = parse_level(p, 0, &e->args[e->n_args++]);
+    }
+    return r ? r : wfs_parse_expect(p, ")");
+}
+
+static int parse_shape(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    e->kind = WFS_V_SHAPE;
+    e->n_args = 1;
+    int r = wfs_parse_expect(p, "[");
+    if (!r)
+        r = parse_level(p, 0, &e->args[0]);
+    return r ? r : wfs_parse_expect(p, "]");
+}
+
+static void make_bool(struct wfs_vexpr *e, bool value)
+{
+    e->value = (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = value};
+}
+
+static int use_let(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    struct wfs_let_use *use = wfs_arena_alloc(p->arena, sizeof(*use));
+    if (!use)
+        return wfs_error_nomem(p->err, "rules");
+    *use = (struct wfs_let_use){e->text, e->pos, p->uses};
+    p->uses = use;
+    e->kind = WFS_V_LET;
+    return 0;
+}
+
+static int parse_word_expr(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    static const struct {
+        const char *name;
+        enum wfs_vexpr_kind kind;
+    } plain[] = {{"rank", WFS_V_RANK}, {"dtype", WFS_V_DTYPE}, {"name", WFS_V_NAME},
+                 {"tied", WFS_V_TIED},
+                 {"packed", WFS_V_PACKED}},
+      names[] = {{"exists", WFS_V_EXISTS}, {"any", WFS_V_ANY}, {"template", WFS_V_TEMPLATE}};
+    const char *word;
+    int r = wfs_parse_ident(p, "a value", &word);
+    if (r)
+        return r;
+    e->text = word;
+    uint32_t cap = wfs_parse_cap_find(p, word, strlen(word));
+    if (cap != WFS_NO_INDEX) {
+        e->kind = WFS_V_CAPTURE;
+        e->index = cap;
+        return 0;
+    }
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(plain); i++)
+        if (strcmp(word, plain[i].name) == 0) {
+            e->kind = plain[i].kind;
+            return 0;
+        }
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(names); i++)
+        if (strcmp(word, names[i].name) == 0)
+            return parse_name_call(p, e, names[i].kind);
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(functions); i++)
+        if (strcmp(word, functions[i].name) == 0)
+            return parse_call(p, e, &functions[i]);
+    if (strcmp(word, "shape") == 0)
+        return parse_shape(p, e);
+    if (strcmp(word, "config") == 0 && wfs_parse_peek(p) == '.') {
+        wfs_parse_next(p);
+        return parse_config(p, e);
+    }
+    if (strcmp(word, "model_type") == 0)
+        e->kind = WFS_V_CONFIG;
+    else if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
+        make_bool(e, word[0] == 't');
+    else
+        return use_let(p, e);
+    return 0;
+}
+
+static int parse_primary(struct wfs_parser *p, const struct wfs_vexpr **ret)
+{
+    if (!wfs_parse_space(p))
+        return wfs_parse_expected(p, "a value");
+    if (wfs_parse_accept(p, "(")) {
+        int r = parse_level(p, 0, ret);
+        return r ? r : wfs_parse_expect(p, ")");
+    }
+    struct wfs_vexpr *e = new_expr(p, WFS_V_CONST);
+    if (!e)
+        return -ENOMEM;
+    int r;
+    if (wfs_parse_accept(p, "-")) {
+        e->kind = WFS_V_NEG;
+        e->n_args = 1;
+        r = parse_level(p, LEVELS, &e->args[0]);
+    } else if (wfs_parse_accept(p, "not")) {
+        e->kind = WFS_V_NOT;
+        e->n_args = 1;
+        r = parse_level(p, 2, &e->args[0]);
+    } else if (isdigit((unsigned char)wfs_parse_peek(p))) {
+        r = parse_numeral(p, e);
+    } else if (wfs_parse_peek(p) == '"') {
+        r = parse_text(p, e);
+    } else {
+        r = parse_word_expr(p, e);
+    }
+    if (!r)
+        *ret = e;
+    return r;
+}
+
+static const struct infix *accept_infix(struct wfs_parser *p, int level)
+{
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(infixes); i++) {
+        const struct infix *in = &infixes[i];
+        if (in->level != level)
+            continue;
+        /* "->" belongs to the rule, not to a subtraction. */
+        if (in->op == WFS_BIN_SUB && wfs_parse_space(p) && wfs_parse_peek(p) == '-' &&
+            wfs_parse_peek_at(p, 1) == '>')
+            continue;
+        if (wfs_parse_accept(p, in->text))
+            return in;
+    }
+    return NULL;
+}
+
+static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr **ret)
+{
+    uint32_t n_terms = 0;
+    if (++p->depth > WFS_RULES_MAX_DEPTH * (LEVELS + 1))
+        return wfs_parse_expected(p, "a simpler expression");
+    const struct wfs_vexpr *left;
+    int r = level >= LEVELS ? parse_primary(p, &left) : parse_level(p, level + 1, &left);
+    for (const struct infix *in; !r && level < LEVELS && (in = accept_infix(p, level));) {
+        if (++n_terms > WFS_RULES_MAX_DEPTH)
+            return wfs_parse_expected(p, "a shorter expression");
+        struct wfs_vexpr *e = new_expr(p, WFS_V_BINARY);
+        if (!e)
+            return -ENOMEM;
+        e->op = (int)in->op;
+        e->n_args = 2;
+        e->args[0] = left;
+        r = parse_level(p, level + 1, &e->args[1]);
+        left = e;
+    }
+    p->depth--;
+    if (!r)
+        *ret = left;
+    return r;
+}
+
+int wfs_parse_expr(struct wfs_parser *p, const struct wfs_vexpr **ret)
+{
+    return parse_level(p, 0, ret);
+}

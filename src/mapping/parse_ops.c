@@ -1,0 +1,220 @@
+/*
+ * parse_ops.c - operations: "transpose", "reshape(H, D, -1)", "concat(k, 0, equal)". One table says
+ * what each takes; the parser is generic.
+ */
+#include <string.h>
+
+#include "mapping/parse.h"
+
+#define MAX_OPS 64
+#define MAX_ARGS 64
+
+enum cap_use { NO_CAP, MAY_CAP, MUST_CAP };
+
+struct op_def {
+    const char *name;
+    enum wfs_op_kind kind;
+    uint32_t min_args, max_args; /* numbers, after a capture, dtype or layout */
+    enum cap_use cap;
+    bool dtype, layout, equal;
+    const char *usage;
+};
+
+static const struct op_def op_defs[] = {
+    {"transpose", WFS_OP_TRANSPOSE, 0, 0, .usage = "transpose"},
+    {"reverse", WFS_OP_REVERSE, 0, 0, .usage = "reverse"},
+    {"permute", WFS_OP_PERMUTE, 1, MAX_ARGS, .usage = "permute(axis, ...)"},
+    {"flip", WFS_OP_FLIP, 1, MAX_ARGS, .usage = "flip(axis, ...)"},
+    {"flatten", WFS_OP_FLATTEN, 0, 0, .usage = "flatten"},
+    {"reshape", WFS_OP_RESHAPE, 0, MAX_ARGS, .usage = "reshape(size, ...)"},
+    {"squeeze", WFS_OP_SQUEEZE, 0, 1, .usage = "squeeze or squeeze(axis)"},
+    {"unsqueeze", WFS_OP_UNSQUEEZE, 1, 1, .usage = "unsqueeze(axis)"},
+    {"slice", WFS_OP_SLICE, 3, 4, .usage = "slice(axis, start, stop[, step])"},
+    {"part", WFS_OP_PART, 3, 3, .usage = "part(axis, i, n)"},
+    {"pad", WFS_OP_PAD, 3, 4, .usage = "pad(axis, before, after[, value])"},
+    {"tile", WFS_OP_TILE, 2, 2, .usage = "tile(axis, n)"},
+    {"repeat", WFS_OP_REPEAT, 2, 2, .usage = "repeat(axis, n)"},
+    {"rope", WFS_OP_ROPE, 1, 1, .usage = "rope(heads)"},
+    {"unrope", WFS_OP_UNROPE, 1, 1, .usage = "unrope(heads)"},
+    {"gates", WFS_OP_GATES, 0, 1, .layout = true, .usage = "gates(\"ifgo>ifog\"[, axis])"},
+    {"cast", WFS_OP_CAST, 0, 0, .dtype = true, .usage = "cast(dtype)"},
+    {"scale", WFS_OP_SCALE, 1, 1, .usage = "scale(x)"},
+    {"add", WFS_OP_ADD, 1, 1, .usage = "add(x)"},
+    {"pick", WFS_OP_PICK, 1, 1, .usage = "pick(n)"},
+    {"concat", WFS_OP_CONCAT, 1, MAX_ARGS, MAY_CAP, .equal = true,
+     .usage = "concat([capture,] axis[, sizes ... | equal])"},
+    {"stack", WFS_OP_STACK, 1, 1, MAY_CAP, .usage = "stack([capture,] axis)"},
+    {"sum", WFS_OP_SUM, 0, 0, .usage = "sum"},
+    {"split", WFS_OP_SPLIT, 1, MAX_ARGS, MAY_CAP, .usage = "split([capture,] axis[, sizes ...])"},
+    {"unstack", WFS_OP_UNSTACK, 1, 1, MUST_CAP, .usage = "unstack(capture, axis)"},
+    {"zeros", WFS_OP_ZEROS, 0, MAX_ARGS, .dtype = true, .usage = "zeros(dtype, size, ...)"},
+    {"ones", WFS_OP_ONES, 0, MAX_ARGS, .dtype = true, .usage = "ones(dtype, size, ...)"},
+    {"full", WFS_OP_FULL, 1, MAX_ARGS, .dtype = true, .usage = "full(dtype, value, size, ...)"},
+    {"arange", WFS_OP_ARANGE, 0, MAX_ARGS, .dtype = true, .usage = "arange(dtype, size, ...)"},
+    {"sinusoid", WFS_OP_SINUSOID, 2, 2, .dtype = true, .usage = "sinusoid(dtype, n, width)"},
+};
+
+static const struct op_def *find_def(const char *name)
+{
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(op_defs); i++)
+        if (strcmp(op_defs[i].name, name) == 0)
+            return &op_defs[i];
+    return NULL;
+}
+
+static int expected_usage(struct wfs_parser *p, const struct op_def *def)
+{
+    char what[96];
+    snprintf(what, sizeof(what), "%s", def->usage);
+    return wfs_parse_expected(p, what);
+}
+
+static int parse_dtype(struct wfs_parser *p, struct wfs_op *op)
+{
+    const char *word;
+    struct wfs_parser at = *p;
+    int r = wfs_parse_ident(p, "an element type, as float32", &word);
+    if (r)
+        return r;
+    if (!wfs_dtype_by_name(word, &op->dtype))
+        return wfs_parse_expected(&at, "an element type, as float32");
+    return 0;
+}
+
+/* "OI*>*IO": two sides of the same letters. */
+static int parse_layout(struct wfs_parser *p, struct wfs_op *op)
+{
+    struct wfs_pos pos = wfs_parse_pos(p);
+    int r = wfs_parse_string(p, &op->layout);
+    if (r)
+        return r;
+    const char *mid = strchr(op->layout, '>');
+    size_t n = mid ? (size_t)(mid - op->layout) : 0;
+    bool ok = n > 0 && n <= 32 && strlen(mid + 1) == n;
+    for (size_t i = 0; ok && i < n; i++) {
+        const char *in_right = memchr(mid + 1, op->layout[i], n);
+        ok = in_right && !memchr(op->layout, op->layout[i], i);
+    }
+    if (!ok)
+        return wfs_parse_error(p, pos, "expected the same letters on both sides of '>', "
+                                       "as in \"OIHW>HWIO\" or \"OI*>*IO\"");
+    return 0;
+}
+
+/* A capture's name before a comma or ')'. */
+static int parse_op_cap(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op,
+                        bool *ret_found)
+{
+    struct wfs_parser copy = *p;
+    const char *word;
+    struct wfs_error ignored = {0};
+    copy.err = &ignored;
+    *ret_found = false;
+    if (def->cap != NO_CAP && wfs_parse_ident(&copy, "", &word) == 0) {
+        op->cap = wfs_parse_cap_find(p, word, strlen(word));
+        if (op->cap != WFS_NO_INDEX) {
+            p->pos = copy.pos;
+            p->line = copy.line;
+            p->line_start = copy.line_start;
+            *ret_found = true;
+        }
+    }
+    if (!*ret_found && def->cap == MUST_CAP)
+        return wfs_parse_expected(p, "a capture of this rule");
+    return 0;
+}
+
+/* What stands before the numbers; *ret_any says that something did. */
+static int parse_head(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op,
+                      bool *ret_any)
+{
+    *ret_any = def->dtype || def->layout;
+    if (def->dtype)
+        return parse_dtype(p, op);
+    if (def->layout)
+        return parse_layout(p, op);
+    return parse_op_cap(p, def, op, ret_any);
+}
+
+static int parse_args(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op)
+{
+    const struct wfs_vexpr *args[MAX_ARGS];
+    bool any;
+    int r = parse_head(p, def, op, &any);
+    while (!r && !wfs_parse_accept(p, ")")) {
+        if (any && (r = wfs_parse_expect(p, ",")))
+            break;
+        any = true;
+        if (def->equal && op->n_args && wfs_parse_accept(p, "equal")) {
+            op->equal = true;
+            continue;
+        }
+        if (op->n_args == def->max_args)
+            return expected_usage(p, def);
+        r = wfs_parse_expr(p, &args[op->n_args]);
+        if (!r)
+            op->n_args++;
+    }
+    if (r)
+        return r;
+    op->args = wfs_arena_memdup(p->arena, args, op->n_args * sizeof(args[0]));
+    return op->args || !op->n_args ? 0 : wfs_error_nomem(p->err, "rules");
+}
+
+int wfs_parse_op(struct wfs_parser *p, struct wfs_op *ret)
+{
+    if (!wfs_parse_space(p))
+        return wfs_parse_expected(p, "an operation");
+    size_t start = p->pos;
+    struct wfs_parser at = *p;
+    struct wfs_op op = {.pos = wfs_parse_pos(p), .cap = WFS_NO_INDEX};
+    int r;
+    if (wfs_parse_peek(p) == '"') {
+        op.kind = WFS_OP_LAYOUT;
+        r = parse_layout(p, &op);
+    } else {
+        const char *word;
+        r = wfs_parse_ident(p, "an operation", &word);
+        const struct op_def *def = r ? NULL : find_def(word);
+        if (!r && !def)
+            return wfs_parse_expected(&at, "an operation (transpose, reshape, concat, ...)");
+        if (!r) {
+            op.kind = def->kind;
+            bool needs = def->min_args > 0 || def->dtype || def->layout || def->cap == MUST_CAP;
+            if (wfs_parse_peek(p) == '(') {
+                wfs_parse_next(p);
+                r = parse_args(p, def, &op);
+            } else if (needs) {
+                r = expected_usage(p, def);
+            }
+            if (!r && op.n_args < def->min_args)
+                r = expected_usage(&at, def);
+        }
+    }
+    if (r)
+        return r;
+    op.text = wfs_parse_text_since(p, start);
+    if (!op.text)
+        return wfs_error_nomem(p->err, "rules");
+    *ret = op;
+    return 0;
+}
+
+int wfs_parse_ops(struct wfs_parser *p, struct wfs_ops *ret)
+{
+    struct wfs_op ops[MAX_OPS];
+    uint32_t n = 0;
+    while (!wfs_parse_at_delimiter(p)) {
+        if (n == MAX_OPS)
+            return wfs_parse_expected(p, "at most 64 operations");
+        int r = wfs_parse_op(p, &ops[n]);
+        if (r)
+            return r;
+        n++;
+    }
+    if (n == 0)
+        return wfs_parse_expected(p, "an operation after ':'");
+    ret->n = n;
+    ret->op = wfs_arena_memdup(p->arena, ops, n * sizeof(ops[0]));
+    return ret->op ? 0 : wfs_error_nomem(p->err, "rules");
+}

@@ -1,0 +1,172 @@
+/*
+ * pick.c - which rule takes an item: the patterns in order, then the condition, then the policy.
+ */
+#include <string.h>
+
+#include "mapping/pick.h"
+
+int wfs_pick_prepare(struct wfs_stage *stage)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < stage->set->n_rules; i++)
+        n += stage->set->rules[i].sources.n;
+    stage->candidates = wfs_arena_array(stage->mapper->arena, n + 1, sizeof(*stage->candidates));
+    if (!stage->candidates)
+        return wfs_error_nomem(stage->mapper->err, "rules");
+    for (uint32_t i = 0; i < stage->set->n_rules; i++) {
+        const struct wfs_rule *rule = &stage->set->rules[i];
+        for (uint32_t k = 0; rule->kind != WFS_RULE_FILL && k < rule->sources.n; k++) {
+            const struct wfs_name *name = rule->sources.part[k].name;
+            struct wfs_candidate *c = &stage->candidates[stage->n_candidates++];
+            *c = (struct wfs_candidate){.rule = rule, .part = k};
+            if (!name->regex) {
+                c->first = name->segments[0].hash;
+                c->last = name->segments[name->n_segments - 1].hash;
+            }
+        }
+    }
+    return 0;
+}
+
+/* ---- explain ------------------------------------------------------------------------------------- */
+
+static bool is_explained(const struct wfs_stage *stage, const struct wfs_item *item)
+{
+    const struct wfs_mapper *m = stage->mapper;
+    if (!m->explain)
+        return false;
+    for (uint32_t i = 0; i < item->n_sources; i++)
+        if (strcmp(m->catalog->tensors[item->sources[i]].path, m->explain_name) == 0)
+            return true;
+    return strcmp(item->path, m->explain_name) == 0;
+}
+
+static void explain(struct wfs_stage *stage, const struct wfs_item *item,
+                    const struct wfs_rule *rule, const char *what)
+{
+    if (is_explained(stage, item))
+        wfs_buf_printf(stage->mapper->explain, "  %s: %s\n      %s\n", rule->where, what,
+                       rule->text);
+}
+
+/* ---- one rule ------------------------------------------------------------------------------------ */
+
+/* The item that this one is a copy of: tied to it, or named by `of` where the condition holds. */
+static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
+                         bool *ret_holds)
+{
+    const struct wfs_item *item = &stage->in->items[index];
+    const struct wfs_rule *rule = pick->rule;
+    struct wfs_scope scope = {stage, rule, &pick->match, item, item->expr, false};
+    bool by_cond = false;
+    *ret_holds = false;
+    int r = rule->cond ? wfs_eval_cond(&scope, rule->cond, &by_cond) : 0;
+    for (size_t i = 0; !r && i < stage->in->n; i++) {
+        const struct wfs_item *other = &stage->in->items[i];
+        struct wfs_match m = pick->match;
+        bool tied = item->tie != WFS_NO_INDEX && other->tie == item->tie;
+        if (i == index || !(tied || by_cond))
+            continue;
+        if (!wfs_name_match(rule->of, rule->caps, &stage->splits[i], &m))
+            continue;
+        pick->of = (uint32_t)i;
+        *ret_holds = true;
+        return 0;
+    }
+    return r;
+}
+
+/* Does this rule take the item? pick->rule and part are set. */
+static int try_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick, bool *ret_takes)
+{
+    const struct wfs_item *item = &stage->in->items[index];
+    const struct wfs_rule *rule = pick->rule;
+    bool holds = true;
+    *ret_takes = false;
+    memset(pick->match.b, 0, sizeof(pick->match.b));
+    if (!wfs_name_match(rule->sources.part[pick->part].name, rule->caps, &stage->splits[index],
+                        &pick->match))
+        return 0;
+    if (item->packed && !rule->takes_packed && rule->kind != WFS_RULE_DROP) {
+        explain(stage, item, rule, "matches, but leaves packed weights alone");
+        return 0;
+    }
+    struct wfs_scope scope = {stage, rule, &pick->match, item, item->expr, false};
+    int r;
+    if (rule->kind == WFS_RULE_ALIAS)
+        r = find_original(stage, index, pick, &holds);
+    else
+        r = wfs_eval_cond(&scope, rule->cond, &holds);
+    if (r)
+        return r;
+    if (!holds)
+        explain(stage, item, rule, rule->kind == WFS_RULE_ALIAS
+                                       ? "matches, but it is no copy of such a tensor"
+                                       : "matches, but its condition does not hold");
+    *ret_takes = holds;
+    return 0;
+}
+
+/* Several rules take it: does the new one win? -EINVAL where the set says they may not. */
+static int contest(struct wfs_stage *stage, const struct wfs_item *item,
+                   const struct wfs_pick *old, const struct wfs_pick *new, bool *ret_new_wins)
+{
+    const struct wfs_rule *a = old->rule, *b = new->rule;
+    uint32_t a_len = a->sources.part[old->part].name->n_literal;
+    uint32_t b_len = b->sources.part[new->part].name->n_literal;
+    *ret_new_wins = false;
+    if (a->level != b->level && stage->set->policy == WFS_MATCH_ONE) {
+        *ret_new_wins = b->level < a->level;
+        return 0;
+    }
+    if (stage->set->policy == WFS_MATCH_LONGEST && a_len != b_len) {
+        *ret_new_wins = b_len > a_len;
+        return 0;
+    }
+    return wfs_error_set(stage->mapper->err, EINVAL,
+                         "%s:%u:%u: this rule and the one of %s both take %s%s", b->pos.file,
+                         b->pos.line, b->pos.col, a->where,
+                         wfs_dotted(stage->mapper->arena, item->path),
+                         stage->set->policy == WFS_MATCH_ONE
+                             ? ": `match first` or `match longest` would choose"
+                             : ", with as much literal text");
+}
+
+static bool refused_at_once(const struct wfs_candidate *c, const struct wfs_split *split)
+{
+    return (c->last && c->last != split->components[split->n - 1].hash) ||
+           (c->first && c->first != split->components[0].hash);
+}
+
+int wfs_pick_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *ret, bool *ret_found)
+{
+    const struct wfs_item *item = &stage->in->items[index];
+    const struct wfs_split *split = &stage->splits[index];
+    struct wfs_pick pick;
+    bool found = false;
+    for (size_t i = 0; i < stage->n_candidates; i++) {
+        const struct wfs_candidate *c = &stage->candidates[i];
+        bool takes, wins = true;
+        if (refused_at_once(c, split))
+            continue;
+        pick.rule = c->rule;
+        pick.part = c->part;
+        pick.of = WFS_NO_INDEX;
+        int r = try_rule(stage, index, &pick, &takes);
+        if (!r && takes && found)
+            r = contest(stage, item, ret, &pick, &wins);
+        if (r)
+            return r;
+        if (!takes || !wins)
+            continue;
+        *ret = pick;
+        found = true;
+        explain(stage, item, c->rule, "takes it");
+        if (stage->set->policy == WFS_MATCH_FIRST)
+            break;
+    }
+    if (!found && is_explained(stage, item))
+        wfs_buf_printf(stage->mapper->explain, "  no rule of %s takes it\n", stage->set->name);
+    *ret_found = found;
+    return 0;
+}

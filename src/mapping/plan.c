@@ -1,0 +1,263 @@
+/*
+ * plan.c - plans: the identity plan of source/, and a view by its chain of rule sets.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/template.h"
+
+const char *wfs_status_name(enum wfs_status status)
+{
+    static const char *const names[WFS_N_STATUSES] = {
+        [WFS_MAPPED] = "mapped",         [WFS_FILLED] = "filled",
+        [WFS_ALIASED] = "aliased",       [WFS_UNEXPECTED] = "unexpected",
+        [WFS_PACKED] = "packed",         [WFS_DROPPED] = "dropped",
+        [WFS_MISSING] = "missing",       [WFS_SHAPE_MISMATCH] = "shape-mismatch",
+        [WFS_DTYPE_CHANGED] = "dtype-changed", [WFS_AMBIGUOUS] = "ambiguous",
+        [WFS_COLLISION] = "collision",   [WFS_INEXACT] = "inexact",
+        [WFS_RENAMED] = "renamed",       [WFS_NOTE] = "note",
+    };
+    return (unsigned)status < WFS_N_STATUSES ? names[status] : "?";
+}
+
+bool wfs_status_is_problem(enum wfs_status status)
+{
+    return status == WFS_UNEXPECTED || status == WFS_PACKED || status == WFS_MISSING ||
+           status == WFS_SHAPE_MISMATCH || status == WFS_AMBIGUOUS || status == WFS_COLLISION;
+}
+
+const char *wfs_dotted(struct wfs_arena *arena, const char *path)
+{
+    char *dotted = wfs_path_join_dup(arena, path, '.');
+    return dotted ? dotted : "?";
+}
+
+void wfs_report(struct wfs_mapper *mapper, enum wfs_status status, const char *subject_path,
+                const char *fmt, ...)
+{
+    va_list ap;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    va_start(ap, fmt);
+    wfs_buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    struct wfs_report_entry entry = {
+        status, wfs_dotted(mapper->arena, subject_path),
+        wfs_buf_ok(&text) && text.data ? wfs_arena_strndup(mapper->arena, text.data, text.len) : NULL};
+    if (!entry.text || wfs_grow(&mapper->entries, &mapper->cap_entries, mapper->n_entries + 1,
+                                sizeof(entry))) {
+        mapper->failed = true;
+        return;
+    }
+    mapper->entries[mapper->n_entries++] = entry;
+}
+
+/* ---- making a plan --------------------------------------------------------------------------------- */
+
+static struct wfs_plan *new_plan(struct wfs_error *err)
+{
+    struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_plan *plan = arena ? wfs_arena_alloc(arena, sizeof(*plan)) : NULL;
+    if (!plan) {
+        wfs_arena_free(arena);
+        wfs_error_nomem(err, "plan");
+        return NULL;
+    }
+    plan->arena = arena;
+    return plan;
+}
+
+void wfs_plan_free(struct wfs_plan *plan)
+{
+    if (plan)
+        wfs_arena_free(plan->arena);
+}
+
+void wfs_plan_freep(struct wfs_plan **plan)
+{
+    wfs_plan_free(*plan);
+}
+
+/* The report's entries into the plan. An unexpected tensor is counted once, as a target. */
+static int keep_entries(struct wfs_mapper *mapper, struct wfs_plan *plan)
+{
+    if (mapper->failed)
+        return wfs_error_nomem(mapper->err, "report");
+    struct wfs_report_entry *entries = wfs_arena_memdup(
+        mapper->arena, mapper->n_entries ? (const void *)mapper->entries : "",
+        mapper->n_entries ? mapper->n_entries * sizeof(*entries) : 1);
+    if (!entries)
+        return wfs_error_nomem(mapper->err, "report");
+    plan->entries = entries;
+    plan->n_entries = (uint32_t)mapper->n_entries;
+    for (size_t i = 0; i < mapper->n_entries; i++)
+        if (entries[i].status != WFS_UNEXPECTED)
+            plan->n_by_status[entries[i].status]++;
+    return 0;
+}
+
+int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret,
+                    struct wfs_error *err)
+{
+    static const char *const plain[] = {"safetensors", "npz", NULL};
+    static const char *const torch[] = {"safetensors", "npz", "torch", NULL};
+    struct wfs_plan *plan = new_plan(err);
+    if (!plan)
+        return -ENOMEM;
+    struct wfs_mapper mapper = {.arena = plan->arena, .catalog = catalog, .err = err};
+    struct wfs_table items = {0};
+    struct wfs_catalog whole = *catalog;
+    whole.n_roots = 0;
+    mapper.catalog = &whole;
+    int r = wfs_items_load(&mapper, &items);
+    for (size_t i = 0; i < items.n; i++)
+        if (items.items[i].packed)
+            items.items[i].status = WFS_PACKED;
+    if (!r)
+        r = wfs_assemble(&mapper, &items, plan);
+    free(items.items);
+    if (!r)
+        r = keep_entries(&mapper, plan);
+    free(mapper.entries);
+    if (r) {
+        wfs_plan_free(plan);
+        return r;
+    }
+    const char *convention = wfs_convention_of(catalog, plan->arena);
+    bool is_torch = convention && strcmp(convention, "torch") == 0;
+    bool is_flax = convention && strcmp(convention, "flax") == 0;
+    plan->view = plan->chain = "source";
+    plan->sep = catalog->sep;
+    plan->is_source = true;
+    plan->files = is_torch ? torch : plain;
+    plan->format_tag = is_torch ? "pt" : is_flax ? "flax" : "weightfs-source";
+    *ret = plan;
+    return 0;
+}
+
+/* ---- views ----------------------------------------------------------------------------------------- */
+
+/* The view's directory: what stands before '=', or the name; a rule file's own. */
+static const char *view_name(struct wfs_mapper *mapper, const struct wfs_set *last)
+{
+    const char *name = mapper->options->name;
+    if (!name)
+        return last ? last->name : "view";
+    return wfs_arena_strndup(mapper->arena, name, strcspn(name, "="));
+}
+
+static int describe(struct wfs_mapper *mapper, const struct wfs_chain *chain,
+                    const struct wfs_set *last, struct wfs_plan *plan)
+{
+    static const char *const files[] = {"safetensors", NULL};
+    plan->view = view_name(mapper, last);
+    plan->chain = chain->text[0] ? chain->text : "identity";
+    plan->sep = last ? last->target.sep : '.';
+    plan->files = last && last->files ? last->files : files;
+    plan->format_tag = last && last->format
+                           ? last->format
+                           : wfs_arena_printf(mapper->arena, "weightfs-%s", plan->view);
+    return plan->view && plan->format_tag ? 0 : wfs_error_nomem(mapper->err, "plan");
+}
+
+static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
+                     struct wfs_table *items)
+{
+    for (uint32_t i = 0; i < chain->n; i++) {
+        struct wfs_table out = {0};
+        if (mapper->explain)
+            wfs_buf_printf(mapper->explain, "%s:\n", chain->sets[i]->name);
+        int r = wfs_stage_run(mapper, chain->sets[i], i + 1 == chain->n, items, &out);
+        if (r)
+            return r;
+        free(items->items);
+        *items = out;
+    }
+    return 0;
+}
+
+static int load_template(struct wfs_mapper *mapper, const struct wfs_chain *chain)
+{
+    const char *path = mapper->options->template_path;
+    char sep = chain->n ? chain->sets[chain->n - 1]->target.sep : '.';
+    if (!path)
+        return 0;
+    return wfs_template_load(mapper->arena, path, sep, &mapper->template, mapper->err);
+}
+
+static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct wfs_plan *plan)
+{
+    struct wfs_chain chain;
+    int r = wfs_config_load(mapper->arena, mapper->catalog, mapper->options->set, &mapper->config,
+                            mapper->err);
+    if (!r)
+        r = wfs_chain_find(mapper, &chain);
+    if (!r)
+        r = load_template(mapper, &chain);
+    if (!r)
+        r = wfs_items_load(mapper, items);
+    if (!r)
+        r = wfs_unwrap(mapper, items);
+    if (!r)
+        r = wfs_mark_packed(mapper, items);
+    if (!r)
+        r = run_chain(mapper, &chain, items);
+    if (!r)
+        r = wfs_template_fit(mapper, items);
+    if (!r)
+        r = wfs_cast(mapper, items);
+    if (!r)
+        r = describe(mapper, &chain, chain.n ? chain.sets[chain.n - 1] : NULL, plan);
+    return r ? r : wfs_assemble(mapper, items, plan);
+}
+
+/* strict: the first problem is the error. */
+static int refuse_problems(struct wfs_mapper *mapper, const struct wfs_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_entries; i++)
+        if (wfs_status_is_problem(plan->entries[i].status))
+            return wfs_error_set(mapper->err, EINVAL, "view %s: %s: %s: %s", plan->view,
+                                 wfs_status_name(plan->entries[i].status),
+                                 plan->entries[i].subject, plan->entries[i].text);
+    for (uint32_t i = 0; i < plan->n_targets; i++)
+        if (wfs_status_is_problem(plan->targets[i].status))
+            return wfs_error_set(mapper->err, EINVAL, "view %s: %s: %s", plan->view,
+                                 wfs_status_name(plan->targets[i].status),
+                                 wfs_dotted(plan->arena, plan->targets[i].path));
+    return 0;
+}
+
+int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
+                  struct wfs_buf *explain, const char *explain_path, struct wfs_plan **ret,
+                  struct wfs_error *err)
+{
+    struct wfs_error own = {0};
+    struct wfs_plan *plan = new_plan(err);
+    if (!plan)
+        return -ENOMEM;
+    struct wfs_mapper mapper = {.arena = plan->arena,
+                                .catalog = catalog,
+                                .options = options,
+                                .explain = explain,
+                                .explain_name = explain_path,
+                                .err = err ? err : &own};
+    struct wfs_table items = {0};
+    int r = plan_items(&mapper, &items, plan);
+    if (!r)
+        r = keep_entries(&mapper, plan);
+    if (!r && options->strict)
+        r = refuse_problems(&mapper, plan);
+    free(items.items);
+    free(mapper.entries);
+    if (r) {
+        wfs_plan_free(plan);
+        return r;
+    }
+    *ret = plan;
+    return 0;
+}
+
+int wfs_plan_view(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
+                  struct wfs_plan **ret, struct wfs_error *err)
+{
+    return wfs_plan_make(catalog, options, NULL, NULL, ret, err);
+}

@@ -1,0 +1,327 @@
+/*
+ * run.c - a rule's operations run and its targets made; groups of a fan-in brought together.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/ops.h"
+#include "mapping/run.h"
+
+/* ---- targets ------------------------------------------------------------------------------------- */
+
+static enum wfs_status target_status(const struct wfs_stage *st, const struct wfs_rule *rule,
+                                     const struct wfs_val *val)
+{
+    if (rule->kind == WFS_RULE_FILL)
+        return WFS_FILLED;
+    if (val->item != WFS_NO_INDEX && st->in->items[val->item].status == WFS_FILLED)
+        return WFS_FILLED;
+    return WFS_MAPPED;
+}
+
+/* What earlier sets of the chain did to the item, then this one. */
+static const char *join_operations(struct wfs_stage *st, const struct wfs_val *val,
+                                   const char *operations)
+{
+    const char *before =
+        val->item == WFS_NO_INDEX ? "" : st->in->items[val->item].operations;
+    if (!before[0])
+        return operations;
+    if (!operations[0])
+        return before;
+    return wfs_arena_printf(st->mapper->arena, "%s %s", before, operations);
+}
+
+static int emit_one(struct wfs_stage *st, const struct wfs_rule *rule,
+                    const struct wfs_part *target, const struct wfs_val *val,
+                    const char *operations)
+{
+    struct wfs_mapper *mapper = st->mapper;
+    struct wfs_scope scope = wfs_val_scope(st, rule, val);
+    wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
+    int r = wfs_render(&scope, target->name, &path);
+    if (r)
+        return r;
+    if (wfs_buf_ok(&path) && !path.len)
+        return wfs_error_set(mapper->err, EINVAL, "%s: the target of %s has an empty name",
+                             rule->where, rule->text);
+    struct wfs_item item = {
+        .path = wfs_buf_ok(&path) ? wfs_arena_strndup(mapper->arena, path.data, path.len) : NULL,
+        .expr = val->expr,
+        .status = target_status(st, rule, val),
+        .tie = val->item == WFS_NO_INDEX ? WFS_NO_INDEX : st->in->items[val->item].tie,
+        .tied = val->item != WFS_NO_INDEX && st->in->items[val->item].tied,
+        .n_sources = val->n_sources,
+        .sources = val->sources,
+        .operations = join_operations(st, val, operations),
+        .rule = rule->where,
+        .collection = target->collection,
+    };
+    if (!item.path || !item.operations)
+        return wfs_error_nomem(mapper->err, "mapping");
+    return wfs_table_add(&st->out, &item, mapper->err);
+}
+
+int wfs_emit(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_part *target,
+             const struct wfs_vals *vals, const char *operations)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < vals->n; i++)
+        r = emit_one(st, rule, target, &vals->v[i], operations);
+    return r;
+}
+
+/* ---- clauses --------------------------------------------------------------------------------------- */
+
+static const char *keep_text(struct wfs_stage *st, const struct wfs_buf *text)
+{
+    if (!wfs_buf_ok(text))
+        return NULL;
+    return text->len ? wfs_arena_strndup(st->mapper->arena, text->data, text->len) : "";
+}
+
+/* One target of a clause: those of `vals` that are for it (all, where it is the only one). */
+static int run_target(struct wfs_stage *st, const struct wfs_rule *rule,
+                      const struct wfs_parts *clause, uint32_t which, const struct wfs_vals *vals,
+                      const char *source_ops)
+{
+    struct wfs_vals mine = {0};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    const struct wfs_part *target = &clause->part[which];
+    int r = 0;
+    wfs_buf_str(&text, source_ops);
+    for (size_t i = 0; !r && i < vals->n; i++)
+        if (clause->n == 1 || vals->v[i].tag == which)
+            r = wfs_vals_add(&mine, &vals->v[i], st->mapper->err);
+    if (!r && mine.n == 0)
+        r = wfs_error_set(st->mapper->err, EINVAL, "%s: nothing is left for the target %s: "
+                          "`split` makes one piece for each", rule->where, target->name->text);
+    if (!r)
+        r = wfs_ops_run(st, rule, &target->ops, &mine, &text);
+    const char *operations = r ? NULL : keep_text(st, &text);
+    if (!r)
+        r = operations ? wfs_emit(st, rule, target, &mine, operations)
+                       : wfs_error_nomem(st->mapper->err, "mapping");
+    free(mine.v);
+    return r;
+}
+
+int wfs_clauses_run(struct wfs_stage *st, const struct wfs_rule *rule,
+                    const struct wfs_vals *vals, const char *source_ops)
+{
+    int r = 0;
+    for (uint32_t c = 0; !r && c < rule->n_clauses; c++)
+        for (uint32_t i = 0; !r && i < rule->clauses[c].n; i++)
+            r = run_target(st, rule, &rule->clauses[c], i, vals, source_ops);
+    return r;
+}
+
+/* Most rules: one tensor, one target, no fans. Its text is the same every time. */
+static bool is_plain(const struct wfs_rule *rule)
+{
+    if (rule->n_clauses != 1 || rule->clauses[0].n != 1 || rule->sources.n > 1)
+        return false;
+    const struct wfs_ops *lists[2] = {&rule->clauses[0].part[0].ops,
+                                      rule->sources.n ? &rule->sources.part[0].ops : NULL};
+    for (int l = 0; l < 2; l++)
+        for (uint32_t i = 0; lists[l] && i < lists[l]->n; i++) {
+            const struct wfs_op *op = &lists[l]->op[i];
+            if (wfs_op_is_fan(op))
+                return false;
+            for (uint32_t k = 0; k < op->n_args; k++)
+                if (op->args[k]->kind != WFS_V_CONST)
+                    return false;
+        }
+    return true;
+}
+
+static const char *plain_text(struct wfs_stage *st, const struct wfs_rule *rule)
+{
+    const char **slot = &st->operations[rule - st->set->rules];
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    const struct wfs_ops *lists[2] = {rule->sources.n ? &rule->sources.part[0].ops : NULL,
+                                      &rule->clauses[0].part[0].ops};
+    for (int l = 0; !*slot && l < 2; l++)
+        for (uint32_t i = 0; lists[l] && i < lists[l]->n; i++)
+            wfs_buf_printf(&text, "%s%s", text.len ? " " : "", lists[l]->op[i].text);
+    if (!*slot)
+        *slot = keep_text(st, &text);
+    return *slot;
+}
+
+static int run_plain(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_val *val)
+{
+    struct wfs_val v = *val;
+    int r = 0;
+    const char *text = plain_text(st, rule);
+    if (!text)
+        return wfs_error_nomem(st->mapper->err, "mapping");
+    const struct wfs_part *target = &rule->clauses[0].part[0];
+    for (uint32_t i = 0; !r && rule->sources.n && i < rule->sources.part[0].ops.n; i++)
+        r = wfs_op_apply(st, rule, &rule->sources.part[0].ops.op[i], &v);
+    for (uint32_t i = 0; !r && i < target->ops.n; i++)
+        r = wfs_op_apply(st, rule, &target->ops.op[i], &v);
+    return r ? r : emit_one(st, rule, target, &v, text);
+}
+
+/* Which tensor an operation failed on. */
+static int named(struct wfs_stage *st, const struct wfs_val *val, int r)
+{
+    if (r && r != -ENOMEM && val->item != WFS_NO_INDEX)
+        wfs_error_prefix(st->mapper->err, "%s",
+                         wfs_dotted(st->mapper->arena, st->in->items[val->item].path));
+    return r;
+}
+
+int wfs_rule_run_one(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_val *val)
+{
+    if (is_plain(rule))
+        return named(st, val, run_plain(st, rule, val));
+    struct wfs_vals vals = {0};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    int r = wfs_vals_add(&vals, val, st->mapper->err);
+    if (!r && rule->sources.n)
+        r = wfs_ops_run(st, rule, &rule->sources.part[0].ops, &vals, &text);
+    if (!r)
+        r = wfs_clauses_run(st, rule, &vals, text.len ? text.data : "");
+    free(vals.v);
+    return named(st, val, r);
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------ */
+
+int wfs_groups_add(struct wfs_stage *st, uint32_t item, const struct wfs_pick *pick)
+{
+    if (wfs_grow(&st->hits, &st->cap_hits, st->n_hits + 1, sizeof(*st->hits)))
+        return wfs_error_nomem(st->mapper->err, "mapping");
+    st->hits[st->n_hits++] = (struct wfs_hit){pick->rule, pick->part, item, pick->match};
+    return 0;
+}
+
+void wfs_groups_free(struct wfs_stage *st)
+{
+    free(st->hits);
+}
+
+static int compare_bindings(const struct wfs_binding *x, const struct wfs_binding *y)
+{
+    if (x->set != y->set)
+        return x->set ? 1 : -1;
+    if (x->i != y->i)
+        return x->i < y->i ? -1 : 1;
+    uint32_t min = x->len < y->len ? x->len : y->len;
+    int c = min ? memcmp(x->s, y->s, min) : 0;
+    return c ? c : (x->len > y->len) - (x->len < y->len);
+}
+
+/* By rule and by the captures that are not fanned in: equal hits are one group. */
+static int compare_groups(const struct wfs_hit *a, const struct wfs_hit *b)
+{
+    if (a->rule != b->rule)
+        return a->rule < b->rule ? -1 : 1;
+    for (uint32_t cap = 0; cap < a->rule->n_caps; cap++) {
+        if (!a->rule->caps[cap].in_source || (a->rule->fan_caps >> cap & 1))
+            continue;
+        int c = compare_bindings(&a->match.b[cap], &b->match.b[cap]);
+        if (c)
+            return c;
+    }
+    return 0;
+}
+
+static int compare_hits(const void *pa, const void *pb)
+{
+    const struct wfs_hit *a = pa, *b = pb;
+    int c = compare_groups(a, b);
+    if (c || a->part != b->part)
+        return c ? c : a->part < b->part ? -1 : 1;
+    return a->item < b->item ? -1 : a->item > b->item;
+}
+
+static int add_hit(struct wfs_stage *st, const struct wfs_hit *hit, struct wfs_vals *vals)
+{
+    const struct wfs_item *item = &st->in->items[hit->item];
+    struct wfs_val val = {.m = hit->match,
+                          .expr = item->expr,
+                          .item = hit->item,
+                          .n_sources = item->n_sources,
+                          .sources = item->sources};
+    return wfs_vals_add(vals, &val, st->mapper->err);
+}
+
+/* One part's tensors through its own operations, appended to *all with the part's tag. */
+static int run_part(struct wfs_stage *st, const struct wfs_hit *hits, size_t n,
+                    struct wfs_vals *all, struct wfs_buf *text)
+{
+    struct wfs_vals vals = {0};
+    int r = 0;
+    const struct wfs_rule *rule = hits->rule;
+    const struct wfs_ops *ops = &rule->sources.part[hits->part].ops;
+    for (size_t i = 0; !r && i < n; i++)
+        r = add_hit(st, &hits[i], &vals);
+    if (!r && hits->part && (ops->n || text->len))
+        wfs_buf_str(text, " &");
+    if (!r)
+        r = wfs_ops_run(st, rule, ops, &vals, text);
+    for (size_t i = 0; !r && i < vals.n; i++) {
+        if (rule->sources.n > 1)
+            vals.v[i].tag = hits->part;
+        r = wfs_vals_add(all, &vals.v[i], st->mapper->err);
+    }
+    free(vals.v);
+    return r;
+}
+
+/* A part that has no tensor: the group is incomplete and its tensors are kept. */
+static int keep_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n, uint32_t missing)
+{
+    const struct wfs_rule *rule = hits->rule;
+    int r = 0;
+    for (size_t i = 0; !r && i < n; i++) {
+        wfs_report(st->mapper, WFS_NOTE, st->in->items[hits[i].item].path,
+                   "%s joins it with %s, which is not there", rule->where,
+                   rule->sources.part[missing].name->text);
+        r = wfs_stage_keep(st, hits[i].item);
+    }
+    return r;
+}
+
+static int run_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n)
+{
+    const struct wfs_rule *rule = hits->rule;
+    struct wfs_vals all = {0};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    int r = 0;
+    size_t at = 0;
+    for (uint32_t part = 0; !r && part < rule->sources.n; part++) {
+        size_t count = 0;
+        while (at + count < n && hits[at + count].part == part)
+            count++;
+        if (count == 0) {
+            free(all.v);
+            return keep_group(st, hits, n, part);
+        }
+        r = run_part(st, &hits[at], count, &all, &text);
+        at += count;
+    }
+    if (!r)
+        r = wfs_clauses_run(st, rule, &all, text.len ? text.data : "");
+    free(all.v);
+    if (r && r != -ENOMEM)
+        wfs_error_prefix(st->mapper->err, "%s",
+                         wfs_dotted(st->mapper->arena, st->in->items[hits->item].path));
+    return r;
+}
+
+int wfs_groups_run(struct wfs_stage *st)
+{
+    int r = 0;
+    if (st->n_hits)
+        qsort(st->hits, st->n_hits, sizeof(*st->hits), compare_hits);
+    for (size_t i = 0, n; !r && i < st->n_hits; i += n) {
+        for (n = 1; i + n < st->n_hits && !compare_groups(&st->hits[i], &st->hits[i + n]); n++)
+            ;
+        r = run_group(st, &st->hits[i], n);
+    }
+    return r;
+}

@@ -1,0 +1,241 @@
+/*
+ * sets.c - compiled-in rule sets by name, rule files, and the chain of sets that a view needs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/stage.h"
+
+#define MAX_CHAIN WFS_ARRAY_SIZE(((struct wfs_chain *)0)->sets)
+
+static const struct wfs_rule_text *find_text(const char *name)
+{
+    for (size_t i = 0; i < wfs_n_rule_texts; i++)
+        if (strcmp(wfs_rule_texts[i].name, name) == 0)
+            return &wfs_rule_texts[i];
+    return NULL;
+}
+
+static int unknown_set(const char *name, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf names = {0};
+    for (size_t i = 0; i < wfs_n_rule_texts; i++)
+        wfs_buf_printf(&names, "%s%s", i ? ", " : "", wfs_rule_texts[i].name);
+    return wfs_error_set(err, EINVAL, "%s: no such rule set; there are %s", name,
+                         wfs_buf_ok(&names) && names.data ? names.data : "");
+}
+
+int wfs_set_load(struct wfs_arena *arena, const char *name, uint32_t depth, struct wfs_set **ret,
+                 struct wfs_error *err)
+{
+    if (name[0] == '~') {
+        struct wfs_set *set;
+        int r = wfs_set_load(arena, name + 1, depth, &set, err);
+        return r ? r : wfs_set_invert(arena, set, ret, err);
+    }
+    const struct wfs_rule_text *text = find_text(name);
+    if (!text)
+        return unknown_set(name, err);
+    const char *file = wfs_arena_printf(arena, "%s.map", name);
+    if (!file)
+        return wfs_error_nomem(err, "rules");
+    return wfs_set_parse(arena, file, text->text, text->len, depth, ret, err);
+}
+
+int wfs_set_load_file(struct wfs_arena *arena, const char *path, uint32_t depth,
+                      struct wfs_set **ret, struct wfs_error *err)
+{
+    struct wfs_bytes *bytes;
+    int r = wfs_bytes_open(path, &bytes, err);
+    if (r)
+        return r;
+    size_t len = (size_t)bytes->size_bytes;
+    char *text = NULL;
+    if (bytes->size_bytes > WFS_RULES_MAX_BYTES)
+        r = wfs_error_set(err, EFBIG, "%s: larger than %u bytes of rules", path,
+                          WFS_RULES_MAX_BYTES);
+    else if (!(text = wfs_arena_alloc(arena, len + 1)))
+        r = wfs_error_nomem(err, "rules");
+    else
+        r = wfs_bytes_read(bytes, text, len, 0, err);
+    wfs_bytes_unref(bytes);
+    return r ? r : wfs_set_parse(arena, path, text, len, depth, ret, err);
+}
+
+const char *const *wfs_rule_set_names(void)
+{
+    static const char *names[64];
+    for (size_t i = 0; i < wfs_n_rule_texts && i + 1 < WFS_ARRAY_SIZE(names); i++)
+        names[i] = wfs_rule_texts[i].name;
+    return names;
+}
+
+/* ---- chains ----------------------------------------------------------------------------------------- */
+
+static int chain_add(struct wfs_mapper *mapper, struct wfs_chain *chain, const struct wfs_set *set)
+{
+    if (chain->n == MAX_CHAIN)
+        return wfs_error_set(mapper->err, EINVAL, "%s: a chain of more than %zu sets",
+                             mapper->options->name, MAX_CHAIN);
+    chain->sets[chain->n++] = set;
+    return 0;
+}
+
+/* "torch+mlx" */
+static int load_named(struct wfs_mapper *mapper, const char *spec, struct wfs_chain *chain)
+{
+    for (const char *s = spec, *end; s; s = *end ? end + 1 : NULL) {
+        struct wfs_set *set;
+        end = strchrnul(s, '+');
+        const char *name = wfs_arena_strndup(mapper->arena, s, (size_t)(end - s));
+        if (!name)
+            return wfs_error_nomem(mapper->err, "rules");
+        int r = wfs_set_load(mapper->arena, name, 0, &set, mapper->err);
+        if (!r)
+            r = chain_add(mapper, chain, set);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* The compiled-in sets as a graph over conventions: breadth first from `from` to `to`. */
+struct search {
+    struct wfs_mapper *mapper;
+    struct wfs_set *sets[128]; /* and inverses */
+    size_t n;
+    size_t via[128]; /* by set: the one before it, SIZE_MAX: none */
+    bool seen[128];
+};
+
+static int load_edges(struct search *s)
+{
+    struct wfs_error ignored = {0};
+    for (size_t i = 0; i < wfs_n_rule_texts && s->n + 2 <= WFS_ARRAY_SIZE(s->sets); i++) {
+        struct wfs_set *set, *inverse;
+        int r = wfs_set_load(s->mapper->arena, wfs_rule_texts[i].name, 0, &set, s->mapper->err);
+        if (r)
+            return r;
+        if (!set->from || !set->to)
+            continue;
+        s->sets[s->n++] = set;
+        if (set->invertible && !wfs_set_invert(s->mapper->arena, set, &inverse, &ignored))
+            s->sets[s->n++] = inverse;
+    }
+    return 0;
+}
+
+static int unwind(struct search *s, size_t at, struct wfs_chain *ret)
+{
+    size_t path[MAX_CHAIN], n = 0;
+    for (; at != SIZE_MAX && n < MAX_CHAIN; at = s->via[at])
+        path[n++] = at;
+    for (int r = 0; n > 0;)
+        if ((r = chain_add(s->mapper, ret, s->sets[path[--n]])))
+            return r;
+    return 0;
+}
+
+/* Puts the sets that lead from one convention to the other in front of the chain. */
+static int search_chain(struct wfs_mapper *mapper, const char *from, const char *to,
+                        struct wfs_chain *ret, bool *ret_found)
+{
+    struct search *s = wfs_arena_alloc(mapper->arena, sizeof(*s));
+    size_t queue[128], head = 0, tail = 0;
+    *ret_found = false;
+    if (!s)
+        return wfs_error_nomem(mapper->err, "rules");
+    s->mapper = mapper;
+    int r = load_edges(s);
+    for (size_t i = 0; !r && i < s->n; i++)
+        if (same(s->sets[i]->from, from)) {
+            s->via[i] = SIZE_MAX;
+            s->seen[i] = true;
+            queue[tail++] = i;
+        }
+    while (!r && head < tail) {
+        size_t at = queue[head++];
+        if (same(s->sets[at]->to, to)) {
+            *ret_found = true;
+            return unwind(s, at, ret);
+        }
+        for (size_t i = 0; i < s->n; i++)
+            if (!s->seen[i] && same(s->sets[i]->from, s->sets[at]->to)) {
+                s->seen[i] = true;
+                s->via[i] = at;
+                queue[tail++] = i;
+            }
+    }
+    return r;
+}
+
+static int chain_text(struct wfs_mapper *mapper, struct wfs_chain *chain)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    for (uint32_t i = 0; i < chain->n; i++)
+        wfs_buf_printf(&text, "%s%s", i ? "+" : "", chain->sets[i]->name);
+    chain->text = wfs_buf_ok(&text)
+                      ? wfs_arena_strndup(mapper->arena, text.len ? text.data : "", text.len)
+                      : NULL;
+    return chain->text ? 0 : wfs_error_nomem(mapper->err, "rules");
+}
+
+/* A view named alone: does the source speak the convention that its set reads? */
+static int lead_in(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_chain *ret)
+{
+    const char *convention = wfs_convention_of(mapper->catalog, mapper->arena);
+    bool found = false;
+    if (!set->from || same(convention, set->from))
+        return chain_add(mapper, ret, set);
+    if (!convention) {
+        wfs_report(mapper, WFS_NOTE, "", "names do not tell the source's convention: taken for %s",
+                   set->from);
+        return chain_add(mapper, ret, set);
+    }
+    if (same(convention, set->to)) {
+        wfs_report(mapper, WFS_NOTE, "", "the source is in the %s convention already: nothing is "
+                   "transposed again", convention);
+        return 0;
+    }
+    int r = search_chain(mapper, convention, set->from, ret, &found);
+    if (r)
+        return r;
+    if (!found)
+        wfs_report(mapper, WFS_NOTE, "", "the source looks like %s, the set %s expects %s",
+                   convention, set->name, set->from);
+    else
+        wfs_report(mapper, WFS_NOTE, "", "the source is in the %s convention: mapped through %s",
+                   convention, set->from);
+    return chain_add(mapper, ret, set);
+}
+
+int wfs_chain_find(struct wfs_mapper *mapper, struct wfs_chain *ret)
+{
+    const struct wfs_view_options *options = mapper->options;
+    struct wfs_chain named = {0}, chain = {0};
+    const char *eq = options->name ? strchr(options->name, '=') : NULL;
+    int r;
+    if (options->rules) {
+        struct wfs_set *set;
+        r = wfs_set_load_file(mapper->arena, options->rules, 0, &set, mapper->err);
+        if (!r)
+            r = chain_add(mapper, &named, set);
+    } else {
+        r = load_named(mapper, eq ? eq + 1 : options->name, &named);
+    }
+    bool alone = !eq && named.n == 1;
+    if (!r)
+        r = alone ? lead_in(mapper, named.sets[0], &chain) : 0;
+    if (!r && !alone)
+        chain = named;
+    if (!r)
+        r = chain_text(mapper, &chain);
+    if (!r)
+        *ret = chain;
+    return r;
+}

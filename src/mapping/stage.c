@@ -1,0 +1,238 @@
+/*
+ * stage.c - one set applied to a table of items: every item goes to the rule that takes it.
+ *
+ * INVARIANT: no item is lost. Each is mapped, joined, dropped by a rule, aliased, or kept under its
+ * own name and reported.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/pick.h"
+#include "mapping/run.h"
+
+int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct wfs_error *err)
+{
+    if (wfs_grow(&table->items, &table->cap, table->n + 1, sizeof(*table->items)))
+        return wfs_error_nomem(err, "mapping");
+    table->items[table->n++] = *item;
+    return 0;
+}
+
+/* ---- what happens to an item ---------------------------------------------------------------------- */
+
+static int keep(struct wfs_stage *st, uint32_t index)
+{
+    struct wfs_item item = st->in->items[index];
+    if (item.packed) {
+        item.status = WFS_PACKED;
+    } else {
+        item.status = WFS_UNEXPECTED;
+        wfs_report(st->mapper, WFS_UNEXPECTED, item.path,
+                   "no rule of %s takes it: it keeps its name and bytes", st->set->name);
+    }
+    return wfs_table_add(&st->out, &item, st->mapper->err);
+}
+
+static int unmatched(struct wfs_stage *st, uint32_t index)
+{
+    const struct wfs_item *item = &st->in->items[index];
+    if (item->packed || item->status == WFS_PACKED || st->set->unmatched == WFS_UNMATCHED_KEEP)
+        return keep(st, index);
+    if (st->set->unmatched == WFS_UNMATCHED_ERROR)
+        return wfs_error_set(st->mapper->err, EINVAL, "%s: no rule takes %s", st->set->name,
+                             wfs_dotted(st->mapper->arena, item->path));
+    wfs_report(st->mapper, WFS_DROPPED, item->path, "no rule of %s takes it", st->set->name);
+    return 0;
+}
+
+static int take(struct wfs_stage *st, uint32_t index, const struct wfs_pick *pick)
+{
+    const struct wfs_item *item = &st->in->items[index];
+    switch (pick->rule->kind) {
+    case WFS_RULE_DROP:
+        wfs_report(st->mapper, WFS_DROPPED, item->path, "%s", pick->rule->where);
+        return 0;
+    case WFS_RULE_ALIAS:
+        wfs_report(st->mapper, WFS_ALIASED, item->path, "the same weights as %s",
+                   wfs_dotted(st->mapper->arena, st->in->items[pick->of].path));
+        return 0;
+    default:
+        break;
+    }
+    if (pick->rule->fans_in)
+        return wfs_groups_add(st, index, pick);
+    struct wfs_val val = {.m = pick->match,
+                          .expr = item->expr,
+                          .item = index,
+                          .n_sources = item->n_sources,
+                          .sources = item->sources};
+    return wfs_rule_run_one(st, pick->rule, &val);
+}
+
+static int place(struct wfs_stage *st, uint32_t index)
+{
+    struct wfs_pick pick;
+    bool found;
+    int r = wfs_pick_rule(st, index, &pick, &found);
+    if (r)
+        return r;
+    return found ? take(st, index, &pick) : unmatched(st, index);
+}
+
+int wfs_stage_keep(struct wfs_stage *stage, uint32_t item)
+{
+    return unmatched(stage, item);
+}
+
+/* ---- fills ------------------------------------------------------------------------------------------ */
+
+/* Makes one filled target, unless the target is there already. */
+static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_match *m,
+                uint32_t index, const struct wfs_item *item, struct wfs_strmap *seen)
+{
+    struct wfs_val val = {.m = *m, .expr = item ? item->expr : NULL, .item = index};
+    struct wfs_scope scope = {st, rule, m, item, val.expr, false};
+    bool holds;
+    int r = wfs_eval_cond(&scope, rule->cond, &holds);
+    if (r || !holds)
+        return r;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
+    r = wfs_render(&scope, rule->clauses[0].part[0].name, &path);
+    if (r)
+        return r;
+    if (!wfs_buf_ok(&path) || !path.len)
+        return wfs_error_nomem(st->mapper->err, "names");
+    if (wfs_strmap_get(seen, path.data, NULL))
+        return 0;
+    r = wfs_rule_run_one(st, rule, &val);
+    if (!r)
+        r = wfs_strmap_set(seen, st->out.items[st->out.n - 1].path, 1);
+    return r;
+}
+
+static int fill_for(struct wfs_stage *st, const struct wfs_rule *rule, struct wfs_strmap *seen)
+{
+    const struct wfs_table *over = rule->for_target ? &st->out : st->in;
+    size_t n = over->n;
+    for (size_t i = 0; i < n; i++) {
+        struct wfs_match m = {0};
+        struct wfs_split split;
+        int r = rule->for_target
+                    ? wfs_split_path(st->mapper->arena, over->items[i].path, &split,
+                                     st->mapper->err)
+                    : 0;
+        if (r)
+            return r;
+        const struct wfs_name *pattern = rule->sources.part[0].name;
+        if (!wfs_name_match(pattern, rule->caps, rule->for_target ? &split : &st->splits[i], &m))
+            continue;
+        struct wfs_item item = over->items[i];
+        r = fill(st, rule, &m, rule->for_target ? WFS_NO_INDEX : (uint32_t)i, &item, seen);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int run_fills(struct wfs_stage *st)
+{
+    struct wfs_strmap seen = {0};
+    int r = 0;
+    bool any = false;
+    for (uint32_t i = 0; i < st->set->n_rules; i++)
+        any |= st->set->rules[i].kind == WFS_RULE_FILL;
+    for (size_t i = 0; any && !r && i < st->out.n; i++)
+        r = wfs_strmap_set(&seen, st->out.items[i].path, 1);
+    for (uint32_t i = 0; !r && i < st->set->n_rules; i++) {
+        const struct wfs_rule *rule = &st->set->rules[i];
+        if (rule->kind != WFS_RULE_FILL)
+            continue;
+        struct wfs_match none = {0};
+        r = rule->sources.n ? fill_for(st, rule, &seen)
+                            : fill(st, rule, &none, WFS_NO_INDEX, NULL, &seen);
+    }
+    wfs_strmap_free(&seen);
+    return r;
+}
+
+/* ---- the run ---------------------------------------------------------------------------------------- */
+
+static int index_items(struct wfs_stage *st)
+{
+    struct wfs_mapper *mapper = st->mapper;
+    st->splits = wfs_arena_array(mapper->arena, st->in->n ? st->in->n : 1, sizeof(*st->splits));
+    if (!st->splits)
+        return wfs_error_nomem(mapper->err, "names");
+    for (size_t i = 0; i < st->in->n; i++) {
+        int r = wfs_split_path(mapper->arena, st->in->items[i].path, &st->splits[i], mapper->err);
+        if (!r && wfs_strmap_set(&st->index, st->in->items[i].path, i))
+            r = wfs_error_nomem(mapper->err, "names");
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int prepare(struct wfs_stage *st)
+{
+    struct wfs_arena *arena = st->mapper->arena;
+    st->lets = wfs_arena_array(arena, st->set->n_lets + 1, sizeof(*st->lets));
+    st->let_state = wfs_arena_array(arena, st->set->n_lets + 1, 1);
+    st->operations = wfs_arena_array(arena, st->set->n_rules + 1, sizeof(*st->operations));
+    if (!st->lets || !st->let_state || !st->operations)
+        return wfs_error_nomem(st->mapper->err, "mapping");
+    int r = wfs_namespace_read(st);
+    if (!r)
+        r = index_items(st);
+    if (!r && st->is_last && st->mapper->template)
+        r = wfs_template_align(st->mapper->template, st->in, arena, st->mapper->err);
+    return r ? r : wfs_pick_prepare(st);
+}
+
+static int check_requires(struct wfs_stage *st)
+{
+    struct wfs_scope scope = {.stage = st};
+    for (uint32_t i = 0; i < st->set->n_requires; i++) {
+        const struct wfs_require *req = &st->set->requires[i];
+        bool holds;
+        int r = wfs_eval_cond(&scope, req->cond, &holds);
+        if (r)
+            return r;
+        if (!holds)
+            return wfs_error_set(st->mapper->err, EINVAL, "%s:%u:%u: %s", req->pos.file,
+                                 req->pos.line, req->pos.col, req->message);
+    }
+    return 0;
+}
+
+static int run(struct wfs_stage *st)
+{
+    int r = prepare(st);
+    if (!r)
+        r = check_requires(st);
+    for (size_t i = 0; !r && i < st->in->n; i++)
+        r = place(st, (uint32_t)i);
+    if (!r)
+        r = wfs_groups_run(st);
+    if (!r)
+        r = run_fills(st);
+    if (!r)
+        r = wfs_namespace_write(st);
+    return r;
+}
+
+int wfs_stage_run(struct wfs_mapper *mapper, const struct wfs_set *set, bool is_last,
+                  struct wfs_table *in, struct wfs_table *ret_out)
+{
+    struct wfs_stage st = {.mapper = mapper, .set = set, .is_last = is_last, .in = in};
+    int r = run(&st);
+    wfs_strmap_free(&st.index);
+    wfs_buf_free(&st.scratch);
+    wfs_groups_free(&st);
+    if (r) {
+        free(st.out.items);
+        return r;
+    }
+    *ret_out = st.out;
+    return 0;
+}
