@@ -144,6 +144,7 @@ void wfs_strmap_free(struct wfs_strmap *map);
 int wfs_strmap_add(struct wfs_strmap *map, const char *key, uint64_t value);
 /* 0 or -ENOMEM; replaces. */
 int wfs_strmap_set(struct wfs_strmap *map, const char *key, uint64_t value);
+/* ret_value may be NULL. */
 bool wfs_strmap_get(const struct wfs_strmap *map, const char *key, uint64_t *ret_value);
 
 /* ---- names --------------------------------------------------------------------------------- */

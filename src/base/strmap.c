@@ -74,6 +74,7 @@ bool wfs_strmap_get(const struct wfs_strmap *map, const char *key, uint64_t *ret
     const struct wfs_strmap_slot *slot = find_slot(map->slots, map->cap, key, hash);
     if (!slot->key)
         return false;
-    *ret_value = slot->value;
+    if (ret_value)
+        *ret_value = slot->value;
     return true;
 }

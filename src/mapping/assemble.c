@@ -6,7 +6,8 @@
 
 #include "mapping/template.h"
 
-/* ---- the template --------------------------------------------------------------------------------- */
+/* ---- the template
+ * --------------------------------------------------------------------------------- */
 
 static void check_shape(struct wfs_mapper *mapper, const struct wfs_item *item,
                         const struct wfs_template_key *key)
@@ -64,11 +65,13 @@ int wfs_template_fit(struct wfs_mapper *mapper, struct wfs_table *items)
     return 0;
 }
 
-/* ---- the plan ---------------------------------------------------------------------------------------- */
+/* ---- the plan
+ * ---------------------------------------------------------------------------------------- */
 
 static int compare_items(const void *pa, const void *pb)
 {
-    return wfs_natural_cmp(((const struct wfs_item *)pa)->path, ((const struct wfs_item *)pb)->path);
+    return wfs_natural_cmp(((const struct wfs_item *)pa)->path,
+                           ((const struct wfs_item *)pb)->path);
 }
 
 /* Two sources on one target: the first keeps the name, the other gets one that is free. */
@@ -86,8 +89,10 @@ static int separate(struct wfs_mapper *mapper, struct wfs_table *items)
             item->path = wfs_arena_printf(mapper->arena, "%s~%u", name, n);
             r = item->path ? wfs_strmap_add(&taken, item->path, i) : -ENOMEM;
         }
-        wfs_report(mapper, WFS_COLLISION, name, "two sources map to it; the second (%s) is shown "
-                   "as %s", item->n_sources ? mapper->catalog->tensors[item->sources[0]].name : "",
+        wfs_report(mapper, WFS_COLLISION, name,
+                   "two sources map to it; the second (%s) is shown "
+                   "as %s",
+                   item->n_sources ? mapper->catalog->tensors[item->sources[0]].name : "",
                    item->path ? wfs_dotted(mapper->arena, item->path) : "?");
     }
     wfs_strmap_free(&taken);
@@ -113,9 +118,9 @@ int wfs_assemble(struct wfs_mapper *mapper, struct wfs_table *items, struct wfs_
         return wfs_error_nomem(mapper->err, "mapping");
     for (size_t i = 0; i < items->n; i++) {
         const struct wfs_item *item = &items->items[i];
-        targets[i] = (struct wfs_target){item->path,    item->expr,       item->status,
-                                         item->n_sources, item->sources, item->operations,
-                                         item->rule};
+        targets[i] =
+            (struct wfs_target){item->path,    item->expr,       item->status, item->n_sources,
+                                item->sources, item->operations, item->rule};
         plan->n_by_status[item->status]++;
     }
     plan->n_targets = (uint32_t)items->n;

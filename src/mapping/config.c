@@ -98,8 +98,8 @@ static struct wfs_value from_text(const char *s)
     return (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = strlen(s)};
 }
 
-static int add_settings(struct wfs_arena *arena, struct wfs_config *config,
-                        const char *const *set, struct wfs_error *err)
+static int add_settings(struct wfs_arena *arena, struct wfs_config *config, const char *const *set,
+                        struct wfs_error *err)
 {
     size_t n = 0;
     while (set && set[n])

@@ -24,7 +24,6 @@ const char *wfs_config_name(const struct wfs_config *config);
 bool wfs_config_has(const struct wfs_config *config, const char *path);
 /* Reads a JSON file, bounded; free with json_decref. */
 struct json_t;
-int wfs_json_load(const char *path, uint64_t max_bytes, struct json_t **ret,
-                  struct wfs_error *err);
+int wfs_json_load(const char *path, uint64_t max_bytes, struct json_t **ret, struct wfs_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * eval.c - expressions of the rules language. Whole numbers stay whole and are checked; a value
- * that is not known travels as NONE until something needs it, and then the message names the option.
+ * that is not known travels as NONE until something needs it, and then the message names the
+ * option.
  */
 #include <ctype.h>
 #include <math.h>
@@ -31,10 +32,10 @@ static int eval_error(const struct wfs_scope *scope, const struct wfs_vexpr *e, 
                          e->pos.line, e->pos.col, message);
 }
 
-/* ---- leaves ------------------------------------------------------------------------------------ */
+/* ---- leaves ------------------------------------------------------------------------------------
+ */
 
-static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                    struct wfs_value *ret)
+static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
     struct wfs_stage *st = scope->stage;
     uint32_t i = 0;
@@ -113,8 +114,7 @@ static int eval_exists(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     return 0;
 }
 
-static int eval_any(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                    struct wfs_value *ret)
+static int eval_any(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
     struct wfs_match m = {0};
     uint32_t item;
@@ -173,7 +173,8 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     }
 }
 
-/* ---- operators ----------------------------------------------------------------------------------- */
+/* ---- operators
+ * ----------------------------------------------------------------------------------- */
 
 static bool is_number(const struct wfs_value *v)
 {
@@ -373,8 +374,7 @@ static int eval_binary(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     return compare(scope, e, &a, &b, ret);
 }
 
-static int eval_not(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                    struct wfs_value *ret)
+static int eval_not(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
     struct wfs_value v;
     enum wfs_truth t;
@@ -386,8 +386,7 @@ static int eval_not(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     return r;
 }
 
-static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                    struct wfs_value *ret)
+static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
     struct wfs_value v;
     int r = wfs_eval(scope, e->args[0], &v);
@@ -419,7 +418,8 @@ int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wf
     }
 }
 
-/* ---- what callers need ----------------------------------------------------------------------------- */
+/* ---- what callers need
+ * ----------------------------------------------------------------------------- */
 
 /* The first part of an expression whose value is not known. */
 static const struct wfs_vexpr *find_unknown(const struct wfs_scope *scope,
@@ -445,7 +445,8 @@ int wfs_eval_needed(const struct wfs_scope *scope, const struct wfs_vexpr *e)
         return eval_error(scope, e, "a value that is not known here");
     return wfs_error_set(mapper->err, EINVAL,
                          "%s:%u:%u: the value '%s' is needed and not in %s: give "
-                         "-o set=%s=VALUE", e->pos.file, e->pos.line, e->pos.col, unknown->text,
+                         "-o set=%s=VALUE",
+                         e->pos.file, e->pos.line, e->pos.col, unknown->text,
                          mapper->catalog->config_path ? wfs_config_name(mapper->config)
                                                       : "any config.json beside the weights",
                          unknown->text);

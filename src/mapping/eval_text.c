@@ -72,8 +72,8 @@ static int call_text(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     case WFS_FN_LAST: {
         const char *sep = memrchr(a->s, WFS_SEP, a->len);
         const char *s = sep ? sep + 1 : a->s;
-        *ret = (struct wfs_value){
-            .kind = WFS_VALUE_STR, .s = s, .len = (size_t)(a->s + a->len - s)};
+        *ret =
+            (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = (size_t)(a->s + a->len - s)};
         return 0;
     }
     default:
@@ -131,7 +131,8 @@ int wfs_eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e, stru
     return 0;
 }
 
-/* ---- any(PATTERN) -------------------------------------------------------------------------------- */
+/* ---- any(PATTERN)
+ * -------------------------------------------------------------------------------- */
 
 struct wfs_any {
     const struct wfs_vexpr *e;
@@ -139,8 +140,8 @@ struct wfs_any {
     struct wfs_any *next;
 };
 
-int wfs_stage_find(struct wfs_stage *stage, const struct wfs_name *name,
-                   const struct wfs_cap *caps, struct wfs_match *match, uint32_t *ret_item)
+int wfs_stage_find(struct wfs_stage *stage, const struct wfs_name *name, const struct wfs_cap *caps,
+                   struct wfs_match *match, uint32_t *ret_item)
 {
     *ret_item = WFS_NO_INDEX;
     for (size_t i = 0; i < stage->in->n; i++) {
@@ -179,7 +180,8 @@ int wfs_stage_any(struct wfs_stage *stage, const struct wfs_vexpr *e, const stru
     return 0;
 }
 
-/* ---- targets ------------------------------------------------------------------------------------- */
+/* ---- targets
+ * ------------------------------------------------------------------------------------- */
 
 void wfs_binding_text(const struct wfs_cap *cap, const struct wfs_binding *b, struct wfs_buf *out)
 {

@@ -3,7 +3,8 @@
  * and a rule's operations run in order.
  *
  * The tensors of a rule are a list. A fan-in over a capture joins those that agree in everything
- * else; numbers must be 0..n-1 and alternatives complete: a hole is an error, never a shorter result.
+ * else; numbers must be 0..n-1 and alternatives complete: a hole is an error, never a shorter
+ * result.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ int wfs_vals_add(struct wfs_vals *vals, const struct wfs_val *val, struct wfs_er
     return 0;
 }
 
-/* ---- joining ------------------------------------------------------------------------------------- */
+/* ---- joining
+ * ------------------------------------------------------------------------------------- */
 
 /* The sources of all, in order. */
 static int join_sources(struct wfs_stage *stage, const struct wfs_val *v, size_t n,
@@ -218,7 +220,8 @@ static int pick(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
     return 0;
 }
 
-/* ---- telling apart --------------------------------------------------------------------------------- */
+/* ---- telling apart
+ * --------------------------------------------------------------------------------- */
 
 #define MAX_FAN_OUT 65536
 
@@ -230,9 +233,10 @@ static int piece_bounds(const struct wfs_scope *scope, const struct wfs_op *op, 
     bounds[0] = 0;
     if (op->n_args == 1) {
         if (size % n)
-            return wfs_op_error(scope->stage, op, "axis %u of size %llu does not divide into %llu "
-                                                  "equal parts", axis, (unsigned long long)size,
-                                (unsigned long long)n);
+            return wfs_op_error(scope->stage, op,
+                                "axis %u of size %llu does not divide into %llu "
+                                "equal parts",
+                                axis, (unsigned long long)size, (unsigned long long)n);
         for (uint64_t i = 1; i <= n; i++)
             bounds[i] = size / n * i;
         return 0;
@@ -277,8 +281,8 @@ static int count_pieces(const struct wfs_scope *scope, const struct wfs_op *op, 
     return 0;
 }
 
-static int cut(struct wfs_stage *stage, const struct wfs_op *op, struct wfs_val *val,
-               uint32_t axis, uint64_t from, uint64_t to)
+static int cut(struct wfs_stage *stage, const struct wfs_op *op, struct wfs_val *val, uint32_t axis,
+               uint64_t from, uint64_t to)
 {
     struct wfs_mapper *mapper = stage->mapper;
     int r = wfs_expr_slice(mapper->arena, val->expr, axis, from, to, 1, &val->expr, mapper->err);
@@ -363,7 +367,8 @@ int wfs_op_fan(struct wfs_stage *stage, const struct wfs_rule *rule, const struc
     return join_all(stage, rule, op, vals);
 }
 
-/* ---- in order -------------------------------------------------------------------------------------- */
+/* ---- in order
+ * -------------------------------------------------------------------------------------- */
 
 static bool is_constant(const struct wfs_op *op)
 {

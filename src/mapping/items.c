@@ -1,13 +1,14 @@
 /*
- * items.c - the first and last steps around the sets: the catalog as items, wrapper components taken
- * out, packed modules marked, floating types cast.
+ * items.c - the first and last steps around the sets: the catalog as items, wrapper components
+ * taken out, packed modules marked, floating types cast.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "mapping/stage.h"
 
-/* ---- loading --------------------------------------------------------------------------------------- */
+/* ---- loading
+ * --------------------------------------------------------------------------------------- */
 
 /* The tree that views map: the chosen root, or all. */
 static const char *chosen_root(const struct wfs_catalog *catalog)
@@ -52,7 +53,9 @@ int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret)
             .status = WFS_MAPPED,
             .packed = t->quantised != NULL,
             .tied = tied[i],
-            .tie = !tied[i] ? WFS_NO_INDEX : t->alias_of < catalog->n_tensors ? t->alias_of : i,
+            .tie = !tied[i]                           ? WFS_NO_INDEX
+                   : t->alias_of < catalog->n_tensors ? t->alias_of
+                                                      : i,
             .n_sources = 1,
             .sources = &sources[i],
             .operations = "",
@@ -65,7 +68,8 @@ int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret)
     return 0;
 }
 
-/* ---- wrappers -------------------------------------------------------------------------------------- */
+/* ---- wrappers
+ * -------------------------------------------------------------------------------------- */
 
 static const char *const wrappers[] = {"_orig_mod", "_fsdp_wrapped_module",
                                        "_checkpoint_wrapped_module", "_forward_module"};
@@ -143,8 +147,10 @@ int wfs_unwrap(struct wfs_mapper *mapper, struct wfs_table *items)
         if (!path)
             return wfs_error_nomem(mapper->err, "names");
         if (n++ == 0)
-            wfs_report(mapper, WFS_RENAMED, items->items[i].path, "wrapper components taken out: "
-                       "%s, and so on", wfs_dotted(mapper->arena, path));
+            wfs_report(mapper, WFS_RENAMED, items->items[i].path,
+                       "wrapper components taken out: "
+                       "%s, and so on",
+                       wfs_dotted(mapper->arena, path));
         items->items[i].path = path;
     }
     if (n)
@@ -152,7 +158,8 @@ int wfs_unwrap(struct wfs_mapper *mapper, struct wfs_table *items)
     return unwrap_module(mapper, items);
 }
 
-/* ---- packed weights ---------------------------------------------------------------------------------- */
+/* ---- packed weights
+ * ---------------------------------------------------------------------------------- */
 
 static bool one_of(const char *s, const char *const *list, size_t n)
 {
@@ -171,9 +178,9 @@ static bool ends_with(const char *s, const char *end)
 /* Beside the packed weight, in its module. */
 static bool marks_module(const char *last)
 {
-    static const char *const names[] = {"SCB",    "qzeros", "qweight",         "g_idx",
-                                        "scales", "CB",     "weight_format",   "weight_shape",
-                                        "qscales", "weight_packed", "weight_zero_point"};
+    static const char *const names[] = {
+        "SCB",           "qzeros",       "qweight", "g_idx",         "scales",           "CB",
+        "weight_format", "weight_shape", "qscales", "weight_packed", "weight_zero_point"};
     return one_of(last, names, WFS_ARRAY_SIZE(names)) || ends_with(last, "_scales") ||
            strncmp(last, "weight_scale", 12) == 0;
 }
@@ -181,8 +188,7 @@ static bool marks_module(const char *last)
 /* Below the packed weight: q_proj.weight.absmax, q_proj.weight.quant_state.bitsandbytes__nf4 */
 static bool marks_weight(const char *last)
 {
-    static const char *const names[] = {"absmax", "quant_map", "nested_absmax",
-                                        "nested_quant_map"};
+    static const char *const names[] = {"absmax", "quant_map", "nested_absmax", "nested_quant_map"};
     return one_of(last, names, WFS_ARRAY_SIZE(names)) || strncmp(last, "quant_state", 11) == 0 ||
            strncmp(last, "bitsandbytes__", 14) == 0;
 }
@@ -273,13 +279,16 @@ int wfs_mark_packed(struct wfs_mapper *mapper, struct wfs_table *items)
         n += items->items[i].packed;
     }
     if (!r && n)
-        wfs_report(mapper, WFS_NOTE, "", "%zu tensors of %zu packed or scaled modules keep their "
-                   "names and bytes", n, modules.n);
+        wfs_report(mapper, WFS_NOTE, "",
+                   "%zu tensors of %zu packed or scaled modules keep their "
+                   "names and bytes",
+                   n, modules.n);
     wfs_strmap_free(&modules);
     return r;
 }
 
-/* ---- casts ------------------------------------------------------------------------------------------ */
+/* ---- casts
+ * ------------------------------------------------------------------------------------------ */
 
 static int cast_one(struct wfs_mapper *mapper, struct wfs_item *item, enum wfs_dtype to)
 {
@@ -294,9 +303,9 @@ static int cast_one(struct wfs_mapper *mapper, struct wfs_item *item, enum wfs_d
     if (!item->operations)
         return wfs_error_nomem(mapper->err, "mapping");
     bool exact = wfs_convert_is_exact(from, to);
-    wfs_report(mapper, exact ? WFS_DTYPE_CHANGED : WFS_INEXACT, item->path, "%s -> %s by dtype=%s%s",
-               wfs_dtype_info(from)->name, to_name, mapper->options->dtype,
-               exact ? "" : ": values are rounded");
+    wfs_report(mapper, exact ? WFS_DTYPE_CHANGED : WFS_INEXACT, item->path,
+               "%s -> %s by dtype=%s%s", wfs_dtype_info(from)->name, to_name,
+               mapper->options->dtype, exact ? "" : ": values are rounded");
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /*
- * ops.c - the rules' operations on one tensor, as tensor expressions. Nothing is copied; what a rule
- * asks for that its tensor does not allow is an error at the operation's place in the rule file.
+ * ops.c - the rules' operations on one tensor, as tensor expressions. Nothing is copied; what a
+ * rule asks for that its tensor does not allow is an error at the operation's place in the rule
+ * file.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,8 +18,8 @@ int wfs_op_error(struct wfs_stage *stage, const struct wfs_op *op, const char *f
     va_start(ap, fmt);
     vsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
-    return wfs_error_set(stage->mapper->err, EINVAL, "%s:%u:%u: %s: %s", op->pos.file,
-                         op->pos.line, op->pos.col, op->text, message);
+    return wfs_error_set(stage->mapper->err, EINVAL, "%s:%u:%u: %s: %s", op->pos.file, op->pos.line,
+                         op->pos.col, op->text, message);
 }
 
 /* The same for a failed tensor operation: the rule's place goes in front. */
@@ -33,13 +34,12 @@ static int placed(struct wfs_stage *stage, const struct wfs_op *op, int r)
 struct wfs_scope wfs_val_scope(struct wfs_stage *stage, const struct wfs_rule *rule,
                                const struct wfs_val *val)
 {
-    const struct wfs_item *item =
-        val->item == WFS_NO_INDEX ? NULL : &stage->in->items[val->item];
+    const struct wfs_item *item = val->item == WFS_NO_INDEX ? NULL : &stage->in->items[val->item];
     return (struct wfs_scope){stage, rule, &val->m, item, val->expr, false};
 }
 
-int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t arg,
-                uint32_t ndim, uint32_t *ret)
+int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t arg, uint32_t ndim,
+                uint32_t *ret)
 {
     int64_t axis;
     int r = wfs_eval_int(scope, op->args[arg], &axis);
@@ -47,8 +47,8 @@ int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t
         return r;
     int64_t at = axis < 0 ? axis + (int64_t)ndim : axis;
     if (at < 0 || at >= (int64_t)ndim)
-        return wfs_op_error(scope->stage, op, "axis %lld of a tensor with %u axes",
-                            (long long)axis, ndim);
+        return wfs_op_error(scope->stage, op, "axis %lld of a tensor with %u axes", (long long)axis,
+                            ndim);
     *ret = (uint32_t)at;
     return 0;
 }
@@ -161,8 +161,10 @@ static int apply_flatten(struct applying *a)
 static int apply_transpose(struct applying *a)
 {
     if (a->in->ndim != 2)
-        return wfs_op_error(a->stage, a->op, "a tensor with %u axes; transpose is for 2 "
-                                             "(reverse turns all axes around)", a->in->ndim);
+        return wfs_op_error(a->stage, a->op,
+                            "a tensor with %u axes; transpose is for 2 "
+                            "(reverse turns all axes around)",
+                            a->in->ndim);
     return wfs_expr_reverse_axes(a->arena, a->in, a->ret, a->err);
 }
 
@@ -210,8 +212,7 @@ static int apply_part(struct applying *a)
     uint64_t size = a->in->shape[axis];
     if (n == 0 || i >= n || size % n)
         return wfs_op_error(a->stage, a->op, "axis %u of size %llu has no part %llu of %llu", axis,
-                            (unsigned long long)size, (unsigned long long)i,
-                            (unsigned long long)n);
+                            (unsigned long long)size, (unsigned long long)i, (unsigned long long)n);
     return wfs_expr_slice(a->arena, a->in, axis, size / n * i, size / n * (i + 1), 1, a->ret,
                           a->err);
 }
@@ -339,8 +340,8 @@ int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const str
 {
     struct wfs_scope scope = wfs_val_scope(stage, rule, val);
     const struct wfs_expr *out = NULL;
-    struct applying a = {stage,     op,   &scope, stage->mapper->arena,
-                         val->expr, &out, stage->mapper->err};
+    struct applying a = {
+        stage, op, &scope, stage->mapper->arena, val->expr, &out, stage->mapper->err};
     if (op->kind >= WFS_OP_ZEROS)
         return wfs_op_fill(&scope, op, &val->expr);
     int r = placed(stage, op, appliers[op->kind](&a));
@@ -349,7 +350,8 @@ int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const str
     return r;
 }
 
-/* ---- fills ----------------------------------------------------------------------------------------- */
+/* ---- fills
+ * ----------------------------------------------------------------------------------------- */
 
 #define SINUSOID_MAX_BYTES (UINT64_C(64) << 20)
 
@@ -386,8 +388,7 @@ static int fill_sinusoid(const struct wfs_scope *scope, const struct wfs_op *op,
     return r;
 }
 
-int wfs_op_fill(const struct wfs_scope *scope, const struct wfs_op *op,
-                const struct wfs_expr **ret)
+int wfs_op_fill(const struct wfs_scope *scope, const struct wfs_op *op, const struct wfs_expr **ret)
 {
     struct wfs_mapper *mapper = scope->stage->mapper;
     uint64_t shape[MAX_AXES];

@@ -27,12 +27,10 @@ struct function {
     uint32_t n_args;
 };
 static const struct function functions[] = {
-    {"known", WFS_FN_KNOWN, 1},     {"contains", WFS_FN_CONTAINS, 2},
-    {"starts", WFS_FN_STARTS, 2},   {"ends", WFS_FN_ENDS, 2},
-    {"replace", WFS_FN_REPLACE, 3}, {"lower", WFS_FN_LOWER, 1},
-    {"last", WFS_FN_LAST, 1},       {"ceildiv", WFS_FN_CEILDIV, 2},
-    {"roundup", WFS_FN_ROUNDUP, 2}, {"min", WFS_FN_MIN, 2},
-    {"max", WFS_FN_MAX, 2},         {"sqrt", WFS_FN_SQRT, 1},
+    {"known", WFS_FN_KNOWN, 1}, {"contains", WFS_FN_CONTAINS, 2}, {"starts", WFS_FN_STARTS, 2},
+    {"ends", WFS_FN_ENDS, 2},   {"replace", WFS_FN_REPLACE, 3},   {"lower", WFS_FN_LOWER, 1},
+    {"last", WFS_FN_LAST, 1},   {"ceildiv", WFS_FN_CEILDIV, 2},   {"roundup", WFS_FN_ROUNDUP, 2},
+    {"min", WFS_FN_MIN, 2},     {"max", WFS_FN_MAX, 2},           {"sqrt", WFS_FN_SQRT, 1},
 };
 
 static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr **ret);
@@ -162,7 +160,9 @@ static int parse_word_expr(struct wfs_parser *p, struct wfs_vexpr *e)
     static const struct {
         const char *name;
         enum wfs_vexpr_kind kind;
-    } plain[] = {{"rank", WFS_V_RANK}, {"dtype", WFS_V_DTYPE}, {"name", WFS_V_NAME},
+    } plain[] = {{"rank", WFS_V_RANK},
+                 {"dtype", WFS_V_DTYPE},
+                 {"name", WFS_V_NAME},
                  {"tied", WFS_V_TIED},
                  {"packed", WFS_V_PACKED}},
       names[] = {{"exists", WFS_V_EXISTS}, {"any", WFS_V_ANY}, {"template", WFS_V_TEMPLATE}};

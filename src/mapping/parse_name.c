@@ -9,8 +9,8 @@
 #include "mapping/parse.h"
 
 #define MAX_SEGMENTS 64
-#define MAX_ATOMS 32 /* of one component */
-#define MAX_ALTS 64
+#define MAX_ATOMS    32 /* of one component */
+#define MAX_ALTS     64
 
 struct building {
     struct wfs_segment segments[MAX_SEGMENTS];
@@ -118,7 +118,8 @@ static int parse_cap_type(struct wfs_parser *p, struct wfs_cap *cap)
     static const struct {
         char c;
         enum wfs_cap_kind kind;
-    } types[] = {{'#', WFS_CAP_INT}, {'?', WFS_CAP_MAYBE}, {'*', WFS_CAP_MANY}, {'+', WFS_CAP_SOME}};
+    } types[] = {
+        {'#', WFS_CAP_INT}, {'?', WFS_CAP_MAYBE}, {'*', WFS_CAP_MANY}, {'+', WFS_CAP_SOME}};
     for (size_t i = 0; i < WFS_ARRAY_SIZE(types); i++)
         if (wfs_parse_peek(p) == types[i].c && wfs_parse_peek_at(p, 1) == '}') {
             cap->kind = types[i].kind;
@@ -126,7 +127,8 @@ static int parse_cap_type(struct wfs_parser *p, struct wfs_cap *cap)
             return 0;
         }
     size_t n = strspn(p->text + p->pos, "0123456789");
-    if (n && wfs_parse_peek_at(p, n) == '-' && isdigit((unsigned char)wfs_parse_peek_at(p, n + 1))) {
+    if (n && wfs_parse_peek_at(p, n) == '-' &&
+        isdigit((unsigned char)wfs_parse_peek_at(p, n + 1))) {
         cap->kind = WFS_CAP_INT;
         cap->ranged = true;
         int r = wfs_parse_number(p, &cap->lo);

@@ -6,7 +6,7 @@
 
 #include "mapping/parse.h"
 
-#define MAX_OPS 64
+#define MAX_OPS  64
 #define MAX_ARGS 64
 
 enum cap_use { NO_CAP, MAY_CAP, MUST_CAP };
@@ -96,8 +96,9 @@ static int parse_layout(struct wfs_parser *p, struct wfs_op *op)
         ok = in_right && !memchr(op->layout, op->layout[i], i);
     }
     if (!ok)
-        return wfs_parse_error(p, pos, "expected the same letters on both sides of '>', "
-                                       "as in \"OIHW>HWIO\" or \"OI*>*IO\"");
+        return wfs_parse_error(p, pos,
+                               "expected the same letters on both sides of '>', "
+                               "as in \"OIHW>HWIO\" or \"OI*>*IO\"");
     return 0;
 }
 

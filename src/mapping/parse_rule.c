@@ -235,8 +235,8 @@ static bool rule_fans(const struct wfs_rule *rule, uint32_t cap, bool in)
     return false;
 }
 
-/* A capture that a target makes must come from a fan-out; one that parts do not share must be fanned
- * in; what is fanned in cannot stand in the target. */
+/* A capture that a target makes must come from a fan-out; one that parts do not share must be
+ * fanned in; what is fanned in cannot stand in the target. */
 static int check_captures(struct wfs_parser *p, const struct wfs_rule *rule)
 {
     for (uint32_t cap = 0; cap < p->n_caps; cap++) {
@@ -247,8 +247,10 @@ static int check_captures(struct wfs_parser *p, const struct wfs_rule *rule)
                                    "expected {%s} in a source pattern, or split or unstack over it",
                                    c->name);
         if (c->in_source && fan_out)
-            return wfs_parse_error(p, c->pos, "expected {%s}, made by split or unstack, only in "
-                                              "the target", c->name);
+            return wfs_parse_error(p, c->pos,
+                                   "expected {%s}, made by split or unstack, only in "
+                                   "the target",
+                                   c->name);
         if (!c->in_source && c->kind != WFS_CAP_INT && c->kind != WFS_CAP_ALT)
             return wfs_parse_error(p, c->pos, "expected {%s:#} or {%s:a|b} in a target", c->name,
                                    c->name);
@@ -256,7 +258,8 @@ static int check_captures(struct wfs_parser *p, const struct wfs_rule *rule)
             if (rule->kind == WFS_RULE_MAP && !name_uses(rule->sources.part[i].name, cap))
                 return wfs_parse_error(p, rule->sources.part[i].name->pos,
                                        "expected {%s} in this pattern too, or concat or stack "
-                                       "over it", c->name);
+                                       "over it",
+                                       c->name);
         for (uint32_t k = 0; k < rule->n_clauses && fan_in; k++)
             for (uint32_t i = 0; i < rule->clauses[k].n; i++)
                 if (name_uses(rule->clauses[k].part[i].name, cap))

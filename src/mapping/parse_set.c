@@ -8,7 +8,7 @@
 
 #define MAX_RULES 100000
 #define MAX_WORDS 64
-#define MAX_LETS 1000
+#define MAX_LETS  1000
 
 /* Growable lists of one file; they become arrays of the arena at the end. */
 struct lists {
@@ -202,8 +202,9 @@ static int do_include(struct reading *rd)
     if (r)
         return r;
     if (rd->include_depth >= WFS_RULES_MAX_DEPTH)
-        return wfs_parse_error(p, pos, "expected fewer nested includes (does a file include "
-                                       "itself?)");
+        return wfs_parse_error(p, pos,
+                               "expected fewer nested includes (does a file include "
+                               "itself?)");
     size_t len = strlen(name);
     if (len > 4 && strcmp(name + len - 4, ".map") == 0) {
         const char *slash = strrchr(p->file, '/');
@@ -278,13 +279,20 @@ static const struct {
     const char *word;
     int (*run)(struct reading *rd);
 } statements[] = {
-    {"set ", do_set},           {"from ", do_from},
-    {"to ", do_to},             {"detect ", do_detect},
-    {"source ", do_source},     {"target ", do_target},
-    {"files ", do_files},       {"format ", do_format},
-    {"match ", do_match},       {"unmatched ", do_unmatched},
-    {"include ", do_include},   {"let ", do_let},
-    {"require ", do_require},   {"prefix ", do_prefix},
+    {"set ", do_set},
+    {"from ", do_from},
+    {"to ", do_to},
+    {"detect ", do_detect},
+    {"source ", do_source},
+    {"target ", do_target},
+    {"files ", do_files},
+    {"format ", do_format},
+    {"match ", do_match},
+    {"unmatched ", do_unmatched},
+    {"include ", do_include},
+    {"let ", do_let},
+    {"require ", do_require},
+    {"prefix ", do_prefix},
     {"invertible", do_invertible},
 };
 
@@ -320,7 +328,8 @@ static int parse_all(struct reading *rd)
     return 0;
 }
 
-/* ---- what is included -------------------------------------------------------------------------- */
+/* ---- what is included --------------------------------------------------------------------------
+ */
 
 static void inherit(struct reading *rd, const struct wfs_set *in)
 {
@@ -372,7 +381,8 @@ static int check_lets(struct reading *rd)
         if (!has_let(rd, use->name))
             return wfs_parse_error(rd->p, use->pos,
                                    "expected a capture of this rule or a value set by "
-                                   "`let %s = ...`, found '%s'", use->name, use->name);
+                                   "`let %s = ...`, found '%s'",
+                                   use->name, use->name);
     return 0;
 }
 

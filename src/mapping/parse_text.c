@@ -212,8 +212,8 @@ int wfs_parse_string(struct wfs_parser *p, const char **ret)
         wfs_buf_char(&buf, c);
     }
     wfs_parse_next(p);
-    const char *s = wfs_buf_ok(&buf) ? wfs_arena_strndup(p->arena, buf.len ? buf.data : "", buf.len)
-                                     : NULL;
+    const char *s =
+        wfs_buf_ok(&buf) ? wfs_arena_strndup(p->arena, buf.len ? buf.data : "", buf.len) : NULL;
     if (!s)
         return wfs_error_nomem(p->err, "rules");
     *ret = s;

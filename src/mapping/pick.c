@@ -28,7 +28,8 @@ int wfs_pick_prepare(struct wfs_stage *stage)
     return 0;
 }
 
-/* ---- explain ------------------------------------------------------------------------------------- */
+/* ---- explain
+ * ------------------------------------------------------------------------------------- */
 
 static bool is_explained(const struct wfs_stage *stage, const struct wfs_item *item)
 {
@@ -49,7 +50,8 @@ static void explain(struct wfs_stage *stage, const struct wfs_item *item,
                        rule->text);
 }
 
-/* ---- one rule ------------------------------------------------------------------------------------ */
+/* ---- one rule
+ * ------------------------------------------------------------------------------------ */
 
 /* The item that this one is a copy of: tied to it, or named by `of` where the condition holds. */
 static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
@@ -100,16 +102,16 @@ static int try_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pi
     if (r)
         return r;
     if (!holds)
-        explain(stage, item, rule, rule->kind == WFS_RULE_ALIAS
-                                       ? "matches, but it is no copy of such a tensor"
-                                       : "matches, but its condition does not hold");
+        explain(stage, item, rule,
+                rule->kind == WFS_RULE_ALIAS ? "matches, but it is no copy of such a tensor"
+                                             : "matches, but its condition does not hold");
     *ret_takes = holds;
     return 0;
 }
 
 /* Several rules take it: does the new one win? -EINVAL where the set says they may not. */
-static int contest(struct wfs_stage *stage, const struct wfs_item *item,
-                   const struct wfs_pick *old, const struct wfs_pick *new, bool *ret_new_wins)
+static int contest(struct wfs_stage *stage, const struct wfs_item *item, const struct wfs_pick *old,
+                   const struct wfs_pick *new, bool *ret_new_wins)
 {
     const struct wfs_rule *a = old->rule, *b = new->rule;
     uint32_t a_len = a->sources.part[old->part].name->n_literal;
@@ -123,13 +125,12 @@ static int contest(struct wfs_stage *stage, const struct wfs_item *item,
         *ret_new_wins = b_len > a_len;
         return 0;
     }
-    return wfs_error_set(stage->mapper->err, EINVAL,
-                         "%s:%u:%u: this rule and the one of %s both take %s%s", b->pos.file,
-                         b->pos.line, b->pos.col, a->where,
-                         wfs_dotted(stage->mapper->arena, item->path),
-                         stage->set->policy == WFS_MATCH_ONE
-                             ? ": `match first` or `match longest` would choose"
-                             : ", with as much literal text");
+    return wfs_error_set(
+        stage->mapper->err, EINVAL, "%s:%u:%u: this rule and the one of %s both take %s%s",
+        b->pos.file, b->pos.line, b->pos.col, a->where,
+        wfs_dotted(stage->mapper->arena, item->path),
+        stage->set->policy == WFS_MATCH_ONE ? ": `match first` or `match longest` would choose"
+                                            : ", with as much literal text");
 }
 
 static bool refused_at_once(const struct wfs_candidate *c, const struct wfs_split *split)

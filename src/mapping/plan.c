@@ -9,13 +9,20 @@
 const char *wfs_status_name(enum wfs_status status)
 {
     static const char *const names[WFS_N_STATUSES] = {
-        [WFS_MAPPED] = "mapped",         [WFS_FILLED] = "filled",
-        [WFS_ALIASED] = "aliased",       [WFS_UNEXPECTED] = "unexpected",
-        [WFS_PACKED] = "packed",         [WFS_DROPPED] = "dropped",
-        [WFS_MISSING] = "missing",       [WFS_SHAPE_MISMATCH] = "shape-mismatch",
-        [WFS_DTYPE_CHANGED] = "dtype-changed", [WFS_AMBIGUOUS] = "ambiguous",
-        [WFS_COLLISION] = "collision",   [WFS_INEXACT] = "inexact",
-        [WFS_RENAMED] = "renamed",       [WFS_NOTE] = "note",
+        [WFS_MAPPED] = "mapped",
+        [WFS_FILLED] = "filled",
+        [WFS_ALIASED] = "aliased",
+        [WFS_UNEXPECTED] = "unexpected",
+        [WFS_PACKED] = "packed",
+        [WFS_DROPPED] = "dropped",
+        [WFS_MISSING] = "missing",
+        [WFS_SHAPE_MISMATCH] = "shape-mismatch",
+        [WFS_DTYPE_CHANGED] = "dtype-changed",
+        [WFS_AMBIGUOUS] = "ambiguous",
+        [WFS_COLLISION] = "collision",
+        [WFS_INEXACT] = "inexact",
+        [WFS_RENAMED] = "renamed",
+        [WFS_NOTE] = "note",
     };
     return (unsigned)status < WFS_N_STATUSES ? names[status] : "?";
 }
@@ -40,18 +47,20 @@ void wfs_report(struct wfs_mapper *mapper, enum wfs_status status, const char *s
     va_start(ap, fmt);
     wfs_buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    struct wfs_report_entry entry = {
-        status, wfs_dotted(mapper->arena, subject_path),
-        wfs_buf_ok(&text) && text.data ? wfs_arena_strndup(mapper->arena, text.data, text.len) : NULL};
-    if (!entry.text || wfs_grow(&mapper->entries, &mapper->cap_entries, mapper->n_entries + 1,
-                                sizeof(entry))) {
+    struct wfs_report_entry entry = {status, wfs_dotted(mapper->arena, subject_path),
+                                     wfs_buf_ok(&text) && text.data
+                                         ? wfs_arena_strndup(mapper->arena, text.data, text.len)
+                                         : NULL};
+    if (!entry.text ||
+        wfs_grow(&mapper->entries, &mapper->cap_entries, mapper->n_entries + 1, sizeof(entry))) {
         mapper->failed = true;
         return;
     }
     mapper->entries[mapper->n_entries++] = entry;
 }
 
-/* ---- making a plan --------------------------------------------------------------------------------- */
+/* ---- making a plan
+ * --------------------------------------------------------------------------------- */
 
 static struct wfs_plan *new_plan(struct wfs_error *err)
 {
@@ -82,9 +91,9 @@ static int keep_entries(struct wfs_mapper *mapper, struct wfs_plan *plan)
 {
     if (mapper->failed)
         return wfs_error_nomem(mapper->err, "report");
-    struct wfs_report_entry *entries = wfs_arena_memdup(
-        mapper->arena, mapper->n_entries ? (const void *)mapper->entries : "",
-        mapper->n_entries ? mapper->n_entries * sizeof(*entries) : 1);
+    struct wfs_report_entry *entries =
+        wfs_arena_memdup(mapper->arena, mapper->n_entries ? (const void *)mapper->entries : "",
+                         mapper->n_entries ? mapper->n_entries * sizeof(*entries) : 1);
     if (!entries)
         return wfs_error_nomem(mapper->err, "report");
     plan->entries = entries;
@@ -95,8 +104,7 @@ static int keep_entries(struct wfs_mapper *mapper, struct wfs_plan *plan)
     return 0;
 }
 
-int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret,
-                    struct wfs_error *err)
+int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, struct wfs_error *err)
 {
     static const char *const plain[] = {"safetensors", "npz", NULL};
     static const char *const torch[] = {"safetensors", "npz", "torch", NULL};
@@ -134,7 +142,8 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret,
     return 0;
 }
 
-/* ---- views ----------------------------------------------------------------------------------------- */
+/* ---- views
+ * ----------------------------------------------------------------------------------------- */
 
 /* The view's directory: what stands before '=', or the name; a rule file's own. */
 static const char *view_name(struct wfs_mapper *mapper, const struct wfs_set *last)
@@ -216,8 +225,8 @@ static int refuse_problems(struct wfs_mapper *mapper, const struct wfs_plan *pla
     for (uint32_t i = 0; i < plan->n_entries; i++)
         if (wfs_status_is_problem(plan->entries[i].status))
             return wfs_error_set(mapper->err, EINVAL, "view %s: %s: %s: %s", plan->view,
-                                 wfs_status_name(plan->entries[i].status),
-                                 plan->entries[i].subject, plan->entries[i].text);
+                                 wfs_status_name(plan->entries[i].status), plan->entries[i].subject,
+                                 plan->entries[i].text);
     for (uint32_t i = 0; i < plan->n_targets; i++)
         if (wfs_status_is_problem(plan->targets[i].status))
             return wfs_error_set(mapper->err, EINVAL, "view %s: %s: %s", plan->view,

@@ -113,8 +113,9 @@ int wfs_regex_compile(struct wfs_parser *p, struct wfs_name *name, struct wfs_po
 {
     (void)name;
     (void)text;
-    return wfs_parse_error(p, pos, "expected no regular expression: weightfs was built without "
-                                   "PCRE2");
+    return wfs_parse_error(p, pos,
+                           "expected no regular expression: weightfs was built without "
+                           "PCRE2");
 }
 
 bool wfs_regex_match(const struct wfs_name *name, const struct wfs_split *split,

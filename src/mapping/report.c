@@ -6,7 +6,8 @@
 
 #include "mapping/stage.h"
 
-/* ---- text ------------------------------------------------------------------------------------------ */
+/* ---- text
+ * ------------------------------------------------------------------------------------------ */
 
 static void add_name(const struct wfs_plan *plan, const struct wfs_target *t, struct wfs_buf *out)
 {
@@ -55,7 +56,8 @@ void wfs_plan_report_text(const struct wfs_plan *plan, struct wfs_buf *out)
     }
 }
 
-/* ---- tables ---------------------------------------------------------------------------------------- */
+/* ---- tables
+ * ---------------------------------------------------------------------------------------- */
 
 static void add_sources(const struct wfs_target *t, const struct wfs_catalog *catalog,
                         struct wfs_buf *out)
@@ -109,7 +111,8 @@ void wfs_plan_keys_json(const struct wfs_plan *plan, struct wfs_buf *out)
     wfs_buf_str(out, "\n}\n");
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------ */
+/* ---- JSON
+ * ------------------------------------------------------------------------------------------ */
 
 static void add_json_target(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
                             const struct wfs_target *t, struct wfs_buf *out)
@@ -170,7 +173,8 @@ void wfs_plan_report_json(const struct wfs_plan *plan, const struct wfs_catalog 
     wfs_buf_str(out, "]}\n");
 }
 
-/* ---- explain --------------------------------------------------------------------------------------- */
+/* ---- explain
+ * --------------------------------------------------------------------------------------- */
 
 /* A target's first source is what the rules saw. */
 static const char *explained_path(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
@@ -182,8 +186,8 @@ static const char *explained_path(const struct wfs_catalog *catalog, const struc
     for (uint32_t i = 0; i < plan->n_targets; i++) {
         const struct wfs_target *t = &plan->targets[i];
         const char *joined = wfs_path_join_dup(arena, t->path, plan->sep);
-        bool is_it = (joined && strcmp(joined, name) == 0) ||
-                     strcmp(wfs_dotted(arena, t->path), name) == 0;
+        bool is_it =
+            (joined && strcmp(joined, name) == 0) || strcmp(wfs_dotted(arena, t->path), name) == 0;
         if (is_it && t->n_sources)
             return catalog->tensors[t->sources[0]].path;
         if (is_it)
@@ -220,8 +224,10 @@ int wfs_plan_explain(const struct wfs_catalog *catalog, const struct wfs_view_op
         return r;
     const char *path = explained_path(catalog, plan, plan->arena, name);
     if (!path)
-        return wfs_error_set(err, ENOENT, "%s: no such tensor in the source, no such target in "
-                             "view %s", name, plan->view);
+        return wfs_error_set(err, ENOENT,
+                             "%s: no such tensor in the source, no such target in "
+                             "view %s",
+                             name, plan->view);
     wfs_buf_printf(out, "%s\n", wfs_dotted(plan->arena, path));
     r = wfs_plan_make(catalog, &lenient, out, path, &again, err);
     if (!r)

@@ -1,60 +1,56 @@
 /*
  * rules.h - the rules language (its reference, below) and what the parser makes of a rule file.
  *
- * THE LANGUAGE. A statement begins in column 1; indented lines continue it; `#` in column 1 or after
- * a space starts a comment. Names are written with "." between their components.
+ * THE LANGUAGE. A statement begins in column 1; indented lines continue it; `#` in column 1 or
+ * after a space starts a comment. Names are written with "." between their components.
  *
  *   set NAME                         what the file is called in reports (else its file name)
- *   from CONVENTION   to CONVENTION  what it maps between (torch, flax, ...): chains are found by it
- *   detect PATTERN ...               names by which sources of the `to` convention are recognised
- *   source [index glued] [trailing NAME] [collections NAME ...]  how the names it reads are written:
- *                                    layers_0 for layers.0; a last component to ignore; first
- *                                    components to take off where every name has one
- *   target [sep "/"] [index glued] [trailing NAME] [collection NAME [always]]  the same for what it
- *                                    writes; the collection of targets that name none, added where
- *                                    some target names one (or always)
- *   files NAME ...                   virtual files shown by default     format TAG   their tag
- *   match one|first|longest          may several rules take a tensor (default one: an error); with
- *                                    first the first wins, with longest that with most literal text
- *   unmatched keep|drop|error        a tensor that no rule takes (default keep: reported)
- *   invertible                       every rule must have an inverse
- *   include NAME                     another set (or "file.map"); this file's rules come first
- *   let NAME = EXPR                  a value, found when it is needed; -o set=NAME=VALUE replaces it
- *   require EXPR "MESSAGE"           refuses the view
- *   prefix add|remove NAME [if EXPR] on every target, before the collection
+ *   from CONVENTION   to CONVENTION  what it maps between (torch, flax, ...): chains are found by
+ * it detect PATTERN ...               names by which sources of the `to` convention are recognised
+ *   source [index glued] [trailing NAME] [collections NAME ...]  how the names it reads are
+ * written: layers_0 for layers.0; a last component to ignore; first components to take off where
+ * every name has one target [sep "/"] [index glued] [trailing NAME] [collection NAME [always]]  the
+ * same for what it writes; the collection of targets that name none, added where some target names
+ * one (or always) files NAME ...                   virtual files shown by default     format TAG
+ * their tag match one|first|longest          may several rules take a tensor (default one: an
+ * error); with first the first wins, with longest that with most literal text unmatched
+ * keep|drop|error        a tensor that no rule takes (default keep: reported) invertible every rule
+ * must have an inverse include NAME                     another set (or "file.map"); this file's
+ * rules come first let NAME = EXPR                  a value, found when it is needed; -o
+ * set=NAME=VALUE replaces it require EXPR "MESSAGE"           refuses the view prefix add|remove
+ * NAME [if EXPR] on every target, before the collection
  *
  *   PATTERN [: OPS] [& PATTERN [: OPS]] -> TARGET [: OPS] [& TARGET [: OPS]] [if EXPR]
- *                                    a rule. Parts joined by & fan in (concat, sum) or are told apart
- *                                    (after split). More `-> TARGET : OPS` make more targets of the
- *                                    same sources. TARGET may be COLLECTION:TARGET.
- *   drop PATTERN [: FILL for PATTERN] [if EXPR]   leaves it out; the inverse fills it again
- *   alias PATTERN of PATTERN [if EXPR]  leaves out a tied copy: one that shares its storage with the
- *                                    second, or for which EXPR holds
- *   fill TARGET : FILL [for PATTERN] [if EXPR]    a target without a source, one for each match
+ *                                    a rule. Parts joined by & fan in (concat, sum) or are told
+ * apart (after split). More `-> TARGET : OPS` make more targets of the same sources. TARGET may be
+ * COLLECTION:TARGET. drop PATTERN [: FILL for PATTERN] [if EXPR]   leaves it out; the inverse fills
+ * it again alias PATTERN of PATTERN [if EXPR]  leaves out a tied copy: one that shares its storage
+ * with the second, or for which EXPR holds fill TARGET : FILL [for PATTERN] [if EXPR]    a target
+ * without a source, one for each match
  *
  * PATTERN, anchored at both ends: text, and captures: {i:#} a number, {i:0-3} one of a range,
  * {x} a part of a component, {x:?} also an empty one, {p:*} any components, {p:+} one or more,
  * {k:q|k|v} one of these. A capture named again must be equal; "quotes" make any byte literal.
  * /REGEX/ is a PCRE2 over the dotted name, (?<x>...) its captures.
- * TARGET: the same with {x}, {l+1}, {3*i+j+1}, {lower(x)}; a new {l:#} or {k:q|v} is made by unstack
- * or split.
+ * TARGET: the same with {x}, {l+1}, {3*i+j+1}, {lower(x)}; a new {l:#} or {k:q|v} is made by
+ * unstack or split.
  *
  * OPS, in order, on every part until a fan-in:
  *   transpose  reverse  permute(2,3,1,0)  "OI*>*IO"  flip(axis,...)  flatten  reshape(H,D,-1)
  *   squeeze  squeeze(axis)  unsqueeze(axis)  slice(axis,start,stop[,step])  part(axis,i,n)
  *   pad(axis,before,after[,value])  tile(axis,n)  repeat(axis,n)  rope(heads)  unrope(heads)
  *   gates("ifgo>ifog"[,axis])  cast(dtype)  scale(x)  add(x)  pick(n)
- *   concat([k,] axis [,sizes ...|equal])  stack([k,] axis)  sum  - fan in: all parts, or over capture k
- *   split([k,] axis [,sizes ...])  unstack(k,axis)               - fan out
- *   FILL is zeros(dtype,sizes ...) ones(...) full(x,dtype,...) arange(dtype,sizes ...)
+ *   concat([k,] axis [,sizes ...|equal])  stack([k,] axis)  sum  - fan in: all parts, or over
+ * capture k split([k,] axis [,sizes ...])  unstack(k,axis)               - fan out FILL is
+ * zeros(dtype,sizes ...) ones(...) full(x,dtype,...) arange(dtype,sizes ...)
  *   sinusoid(dtype,n,width)
  * Fan-in over a number runs 0..n-1, over {k:q|v} as written; a hole is an error.
  *
- * EXPR: 1 2.5 "text" true, let names and captures, config.a.b (of config.json, params.json or set=),
- * rank dtype shape[0] name model_type tied packed; + - * / % (whole numbers divide downwards) == != < <= > >=
- * and or not, a ?? b (b where a is not known), exists(TARGET) and any(PATTERN) of the source's names,
- * template(TARGET) of the template's, known(x) contains(x,"t") starts ends replace(x,"a","b") lower
- * last(x) ceildiv(a,b) roundup(a,b) min max sqrt(x).
+ * EXPR: 1 2.5 "text" true, let names and captures, config.a.b (of config.json, params.json or
+ * set=), rank dtype shape[0] name model_type tied packed; + - * / % (whole numbers divide
+ * downwards) == != < <= > >= and or not, a ?? b (b where a is not known), exists(TARGET) and
+ * any(PATTERN) of the source's names, template(TARGET) of the template's, known(x) contains(x,"t")
+ * starts ends replace(x,"a","b") lower last(x) ceildiv(a,b) roundup(a,b) min max sqrt(x).
  *
  * INVARIANT: everything here lives in the arena it was parsed in and is const after.
  */
@@ -63,10 +59,10 @@
 
 #include "weightfs/mapping.h"
 
-#define WFS_RULES_MAX_BYTES (4u << 20)  /* a rule file */
-#define WFS_RULE_MAX_CAPS 16            /* captures of one rule */
-#define WFS_RULE_MAX_PARTS 64           /* parts joined by & */
-#define WFS_RULES_MAX_DEPTH 64          /* nested expressions, and includes */
+#define WFS_RULES_MAX_BYTES (4u << 20) /* a rule file */
+#define WFS_RULE_MAX_CAPS   16         /* captures of one rule */
+#define WFS_RULE_MAX_PARTS  64         /* parts joined by & */
+#define WFS_RULES_MAX_DEPTH 64         /* nested expressions, and includes */
 
 struct wfs_pos {
     const char *file;
@@ -75,8 +71,14 @@ struct wfs_pos {
 
 /* ---- values ---------------------------------------------------------------------------- */
 
-enum wfs_value_kind { WFS_VALUE_NONE, WFS_VALUE_INT, WFS_VALUE_REAL, WFS_VALUE_STR, WFS_VALUE_BOOL,
-                      WFS_VALUE_MAYBE };
+enum wfs_value_kind {
+    WFS_VALUE_NONE,
+    WFS_VALUE_INT,
+    WFS_VALUE_REAL,
+    WFS_VALUE_STR,
+    WFS_VALUE_BOOL,
+    WFS_VALUE_MAYBE
+};
 /* NONE: not known. MAYBE: a condition that an inverse cannot decide yet. */
 struct wfs_value {
     enum wfs_value_kind kind;
@@ -93,24 +95,48 @@ enum wfs_vexpr_kind {
     WFS_V_CONFIG,  /* text: dotted path */
     WFS_V_RANK,
     WFS_V_DTYPE,
-    WFS_V_SHAPE,   /* arg 0: axis */
+    WFS_V_SHAPE, /* arg 0: axis */
     WFS_V_NAME,
     WFS_V_TIED,
     WFS_V_PACKED,
     WFS_V_NEG,
     WFS_V_NOT,
-    WFS_V_BINARY,  /* op */
-    WFS_V_CALL,    /* op = enum wfs_fn */
-    WFS_V_EXISTS,  /* name */
-    WFS_V_ANY,     /* name */
+    WFS_V_BINARY,   /* op */
+    WFS_V_CALL,     /* op = enum wfs_fn */
+    WFS_V_EXISTS,   /* name */
+    WFS_V_ANY,      /* name */
     WFS_V_TEMPLATE, /* name */
 };
-enum wfs_binop { WFS_BIN_ADD, WFS_BIN_SUB, WFS_BIN_MUL, WFS_BIN_DIV, WFS_BIN_MOD, WFS_BIN_EQ,
-                 WFS_BIN_NE, WFS_BIN_LT, WFS_BIN_LE, WFS_BIN_GT, WFS_BIN_GE, WFS_BIN_AND,
-                 WFS_BIN_OR, WFS_BIN_ELSE };
-enum wfs_fn { WFS_FN_KNOWN, WFS_FN_CONTAINS, WFS_FN_STARTS, WFS_FN_ENDS, WFS_FN_REPLACE,
-              WFS_FN_LOWER, WFS_FN_LAST, WFS_FN_CEILDIV, WFS_FN_ROUNDUP, WFS_FN_MIN, WFS_FN_MAX,
-              WFS_FN_SQRT };
+enum wfs_binop {
+    WFS_BIN_ADD,
+    WFS_BIN_SUB,
+    WFS_BIN_MUL,
+    WFS_BIN_DIV,
+    WFS_BIN_MOD,
+    WFS_BIN_EQ,
+    WFS_BIN_NE,
+    WFS_BIN_LT,
+    WFS_BIN_LE,
+    WFS_BIN_GT,
+    WFS_BIN_GE,
+    WFS_BIN_AND,
+    WFS_BIN_OR,
+    WFS_BIN_ELSE
+};
+enum wfs_fn {
+    WFS_FN_KNOWN,
+    WFS_FN_CONTAINS,
+    WFS_FN_STARTS,
+    WFS_FN_ENDS,
+    WFS_FN_REPLACE,
+    WFS_FN_LOWER,
+    WFS_FN_LAST,
+    WFS_FN_CEILDIV,
+    WFS_FN_ROUNDUP,
+    WFS_FN_MIN,
+    WFS_FN_MAX,
+    WFS_FN_SQRT
+};
 #define WFS_VEXPR_MAX_ARGS 3
 
 struct wfs_vexpr {
@@ -127,8 +153,14 @@ struct wfs_vexpr {
 
 /* ---- names: patterns and targets ---------------------------------------------------------- */
 
-enum wfs_cap_kind { WFS_CAP_PART, WFS_CAP_MAYBE, WFS_CAP_INT, WFS_CAP_ALT, WFS_CAP_MANY,
-                    WFS_CAP_SOME };
+enum wfs_cap_kind {
+    WFS_CAP_PART,
+    WFS_CAP_MAYBE,
+    WFS_CAP_INT,
+    WFS_CAP_ALT,
+    WFS_CAP_MANY,
+    WFS_CAP_SOME
+};
 struct wfs_cap {
     const char *name;
     enum wfs_cap_kind kind;
@@ -158,10 +190,10 @@ struct wfs_name {
     uint32_t n_segments;
     const struct wfs_segment *segments;
     uint32_t n_many;
-    uint32_t n_literal; /* bytes of literal text, for match longest */
-    void *regex;        /* pcre2_code, registered with the arena */
+    uint32_t n_literal;                    /* bytes of literal text, for match longest */
+    void *regex;                           /* pcre2_code, registered with the arena */
     int8_t regex_group[WFS_RULE_MAX_CAPS]; /* group number of each capture, -1 none */
-    const struct wfs_cap *own_caps; /* the captures known when it was parsed */
+    const struct wfs_cap *own_caps;        /* the captures known when it was parsed */
 };
 
 /* What a capture stands for in one match. */
@@ -178,18 +210,44 @@ struct wfs_match {
 /* ---- operations ----------------------------------------------------------------------------- */
 
 enum wfs_op_kind {
-    WFS_OP_TRANSPOSE, WFS_OP_REVERSE, WFS_OP_PERMUTE, WFS_OP_LAYOUT, WFS_OP_FLIP, WFS_OP_FLATTEN,
-    WFS_OP_RESHAPE, WFS_OP_SQUEEZE, WFS_OP_UNSQUEEZE, WFS_OP_SLICE, WFS_OP_PART, WFS_OP_PAD,
-    WFS_OP_TILE, WFS_OP_REPEAT, WFS_OP_ROPE, WFS_OP_UNROPE, WFS_OP_GATES, WFS_OP_CAST, WFS_OP_SCALE,
-    WFS_OP_ADD, WFS_OP_PICK, WFS_OP_CONCAT, WFS_OP_STACK, WFS_OP_SUM, WFS_OP_SPLIT, WFS_OP_UNSTACK,
-    WFS_OP_ZEROS, WFS_OP_ONES, WFS_OP_FULL, WFS_OP_ARANGE, WFS_OP_SINUSOID,
+    WFS_OP_TRANSPOSE,
+    WFS_OP_REVERSE,
+    WFS_OP_PERMUTE,
+    WFS_OP_LAYOUT,
+    WFS_OP_FLIP,
+    WFS_OP_FLATTEN,
+    WFS_OP_RESHAPE,
+    WFS_OP_SQUEEZE,
+    WFS_OP_UNSQUEEZE,
+    WFS_OP_SLICE,
+    WFS_OP_PART,
+    WFS_OP_PAD,
+    WFS_OP_TILE,
+    WFS_OP_REPEAT,
+    WFS_OP_ROPE,
+    WFS_OP_UNROPE,
+    WFS_OP_GATES,
+    WFS_OP_CAST,
+    WFS_OP_SCALE,
+    WFS_OP_ADD,
+    WFS_OP_PICK,
+    WFS_OP_CONCAT,
+    WFS_OP_STACK,
+    WFS_OP_SUM,
+    WFS_OP_SPLIT,
+    WFS_OP_UNSTACK,
+    WFS_OP_ZEROS,
+    WFS_OP_ONES,
+    WFS_OP_FULL,
+    WFS_OP_ARANGE,
+    WFS_OP_SINUSOID,
 };
 struct wfs_op {
     enum wfs_op_kind kind;
     struct wfs_pos pos;
-    const char *text;  /* as written */
-    uint32_t cap;      /* fan-in and fan-out over this capture, or WFS_NO_INDEX */
-    bool equal;        /* concat: parts must be equal */
+    const char *text; /* as written */
+    uint32_t cap;     /* fan-in and fan-out over this capture, or WFS_NO_INDEX */
+    bool equal;       /* concat: parts must be equal */
     enum wfs_dtype dtype;
     const char *layout; /* "OI*>*IO", "ifgo>ifog" */
     uint32_t n_args;
@@ -200,7 +258,8 @@ struct wfs_ops {
     const struct wfs_op *op;
 };
 
-/* ---- statements -------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------------------------------
+ */
 
 struct wfs_part {
     const struct wfs_name *name;
@@ -221,18 +280,19 @@ struct wfs_rule {
     const char *where; /* "flax.map:12" */
     uint32_t n_caps;
     const struct wfs_cap *caps;
-    struct wfs_parts sources; /* MAP: the patterns; DROP, ALIAS: one; FILL: the `for` pattern or none */
+    struct wfs_parts
+        sources; /* MAP: the patterns; DROP, ALIAS: one; FILL: the `for` pattern or none */
     uint32_t n_clauses;
-    const struct wfs_parts *clauses; /* MAP: each `->`; FILL: one target */
-    const struct wfs_name *of;       /* ALIAS */
-    const struct wfs_op *restore;    /* DROP: what the inverse fills ... */
+    const struct wfs_parts *clauses;    /* MAP: each `->`; FILL: one target */
+    const struct wfs_name *of;          /* ALIAS */
+    const struct wfs_op *restore;       /* DROP: what the inverse fills ... */
     const struct wfs_name *restore_for; /* ... for each source name like this */
-    const struct wfs_vexpr *cond;    /* or NULL */
-    bool takes_packed; /* its condition asks for `packed` */
-    uint32_t level;  /* 0: of the file itself; else how deep it was included */
-    uint32_t fan_caps; /* bit i: capture i is fanned in */
-    bool fans_in;    /* several source parts, or a fan-in over a capture */
-    bool for_target; /* FILL made by an inverse: `for` matches targets */
+    const struct wfs_vexpr *cond;       /* or NULL */
+    bool takes_packed;                  /* its condition asks for `packed` */
+    uint32_t level;                     /* 0: of the file itself; else how deep it was included */
+    uint32_t fan_caps;                  /* bit i: capture i is fanned in */
+    bool fans_in;                       /* several source parts, or a fan-in over a capture */
+    bool for_target;                    /* FILL made by an inverse: `for` matches targets */
 };
 
 enum wfs_match_policy { WFS_MATCH_ONE, WFS_MATCH_FIRST, WFS_MATCH_LONGEST };
@@ -241,10 +301,10 @@ enum wfs_unmatched { WFS_UNMATCHED_KEEP, WFS_UNMATCHED_DROP, WFS_UNMATCHED_ERROR
 struct wfs_namespace {
     char sep;
     bool index_glued;
-    const char *trailing;    /* or NULL */
-    const char *collection;  /* target: the default one, or NULL */
+    const char *trailing;   /* or NULL */
+    const char *collection; /* target: the default one, or NULL */
     bool collection_always;
-    uint32_t n_collections;  /* source */
+    uint32_t n_collections; /* source */
     const char *const *collections;
 };
 struct wfs_let {

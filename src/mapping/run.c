@@ -7,7 +7,8 @@
 #include "mapping/ops.h"
 #include "mapping/run.h"
 
-/* ---- targets ------------------------------------------------------------------------------------- */
+/* ---- targets
+ * ------------------------------------------------------------------------------------- */
 
 static enum wfs_status target_status(const struct wfs_stage *st, const struct wfs_rule *rule,
                                      const struct wfs_val *val)
@@ -23,8 +24,7 @@ static enum wfs_status target_status(const struct wfs_stage *st, const struct wf
 static const char *join_operations(struct wfs_stage *st, const struct wfs_val *val,
                                    const char *operations)
 {
-    const char *before =
-        val->item == WFS_NO_INDEX ? "" : st->in->items[val->item].operations;
+    const char *before = val->item == WFS_NO_INDEX ? "" : st->in->items[val->item].operations;
     if (!before[0])
         return operations;
     if (!operations[0])
@@ -71,7 +71,8 @@ int wfs_emit(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs
     return r;
 }
 
-/* ---- clauses --------------------------------------------------------------------------------------- */
+/* ---- clauses
+ * --------------------------------------------------------------------------------------- */
 
 static const char *keep_text(struct wfs_stage *st, const struct wfs_buf *text)
 {
@@ -94,8 +95,10 @@ static int run_target(struct wfs_stage *st, const struct wfs_rule *rule,
         if (clause->n == 1 || vals->v[i].tag == which)
             r = wfs_vals_add(&mine, &vals->v[i], st->mapper->err);
     if (!r && mine.n == 0)
-        r = wfs_error_set(st->mapper->err, EINVAL, "%s: nothing is left for the target %s: "
-                          "`split` makes one piece for each", rule->where, target->name->text);
+        r = wfs_error_set(st->mapper->err, EINVAL,
+                          "%s: nothing is left for the target %s: "
+                          "`split` makes one piece for each",
+                          rule->where, target->name->text);
     if (!r)
         r = wfs_ops_run(st, rule, &target->ops, &mine, &text);
     const char *operations = r ? NULL : keep_text(st, &text);
@@ -106,8 +109,8 @@ static int run_target(struct wfs_stage *st, const struct wfs_rule *rule,
     return r;
 }
 
-int wfs_clauses_run(struct wfs_stage *st, const struct wfs_rule *rule,
-                    const struct wfs_vals *vals, const char *source_ops)
+int wfs_clauses_run(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_vals *vals,
+                    const char *source_ops)
 {
     int r = 0;
     for (uint32_t c = 0; !r && c < rule->n_clauses; c++)
@@ -188,7 +191,8 @@ int wfs_rule_run_one(struct wfs_stage *st, const struct wfs_rule *rule, const st
     return named(st, val, r);
 }
 
-/* ---- groups ------------------------------------------------------------------------------------------ */
+/* ---- groups
+ * ------------------------------------------------------------------------------------------ */
 
 int wfs_groups_add(struct wfs_stage *st, uint32_t item, const struct wfs_pick *pick)
 {

@@ -28,11 +28,6 @@ static int unknown_set(const char *name, struct wfs_error *err)
 int wfs_set_load(struct wfs_arena *arena, const char *name, uint32_t depth, struct wfs_set **ret,
                  struct wfs_error *err)
 {
-    if (name[0] == '~') {
-        struct wfs_set *set;
-        int r = wfs_set_load(arena, name + 1, depth, &set, err);
-        return r ? r : wfs_set_invert(arena, set, ret, err);
-    }
     const struct wfs_rule_text *text = find_text(name);
     if (!text)
         return unknown_set(name, err);
@@ -70,7 +65,8 @@ const char *const *wfs_rule_set_names(void)
     return names;
 }
 
-/* ---- chains ----------------------------------------------------------------------------------------- */
+/* ---- chains
+ * ----------------------------------------------------------------------------------------- */
 
 static int chain_add(struct wfs_mapper *mapper, struct wfs_chain *chain, const struct wfs_set *set)
 {
@@ -115,17 +111,14 @@ struct search {
 
 static int load_edges(struct search *s)
 {
-    struct wfs_error ignored = {0};
     for (size_t i = 0; i < wfs_n_rule_texts && s->n + 2 <= WFS_ARRAY_SIZE(s->sets); i++) {
-        struct wfs_set *set, *inverse;
+        struct wfs_set *set;
         int r = wfs_set_load(s->mapper->arena, wfs_rule_texts[i].name, 0, &set, s->mapper->err);
         if (r)
             return r;
         if (!set->from || !set->to)
             continue;
         s->sets[s->n++] = set;
-        if (set->invertible && !wfs_set_invert(s->mapper->arena, set, &inverse, &ignored))
-            s->sets[s->n++] = inverse;
     }
     return 0;
 }
@@ -198,8 +191,10 @@ static int lead_in(struct wfs_mapper *mapper, const struct wfs_set *set, struct 
         return chain_add(mapper, ret, set);
     }
     if (same(convention, set->to)) {
-        wfs_report(mapper, WFS_NOTE, "", "the source is in the %s convention already: nothing is "
-                   "transposed again", convention);
+        wfs_report(mapper, WFS_NOTE, "",
+                   "the source is in the %s convention already: nothing is "
+                   "transposed again",
+                   convention);
         return 0;
     }
     int r = search_chain(mapper, convention, set->from, ret, &found);

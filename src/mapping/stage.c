@@ -18,7 +18,8 @@ int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct w
     return 0;
 }
 
-/* ---- what happens to an item ---------------------------------------------------------------------- */
+/* ---- what happens to an item
+ * ---------------------------------------------------------------------- */
 
 static int keep(struct wfs_stage *st, uint32_t index)
 {
@@ -84,7 +85,8 @@ int wfs_stage_keep(struct wfs_stage *stage, uint32_t item)
     return unmatched(stage, item);
 }
 
-/* ---- fills ------------------------------------------------------------------------------------------ */
+/* ---- fills
+ * ------------------------------------------------------------------------------------------ */
 
 /* Makes one filled target, unless the target is there already. */
 static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_match *m,
@@ -117,10 +119,9 @@ static int fill_for(struct wfs_stage *st, const struct wfs_rule *rule, struct wf
     for (size_t i = 0; i < n; i++) {
         struct wfs_match m = {0};
         struct wfs_split split;
-        int r = rule->for_target
-                    ? wfs_split_path(st->mapper->arena, over->items[i].path, &split,
-                                     st->mapper->err)
-                    : 0;
+        int r = rule->for_target ? wfs_split_path(st->mapper->arena, over->items[i].path, &split,
+                                                  st->mapper->err)
+                                 : 0;
         if (r)
             return r;
         const struct wfs_name *pattern = rule->sources.part[0].name;
@@ -155,7 +156,8 @@ static int run_fills(struct wfs_stage *st)
     return r;
 }
 
-/* ---- the run ---------------------------------------------------------------------------------------- */
+/* ---- the run
+ * ---------------------------------------------------------------------------------------- */
 
 static int index_items(struct wfs_stage *st)
 {

@@ -56,15 +56,15 @@ const char *wfs_dotted(struct wfs_arena *arena, const char *path);
 struct wfs_stage {
     struct wfs_mapper *mapper;
     const struct wfs_set *set;
-    bool is_last;             /* of the chain: the template is its target */
+    bool is_last; /* of the chain: the template is its target */
     struct wfs_table *in;
     struct wfs_split *splits; /* of in's items */
     struct wfs_strmap index;  /* path -> item */
     struct wfs_table out;
     struct wfs_value *lets;
-    uint8_t *let_state;       /* 0 not yet, 1 being found, 2 found */
-    struct wfs_any *anys;     /* cached any(PATTERN) */
-    const char **operations;  /* per rule: the text, where it is always the same */
+    uint8_t *let_state;               /* 0 not yet, 1 being found, 2 found */
+    struct wfs_any *anys;             /* cached any(PATTERN) */
+    const char **operations;          /* per rule: the text, where it is always the same */
     struct wfs_candidate *candidates; /* the rules' source patterns, in order */
     size_t n_candidates;
     struct wfs_hit *hits; /* items that wait for a fan-in; malloc'd */
@@ -93,8 +93,8 @@ int wfs_render(const struct wfs_scope *scope, const struct wfs_name *name, struc
 /* A capture's text. */
 void wfs_binding_text(const struct wfs_cap *cap, const struct wfs_binding *b, struct wfs_buf *out);
 /* First item of the stage that the name's pattern matches, the captures in `match` being bound. */
-int wfs_stage_find(struct wfs_stage *stage, const struct wfs_name *name,
-                   const struct wfs_cap *caps, struct wfs_match *match, uint32_t *ret_item);
+int wfs_stage_find(struct wfs_stage *stage, const struct wfs_name *name, const struct wfs_cap *caps,
+                   struct wfs_match *match, uint32_t *ret_item);
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
@@ -128,8 +128,8 @@ struct wfs_scope wfs_val_scope(struct wfs_stage *stage, const struct wfs_rule *r
 int wfs_op_error(struct wfs_stage *stage, const struct wfs_op *op, const char *fmt, ...)
     WFS_PRINTF(3, 4);
 /* An axis argument; negative counts from the end. */
-int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t arg,
-                uint32_t ndim, uint32_t *ret);
+int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t arg, uint32_t ndim,
+                uint32_t *ret);
 
 /* ---- the stages ------------------------------------------------------------------------------ */
 

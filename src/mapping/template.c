@@ -55,7 +55,8 @@ static struct wfs_template *new_template(struct wfs_arena *arena, const char *fi
     return t->file && t->keys ? t : NULL;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------ */
+/* ---- JSON
+ * ------------------------------------------------------------------------------------------ */
 
 /* [2, 3], or {"shape": [2, 3], "dtype": "float32"} */
 static int parse_shape(struct wfs_arena *arena, struct wfs_template *t,
@@ -113,9 +114,8 @@ static int parse_object(struct wfs_arena *arena, const char *file, json_t *root,
     return r;
 }
 
-int wfs_template_parse_json(struct wfs_arena *arena, const char *file, const char *text,
-                            size_t len, char sep, struct wfs_template **ret,
-                            struct wfs_error *err)
+int wfs_template_parse_json(struct wfs_arena *arena, const char *file, const char *text, size_t len,
+                            char sep, struct wfs_template **ret, struct wfs_error *err)
 {
     json_error_t at;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &at);
@@ -127,7 +127,8 @@ int wfs_template_parse_json(struct wfs_arena *arena, const char *file, const cha
     return r;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------- */
+/* ---- checkpoints
+ * ------------------------------------------------------------------------------------- */
 
 static int from_catalog(struct wfs_arena *arena, const char *file,
                         const struct wfs_catalog *catalog, struct wfs_template **ret,
@@ -153,7 +154,8 @@ static int from_catalog(struct wfs_arena *arena, const char *file,
     return r;
 }
 
-/* Text that begins with '{': a JSON template. (A safetensors file begins with its header's length.) */
+/* Text that begins with '{': a JSON template. (A safetensors file begins with its header's length.)
+ */
 static bool looks_like_json(struct wfs_bytes *bytes)
 {
     char head[64];
@@ -210,7 +212,8 @@ int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
     return r;
 }
 
-/* ---- looking up ---------------------------------------------------------------------------------------- */
+/* ---- looking up
+ * ---------------------------------------------------------------------------------------- */
 
 static bool find(const struct wfs_template *t, const char *path, uint32_t *ret)
 {
@@ -238,10 +241,11 @@ uint32_t wfs_template_find(const struct wfs_template *t, const char *path)
     return key;
 }
 
-/* ---- prefixes ------------------------------------------------------------------------------------------ */
+/* ---- prefixes
+ * ------------------------------------------------------------------------------------------ */
 
-/* Counts, by first component, how many module paths (without the last component) of `a` are found in
- * the set of `b` once that component is taken off. */
+/* Counts, by first component, how many module paths (without the last component) of `a` are found
+ * in the set of `b` once that component is taken off. */
 static int add_modules(struct wfs_arena *arena, struct wfs_strmap *map, const char *path)
 {
     const char *sep = strrchr(path, WFS_SEP);

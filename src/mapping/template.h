@@ -2,8 +2,8 @@
  * template.h - the keys and shapes that a target expects, from a checkpoint or a JSON {key: shape}.
  *
  * A template whose every key begins with a collection (params, batch_stats, ...) has collections;
- * keys are then looked up without them. Its names and the source's may differ by one first component
- * (a base model against a model with a head): wfs_template_align finds it.
+ * keys are then looked up without them. Its names and the source's may differ by one first
+ * component (a base model against a model with a head): wfs_template_align finds it.
  */
 #ifndef WEIGHTFS_MAPPING_TEMPLATE_H
 #define WEIGHTFS_MAPPING_TEMPLATE_H
@@ -31,9 +31,8 @@ struct wfs_template {
 int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
                       struct wfs_template **ret, struct wfs_error *err);
 /* From JSON text, for the fuzzer and the file reader. */
-int wfs_template_parse_json(struct wfs_arena *arena, const char *file, const char *text,
-                            size_t len, char sep, struct wfs_template **ret,
-                            struct wfs_error *err);
+int wfs_template_parse_json(struct wfs_arena *arena, const char *file, const char *text, size_t len,
+                            char sep, struct wfs_template **ret, struct wfs_error *err);
 /* The key for a target, prefix and collection mended; WFS_NO_INDEX where there is none (or no
  * template). */
 uint32_t wfs_template_find(const struct wfs_template *template, const char *path);
