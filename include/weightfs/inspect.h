@@ -128,4 +128,71 @@ void wfs_diff_freep(struct wfs_diff **diff);
 void wfs_diff_text(const struct wfs_diff *diff, bool all, struct wfs_buf *out);
 void wfs_diff_json(const struct wfs_diff *diff, struct wfs_buf *out);
 
+/* ---- statistics ------------------------------------------------------------------------------- */
+
+/* Statistics of every row, in one pass, kept in the index (struct wfs_stats of tensor.h). `known`
+ * says which results are there: with only_known nothing is read, and only what the index has is. */
+int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
+                      bool only_known, struct wfs_stats *ret, bool *ret_known,
+                      struct wfs_error *err);
+
+/* Per parameter, per module and global: l2 (a module's: sqrt of the sum of its leaves' squares), mean,
+ * std (population), min, max, zeros, nan, inf. Opaque types have no statistics and are left out. */
+void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
+                    const bool *known, struct wfs_buf *out);
+void wfs_norms_tsv(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
+                   const bool *known, struct wfs_buf *out);
+/* {"global": x, "params": {name: {"l2", "mean", "std", "min", "max", "zeros", "nan", "inf"}},
+ * "modules": {name: l2}} */
+void wfs_norms_json(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
+                    const bool *known, struct wfs_buf *out);
+
+/* ---- check against a target ------------------------------------------------------------------- */
+
+enum wfs_check_kind {
+    WFS_CHECK_UNUSED,        /* in the checkpoint, not in the target */
+    WFS_CHECK_MISSING,       /* in the target, not in the checkpoint: it would not be loaded */
+    WFS_CHECK_SHAPE,
+    WFS_CHECK_DTYPE,
+    WFS_CHECK_UNINITIALISED, /* all zeros or one constant where that is no norm and no bias */
+    WFS_N_CHECK_KINDS,
+};
+const char *wfs_check_kind_name(enum wfs_check_kind kind);
+
+/* One thing the target expects; has_dtype is false where it does not say (JSON templates). */
+struct wfs_check_key {
+    const char *name; /* "."-joined */
+    uint32_t ndim;
+    const uint64_t *shape;
+    enum wfs_dtype dtype;
+    bool has_dtype;
+};
+struct wfs_check_entry {
+    enum wfs_check_kind kind;
+    const char *name;
+    const char *text; /* "(2, 3) against (3, 2)" */
+};
+struct wfs_check {
+    struct wfs_arena *arena;
+    uint32_t n;
+    const struct wfs_check_entry *entries; /* by kind, then by name */
+    uint32_t n_by_kind[WFS_N_CHECK_KINDS];
+};
+/* run NULL: values are not looked at. */
+int wfs_check_rows(const struct wfs_inspect_rows *rows, const struct wfs_check_key *keys,
+                   size_t n_keys, const struct wfs_inspect_run *run, struct wfs_check **ret,
+                   struct wfs_error *err);
+void wfs_check_free(struct wfs_check *check);
+void wfs_check_freep(struct wfs_check **check);
+void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out);
+void wfs_check_json(const struct wfs_check *check, struct wfs_buf *out);
+
+/* ---- the page --------------------------------------------------------------------------------- */
+
+/* info/report.html: one page without network. stats of the source's rows may be NULL. plans[0] is the
+ * source's. */
+void wfs_report_page(const struct wfs_catalog *catalog, struct wfs_plan *const *plans,
+                     uint32_t n_plans, const struct wfs_inspect_rows *rows,
+                     const struct wfs_stats *stats, const bool *known, struct wfs_buf *out);
+
 #endif

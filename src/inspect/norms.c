@@ -1,0 +1,100 @@
+/*
+ * norms.c - statistics of each tensor in one pass, kept in the index. Each chunk has its own, merged
+ * in order, so that the sums do not depend on the number of threads.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect/scan.h"
+#include "weightfs/inspect.h"
+
+#define STATS_FACT "stats-1" /* the number changes with struct wfs_stats and the chunk size */
+
+struct counting {
+    const struct scan_item *items;
+    struct wfs_stats **chunks; /* [item][chunk] */
+};
+
+static int count_chunk(void *ctx, size_t item, uint64_t chunk, const void *data, size_t len)
+{
+    struct counting *c = ctx;
+    enum wfs_dtype dtype = c->items[item].expr->dtype;
+    uint64_t n = (uint64_t)len * 8 / wfs_dtype_bits(dtype);
+    return wfs_stats_add(&c->chunks[item][chunk], dtype, data, n);
+}
+
+static void free_chunks(struct counting *c, size_t n)
+{
+    for (size_t i = 0; c->chunks && i < n; i++)
+        free(c->chunks[i]);
+    free(c->chunks);
+}
+
+static int count_items(const struct scan_item *items, size_t n, const struct wfs_inspect_run *run,
+                       struct wfs_stats *ret, struct wfs_error *err)
+{
+    struct counting c = {.items = items, .chunks = calloc(n ? n : 1, sizeof(*c.chunks))};
+    int r = c.chunks ? 0 : wfs_error_nomem(err, "statistics");
+    for (size_t i = 0; i < n && !r; i++) {
+        uint64_t n_chunks = scan_n_chunks(items[i].expr);
+        c.chunks[i] = calloc(n_chunks + 1, sizeof(struct wfs_stats));
+        r = c.chunks[i] ? 0 : wfs_error_nomem(err, "statistics");
+        for (uint64_t k = 0; k < n_chunks && !r; k++)
+            wfs_stats_init(&c.chunks[i][k]);
+    }
+    struct scan scan = {.items = items,
+                        .n_items = n,
+                        .fn = count_chunk,
+                        .ctx = &c,
+                        .n_threads = run->n_threads,
+                        .label = run->progress ? "reading" : NULL};
+    if (!r)
+        r = scan_run(&scan, err);
+    for (size_t i = 0; i < n && !r; i++) {
+        wfs_stats_init(&ret[i]);
+        for (uint64_t k = 0; k < scan_n_chunks(items[i].expr); k++)
+            wfs_stats_merge(&ret[i], &c.chunks[i][k]);
+    }
+    free_chunks(&c, n);
+    return r;
+}
+
+/* What the index has, and what is left to be counted: items[0..*ret_n), which[] their rows. */
+static void find_known(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
+                       struct wfs_stats *stats, bool *known, struct scan_item *items,
+                       uint32_t *which, size_t *ret_n)
+{
+    *ret_n = 0;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const struct wfs_expr *expr = rows->rows[i].expr;
+        struct wfs_hash key = wfs_expr_hash(expr);
+        known[i] = run->cache &&
+                   wfs_cache_get_fact(run->cache, STATS_FACT, &key, &stats[i], sizeof(stats[i]));
+        if (known[i] || wfs_dtype_info(expr->dtype)->kind == WFS_KIND_OPAQUE)
+            continue;
+        items[*ret_n] = (struct scan_item){expr, run->cache};
+        which[(*ret_n)++] = i;
+    }
+}
+
+int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
+                      bool only_known, struct wfs_stats *ret, bool *ret_known,
+                      struct wfs_error *err)
+{
+    struct scan_item *items wfs_cleanup(wfs_freep) = calloc(rows->n + 1, sizeof(*items));
+    uint32_t *which wfs_cleanup(wfs_freep) = calloc(rows->n + 1, sizeof(*which));
+    struct wfs_stats *made wfs_cleanup(wfs_freep) = calloc(rows->n + 1, sizeof(*made));
+    if (!items || !which || !made)
+        return wfs_error_nomem(err, "statistics");
+    size_t n;
+    find_known(rows, run, ret, ret_known, items, which, &n);
+    int r = only_known ? 0 : count_items(items, n, run, made, err);
+    for (size_t i = 0; !only_known && i < n && !r; i++) {
+        struct wfs_hash key = wfs_expr_hash(items[i].expr);
+        ret[which[i]] = made[i];
+        ret_known[which[i]] = true;
+        if (run->cache)
+            wfs_cache_put_fact(run->cache, STATS_FACT, &key, &made[i], sizeof(made[i]));
+    }
+    return r;
+}
