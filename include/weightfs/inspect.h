@@ -12,6 +12,8 @@
 #include "weightfs/file.h"
 #include "weightfs/mapping.h"
 
+struct wfs_stats; /* tensor.h */
+
 /* ---- rows: what a plan shows below one root
  * ------------------------------------------------------ */
 
