@@ -68,6 +68,19 @@ static bool is_taken(const struct objects_walk *w, const char *path)
     return other && other->file == w->t->file && strcmp(other->path, path) == 0;
 }
 
+static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
+{
+    const char *path = current_path(w);
+    const char *name = path ? wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep) : NULL;
+    char *text = wfs_arena_strdup(w->t->scratch, why->message);
+    if (!name || !text)
+        return wfs_error_nomem(w->err, "a note");
+    wfs_catalog_note(w->t->catalog, WFS_NOTE_REFUSED, name, "%s", text);
+    if (w->n_refused++ == 0)
+        w->first_refusal = wfs_arena_printf(w->t->scratch, "%s: %s", name, text);
+    return 0;
+}
+
 static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *found, size_t key_at)
 {
     struct wfs_torch *t = w->t;
@@ -76,6 +89,10 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     const char *path = current_path(w);
     if (path && is_taken(w, path))
         path = unsplit_path(w, path, key_at);
+    if (path && is_taken(w, path))
+        path = unsplit_path(w, path, 0);
+    if (path && is_taken(w, path)) /* 1 beside "1" */
+        return refuse_tensor(w, &(struct wfs_error){.message = "its name is another's, too"});
     const char *name = path ? wfs_path_join_dup(catalog->arena, path, catalog->sep) : NULL;
     if (!name)
         return wfs_error_nomem(w->err, "a tensor's name");
@@ -96,19 +113,6 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
         wfs_strmap_add(&t->views, found->view, index))
         rc = wfs_error_nomem(w->err, "the map of tied tensors");
     return rc;
-}
-
-static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
-{
-    const char *path = current_path(w);
-    const char *name = path ? wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep) : NULL;
-    char *text = wfs_arena_strdup(w->t->scratch, why->message);
-    if (!name || !text)
-        return wfs_error_nomem(w->err, "a note");
-    wfs_catalog_note(w->t->catalog, WFS_NOTE_REFUSED, name, "%s", text);
-    if (w->n_refused++ == 0)
-        w->first_refusal = wfs_arena_printf(w->t->scratch, "%s: %s", name, text);
-    return 0;
 }
 
 /* ---- containers
@@ -322,9 +326,14 @@ static int walk_tensor(struct objects_walk *w, const struct wfs_torch_tensor *te
                        const struct wfs_node *parts, uint32_t tree)
 {
     bool ignored;
+    uint32_t n_before = w->t->catalog->n_tensors;
     int rc = add_tensor(w, tensor, key_start(w, tree));
     if (rc)
         return rc;
+    if (w->t->catalog->n_tensors == n_before) { /* refused */
+        wfs_buf_str(&w->json, "null");
+        return 0;
+    }
     wfs_buf_str(&w->json, "{\"$tensor\": ");
     wfs_buf_json(&w->json, w->t->catalog->tensors[w->t->catalog->n_tensors - 1].name);
     wfs_buf_char(&w->json, '}');
