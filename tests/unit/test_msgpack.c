@@ -16,7 +16,7 @@
 
 /* ext8 of n bytes, type 1: [shape, dtype, data] */
 #define ARRAY_2F                                                                                   \
-    "\xc7\x16\x01\x93\x91\x02\xa7"                                                                 \
+    "\xc7\x15\x01\x93\x91\x02\xa7"                                                                 \
     "float32\xc4\x08"                                                                              \
     "\0\0\x80\x3f\0\0\0\x40"
 
@@ -76,7 +76,7 @@ static void test_msgpack__hostile(void **state)
     (void)state;
     refuse(BYTES(""), "cut off");
     refuse(BYTES("\x81\xa1w" ARRAY_2F "\xc0"), "after the end");
-    refuse(BYTES("\x81\xa1w\xc7\x16\x01\x93\x91\x02"), "beyond the end");
+    refuse(BYTES("\x81\xa1w\xc7\x15\x01\x93\x91\x02"), "beyond the end");
     refuse(BYTES("\x81\x01\x01"), "no string");
     refuse(BYTES("\x82\xa1"
                  "a\x01\xa1"
@@ -84,11 +84,11 @@ static void test_msgpack__hostile(void **state)
            "there twice");
     refuse(BYTES("\xdf\xff\xff\xff\xff"), "beyond the end");
     refuse(BYTES("\x81\xa1w\xc1"), "0xc1");
-    refuse(BYTES("\x81\xa1w\xc7\x16\x01\x93\x91\x03\xa7"
+    refuse(BYTES("\x81\xa1w\xc7\x15\x01\x93\x91\x03\xa7"
                  "float32\xc4\x08"
                  "\0\0\x80\x3f\0\0\0\x40"),
            "not as long");
-    refuse(BYTES("\x81\xa1w\xc7\x16\x01\x93\x91\x02\xa7"
+    refuse(BYTES("\x81\xa1w\xc7\x15\x01\x93\x91\x02\xa7"
                  "objectx\xc4\x08"
                  "\0\0\x80\x3f\0\0\0\x40"),
            "unknown dtype");
@@ -97,9 +97,8 @@ static void test_msgpack__hostile(void **state)
     memset(deep, 0x91, sizeof(deep));
     refuse(deep, sizeof(deep), "nested deeper");
     /* 2^33 * 2^33 elements of nothing: the product must not wrap */
-    refuse(BYTES("\x81\xa1w\xc7\x24\x01\x93\x93\xcf\0\0\0\2\0\0\0\0\xcf\0\0\0\2\0\0\0\0\x00\xa7"
-                 "float32\xc4\x00"
-                 "         "),
+    refuse(BYTES("\x81\xa1w\xc7\x1f\x01\x93\x93\xcf\0\0\0\2\0\0\0\0\xcf\0\0\0\2\0\0\0\0\x00\xa7"
+                 "float32\xc4\x00"),
            "byte");
 }
 
