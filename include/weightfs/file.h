@@ -140,19 +140,6 @@ uint64_t wfs_npy_size(const struct wfs_expr *expr);
 int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
                  struct wfs_error *err);
 
-/* ---- sharded safetensors sets (-o shards=SIZE)
- * --------------------------------------------------- */
-
-/* The manifest split greedily in its order, as transformers does: a shard is closed when the next
- * tensor would take it over shard_bytes. n_files counts the shards and, last, the index JSON
- * (weight_map, metadata.total_size); one shard alone is `model.safetensors` without an index. */
-int wfs_shards_count(const struct wfs_manifest *manifest, uint64_t shard_bytes,
-                     uint32_t *ret_n_files, struct wfs_error *err);
-/* "model-00001-of-00003.safetensors", "model.safetensors.index.json"; NULL when out of memory. */
-char *wfs_shards_file_name(struct wfs_arena *arena, uint32_t index, uint32_t n_files);
-int wfs_shards_plan(const struct wfs_manifest *manifest, uint64_t shard_bytes, uint32_t index,
-                    struct wfs_arena *arena, const struct wfs_vfile **ret, struct wfs_error *err);
-
 /* ---- export -------------------------------------------------------------------------------------------- */
 
 /* Writes a virtual file out. Until it is whole it is PATH.partial; then it is fsynced and renamed.

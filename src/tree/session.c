@@ -50,12 +50,18 @@ static int add_view(struct wfs_session *session, const struct wfs_view_options *
     return check_view_name(session, session->plans[session->n_plans - 1], err);
 }
 
-static int add_default_view(struct wfs_session *session, const struct wfs_session_options *options,
-                            struct wfs_error *err)
+/* A view without a name is the source's default one, with what was said of it. */
+static int add_default_view(struct wfs_session *session, const struct wfs_view_options *options,
+                            bool asked, struct wfs_error *err)
 {
-    const char *name = wfs_plan_default_view(session->catalog);
-    struct wfs_view_options view = {.name = name, .strict = options->strict};
-    return name ? add_view(session, &view, err) : 0;
+    struct wfs_view_options view = *options;
+    view.name = wfs_plan_default_view(session->catalog);
+    if (view.name)
+        return add_view(session, &view, err);
+    return asked ? wfs_error_set(err, EINVAL,
+                                 "%s: its names do not tell which view it wants; name one (--view)",
+                                 session->options.source)
+                 : 0;
 }
 
 static int add_plans(struct wfs_session *session, const struct wfs_session_options *options,
@@ -68,10 +74,12 @@ static int add_plans(struct wfs_session *session, const struct wfs_session_optio
     if (r)
         return r;
     session->n_plans = 1;
+    struct wfs_view_options plain = {.strict = options->strict};
     if (options->n_views == 0)
-        return add_default_view(session, options, err);
+        return add_default_view(session, &plain, false, err);
     for (uint32_t i = 0; i < options->n_views && !r; i++)
-        r = add_view(session, &options->views[i], err);
+        r = options->views[i].name ? add_view(session, &options->views[i], err)
+                                   : add_default_view(session, &options->views[i], true, err);
     return r;
 }
 

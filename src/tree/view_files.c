@@ -112,37 +112,41 @@ static int add_writer_file(struct tree_builder *b, uint32_t dir, uint32_t plan,
 /* ---- sharded sets (-o shards=SIZE, views of PyTorch's names)
  * ---------------------------------------- */
 
-struct shard_ctx {
-    uint64_t shard_bytes;
-    uint32_t index; /* which file of the set: shards first, the index JSON last */
+/* One file of a set: a shard, or its index. */
+struct shard_file {
+    const struct wfs_shard *shards;
+    uint32_t n, at; /* at == n: the index */
 };
 
 static int plan_shard_file(const struct wfs_session *session, const struct tree_file *file,
                            struct wfs_arena *arena, const struct wfs_vfile **ret,
                            struct wfs_error *err)
 {
-    const struct shard_ctx *ctx = file->ctx;
-    struct wfs_manifest manifest;
-    int r = make_manifest(session, file->plan, arena, &manifest, err);
-    return r ? r : wfs_shards_plan(&manifest, ctx->shard_bytes, ctx->index, arena, ret, err);
+    const struct shard_file *ctx = file->ctx;
+    (void)session;
+    if (ctx->at == ctx->n)
+        return wfs_shards_index(ctx->shards, ctx->n, arena, ret, err);
+    return wfs_writer_by_name("safetensors")->plan(&ctx->shards[ctx->at].manifest, arena, ret, err);
 }
 
 static int add_shard_files(struct tree_builder *b, uint32_t dir, uint32_t plan,
                            struct wfs_error *err)
 {
     struct wfs_session *session = b->session;
-    struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct wfs_manifest manifest;
-    if (!arena || make_manifest(session, plan, arena, &manifest, err))
+    const struct wfs_shard *shards;
+    uint32_t n = 0;
+    if (make_manifest(session, plan, session->arena, &manifest, err))
         return wfs_error_nomem(err, "the tree");
-    uint32_t n_files;
-    int r = wfs_shards_count(&manifest, session->options.shard_bytes, &n_files, err);
-    for (uint32_t i = 0; i < n_files && !r; i++) {
-        struct shard_ctx *ctx = wfs_arena_alloc(session->arena, sizeof(*ctx));
-        char *name = wfs_shards_file_name(session->arena, i, n_files);
+    int r =
+        wfs_shards_split(&manifest, session->options.shard_bytes, session->arena, &shards, &n, err);
+    uint32_t n_files = n > 1 ? n + 1 : 1; /* one file alone wants no index */
+    for (uint32_t i = 0; !r && i < n_files; i++) {
+        struct shard_file *ctx = wfs_arena_alloc(session->arena, sizeof(*ctx));
+        const char *name = i < n ? shards[i].file_name : WFS_SHARDS_INDEX_NAME;
         if (ctx)
-            *ctx = (struct shard_ctx){.shard_bytes = session->options.shard_bytes, .index = i};
-        if (!ctx || !name || !tree_add_file(b, dir, name, plan_shard_file, ctx, plan))
+            *ctx = (struct shard_file){.shards = shards, .n = n, .at = i};
+        if (!ctx || !tree_add_file(b, dir, name, plan_shard_file, ctx, plan))
             r = wfs_error_nomem(err, "the tree");
     }
     return r;
