@@ -42,11 +42,15 @@ static int emit_one(struct wfs_stage *st, const struct wfs_rule *rule,
     int r = wfs_render(&scope, target->name, &path);
     if (r)
         return r;
-    if (wfs_buf_ok(&path) && !path.len)
+    /* A tensor that has no name keeps none; a rule must not lose one. */
+    bool unnamed = val->item != WFS_NO_INDEX && !st->in->items[val->item].path[0];
+    if (wfs_buf_ok(&path) && !path.len && !unnamed)
         return wfs_error_set(mapper->err, EINVAL, "%s: the target of %s has an empty name",
                              rule->where, rule->text);
     struct wfs_item item = {
-        .path = wfs_buf_ok(&path) ? wfs_arena_strndup(mapper->arena, path.data, path.len) : NULL,
+        .path = wfs_buf_ok(&path)
+                    ? wfs_arena_strndup(mapper->arena, path.len ? path.data : "", path.len)
+                    : NULL,
         .expr = val->expr,
         .status = target_status(st, rule, val),
         .tie = val->item == WFS_NO_INDEX ? WFS_NO_INDEX : st->in->items[val->item].tie,
