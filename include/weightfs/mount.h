@@ -6,8 +6,18 @@
 
 #include "weightfs/tree.h"
 
+/* Of every verb. */
+enum wfs_exit {
+    WFS_EXIT_OK,
+    WFS_EXIT_PROBLEMS,   /* differences or problems were found */
+    WFS_EXIT_UNREADABLE, /* usage, or input that cannot be read */
+    WFS_EXIT_INTERNAL,
+};
+/* The status that an error of the library (0 or -errno) amounts to. */
+int wfs_exit_status(int r);
+
 struct wfs_mount_options {
-    struct wfs_session_options session; /* owned strings live in the caller */
+    struct wfs_session_options session; /* source is absolute; strings live in the caller */
     struct wfs_cache_options cache;
     const char *mountpoint;   /* resolved before forking */
     const char *log;          /* -o log=FILE, NULL: syslog when daemonised */
@@ -17,8 +27,14 @@ struct wfs_mount_options {
 };
 
 /* `weightfs mount`: forks first (unless in the foreground), the child scans, plans and mounts; the
- * parent returns when the mountpoint answers through the kernel. Returns the exit status. */
+ * parent returns when the mountpoint answers through the kernel. Returns the exit status, in the
+ * child too, when its mount has ended: the caller cleans up and exits with it. Warnings go to
+ * stderr; a failure is in err. `session.strict` is judged here, after the report: open the views
+ * and the source without it. */
 int wfs_mount_run(const struct wfs_mount_options *options, struct wfs_error *err);
+/* Absolute and free of links, as `mountpoint` has to be; it may be missing or a dead mount. Caller
+ * frees; NULL on failure. */
+char *wfs_mountpoint_resolve(const char *path, struct wfs_error *err);
 /* `weightfs umount`: returns when the index is flushed and the server is gone. -EBUSY names who. */
 int wfs_mount_umount(const char *mountpoint, struct wfs_error *err);
 

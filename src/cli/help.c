@@ -1,0 +1,58 @@
+/*
+ * help.c - --help of the program and of each verb. The man page says more; a test holds that it
+ * says at least this.
+ */
+#include "cli/help.h"
+
+static const char source_help[] =
+    "Options of a source:\n"
+    "  --view NAME[:key=value,...]  a mapped view; may be repeated; NAME=SET+SET chains rule sets\n"
+    "  --template FILE              target names and shapes: a checkpoint or a JSON file\n"
+    "  --rules FILE                 a rule file of your own, before the built-in ones\n"
+    "  --strict                     refuse where a view has problems\n"
+    "  -o OPTION[,OPTION...]        see below\n"
+    "  -h, --help                   this text\n"
+    "\n"
+    "-o options, of what is shown:\n"
+    "  view=NAME, rules=FILE, template=FILE, strict   as above\n"
+    "  weights=GLOB     which weight files of a directory\n"
+    "  root=PATH        which tree of a nested checkpoint the views map; may be repeated\n"
+    "  files=LIST       loader files to show: names joined by ':', all or none\n"
+    "  shards=SIZE      show model.safetensors in shards of this size\n"
+    "  dtype=TYPE       keep, float32, float16 or bfloat16, in views\n"
+    "  set=NAME=VALUE   a value that rules ask for; may be repeated\n"
+    "  format=npy|raw   how a parameter is shown\n"
+    "-o options, of computed blocks:\n"
+    "  index=PATH|none  where they are kept across mounts\n"
+    "  cache=auto|always|off\n"
+    "  cache_size=SIZE  of the index, 10G by default\n"
+    "  memory=SIZE      of the blocks in memory\n"
+    "-o options, of the mount:\n"
+    "  uid=N, gid=N, umask=OCTAL, noxattr, nonempty, log=FILE\n"
+    "  allow_other, fsname=NAME, subtype=NAME, nosuid, nodev, noexec, noatime\n"
+    "  and what fstab lines hold: ro, rw, defaults, auto, noauto, user, nofail, _netdev, dev,\n"
+    "  suid, x-*\n";
+
+int wfs_help_program(FILE *out)
+{
+    fprintf(out, "usage: weightfs VERB [OPTIONS] ...\n"
+                 "       weightfs SOURCE MOUNTPOINT     (short for weightfs mount)\n\n"
+                 "Shows a machine-learning checkpoint as files, as it is and as another framework\n"
+                 "wants it.\n\n");
+    for (const struct wfs_verb *const *verb = wfs_verbs; *verb; verb++)
+        fprintf(out, "  %-8s %s\n", (*verb)->name, (*verb)->summary);
+    fprintf(out, "\n  weightfs VERB --help tells more. weightfs --version.\n");
+    return fflush(out) ? WFS_EXIT_INTERNAL : WFS_EXIT_OK;
+}
+
+int wfs_help_verb(const struct wfs_verb *verb)
+{
+    printf("usage: weightfs %s [OPTIONS] %s\n\n%s.\n", verb->name, verb->operands, verb->summary);
+    if (*verb->help)
+        printf("\n%s", verb->help);
+    if (verb->takes_source)
+        printf("\n%s", source_help);
+    else
+        printf("\n  -h, --help   this text\n");
+    return fflush(stdout) ? WFS_EXIT_INTERNAL : WFS_EXIT_OK;
+}

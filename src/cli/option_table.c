@@ -1,0 +1,281 @@
+/*
+ * option_table.c - the keys of -o, one row each. Ours, what FUSE takes, and what fstab lines hold;
+ * anything else belongs to a view or is an error that names it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+#define UMASK_MAX 0777
+
+typedef int (*apply_fn)(struct wfs_options *o, const char *value, struct wfs_error *err);
+
+struct row {
+    const char *key;
+    enum { FLAG, VALUE, FUSE_FLAG, FUSE_VALUE, ACCEPTED } kind;
+    apply_fn apply;
+};
+
+static int set_string(struct wfs_options *o, const char **field, const char *value,
+                      struct wfs_error *err)
+{
+    const char *copy = wfs_arena_strdup(o->arena, value);
+    if (!copy)
+        return wfs_error_nomem(err, "options");
+    *field = copy;
+    return 0;
+}
+
+static int set_path(struct wfs_options *o, const char **field, const char *value,
+                    struct wfs_error *err)
+{
+    const char *path = wfs_options_absolute(o, value, err);
+    if (!path)
+        return -err->code;
+    *field = path;
+    return 0;
+}
+
+static int apply_rules(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return set_path(o, &o->every.rules, value, err);
+}
+
+static int apply_template(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return set_path(o, &o->every.template_path, value, err);
+}
+
+static int apply_weights(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return set_string(o, &o->mount.session.source_options.weights, value, err);
+}
+
+static int apply_root(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return wfs_options_add_string(o, &o->roots, value, err);
+}
+
+static int apply_files(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    char *list = wfs_arena_strdup(o->arena, value);
+    if (!list)
+        return wfs_error_nomem(err, "options");
+    for (char *p = list; *p; p++)
+        *p = *p == ':' ? ',' : *p; /* -o has taken the commas for itself */
+    o->mount.session.files = list;
+    return 0;
+}
+
+static int apply_dtype(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return set_string(o, &o->every.dtype, value, err);
+}
+
+static int apply_set(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    if (!strchr(value, '='))
+        return wfs_error_set(err, EINVAL, "-o set=%s: NAME=VALUE is expected", value);
+    return wfs_options_add_string(o, &o->every.set, value, err);
+}
+
+static int apply_index(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    if (strcmp(value, "none") == 0)
+        return set_string(o, &o->mount.cache.index_path, value, err);
+    return set_path(o, &o->mount.cache.index_path, value, err);
+}
+
+static int apply_cache(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    static const struct {
+        const char *name;
+        enum wfs_cache_mode mode;
+    } modes[] = {{"auto", WFS_CACHE_AUTO}, {"always", WFS_CACHE_ALWAYS}, {"off", WFS_CACHE_OFF}};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(modes); i++)
+        if (strcmp(modes[i].name, value) == 0) {
+            o->mount.cache.mode = modes[i].mode;
+            return 0;
+        }
+    return wfs_error_set(err, EINVAL, "-o cache=%s: auto, always or off is expected", value);
+}
+
+static int apply_format(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    if (strcmp(value, "npy") && strcmp(value, "raw"))
+        return wfs_error_set(err, EINVAL, "-o format=%s: npy or raw is expected", value);
+    o->mount.session.format = strcmp(value, "raw") ? WFS_FORMAT_NPY : WFS_FORMAT_RAW;
+    return 0;
+}
+
+static int apply_size(const char *key, const char *value, uint64_t *field, struct wfs_error *err)
+{
+    int r = wfs_options_parse_size(value, field, err);
+    if (r)
+        wfs_error_prefix(err, "-o %s", key);
+    return r;
+}
+
+static int apply_cache_size(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return apply_size("cache_size", value, &o->mount.cache.index_bytes, err);
+}
+
+static int apply_memory(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return apply_size("memory", value, &o->mount.cache.memory_bytes, err);
+}
+
+static int apply_shards(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return apply_size("shards", value, &o->mount.session.shard_bytes, err);
+}
+
+static int apply_strict(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->mount.session.strict = true;
+    return 0;
+}
+
+static int parse_number(const char *key, const char *value, int base, unsigned long max,
+                        unsigned long *ret, struct wfs_error *err)
+{
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(value, &end, base);
+    if (errno || end == value || *end || *value == '-' || n > max)
+        return wfs_error_set(err, EINVAL, "-o %s=%s: not a number that can be", key, value);
+    *ret = n;
+    return 0;
+}
+
+static int apply_uid(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    unsigned long n = 0;
+    int r = parse_number("uid", value, 10, UINT32_MAX - 1, &n, err);
+    if (!r)
+        o->mount.session.uid = (uid_t)n;
+    return r;
+}
+
+static int apply_gid(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    unsigned long n = 0;
+    int r = parse_number("gid", value, 10, UINT32_MAX - 1, &n, err);
+    if (!r)
+        o->mount.session.gid = (gid_t)n;
+    return r;
+}
+
+static int apply_umask(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    unsigned long n = 0;
+    int r = parse_number("umask", value, 8, UMASK_MAX, &n, err);
+    if (!r)
+        o->mount.session.umask = (mode_t)n;
+    return r;
+}
+
+static int apply_noxattr(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->mount.noxattr = true;
+    return 0;
+}
+
+static int apply_nonempty(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->mount.nonempty = true;
+    return 0;
+}
+
+static int apply_log(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    return set_path(o, &o->mount.log, value, err);
+}
+
+static const struct row rows[] = {
+    {"view", VALUE, wfs_options_add_view},
+    {"rules", VALUE, apply_rules},
+    {"template", VALUE, apply_template},
+    {"weights", VALUE, apply_weights},
+    {"root", VALUE, apply_root},
+    {"files", VALUE, apply_files},
+    {"dtype", VALUE, apply_dtype},
+    {"set", VALUE, apply_set},
+    {"index", VALUE, apply_index},
+    {"cache", VALUE, apply_cache},
+    {"cache_size", VALUE, apply_cache_size},
+    {"memory", VALUE, apply_memory},
+    {"format", VALUE, apply_format},
+    {"strict", FLAG, apply_strict},
+    {"shards", VALUE, apply_shards},
+    {"uid", VALUE, apply_uid},
+    {"gid", VALUE, apply_gid},
+    {"umask", VALUE, apply_umask},
+    {"noxattr", FLAG, apply_noxattr},
+    {"nonempty", FLAG, apply_nonempty},
+    {"log", VALUE, apply_log},
+    {"allow_other", FUSE_FLAG, NULL},
+    {"fsname", FUSE_VALUE, NULL},
+    {"subtype", FUSE_VALUE, NULL},
+    {"nosuid", FUSE_FLAG, NULL},
+    {"nodev", FUSE_FLAG, NULL},
+    {"noexec", FUSE_FLAG, NULL},
+    {"noatime", FUSE_FLAG, NULL},
+    /* fstab's, and what mount(8) adds; the mount is read-only whatever is said */
+    {"ro", ACCEPTED, NULL},
+    {"rw", ACCEPTED, NULL},
+    {"defaults", ACCEPTED, NULL},
+    {"auto", ACCEPTED, NULL},
+    {"noauto", ACCEPTED, NULL},
+    {"user", ACCEPTED, NULL},
+    {"nofail", ACCEPTED, NULL},
+    {"_netdev", ACCEPTED, NULL},
+    {"dev", ACCEPTED, NULL},
+    {"suid", ACCEPTED, NULL},
+};
+
+static const struct row *find_row(const char *key)
+{
+    static const struct row comment = {"x-", ACCEPTED, NULL};
+    if (strncmp(key, "x-", 2) == 0)
+        return &comment;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(rows); i++)
+        if (strcmp(rows[i].key, key) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* libfuse splits the list again, so its commas are escaped again. */
+static void pass_to_fuse(struct wfs_options *o, const char *key, const char *value)
+{
+    wfs_buf_printf(&o->fuse, "%s%s%s", o->fuse.len ? "," : "", key, value ? "=" : "");
+    for (const char *p = value; p && *p; p++) {
+        if (*p == ',' || *p == '\\')
+            wfs_buf_char(&o->fuse, '\\');
+        wfs_buf_char(&o->fuse, *p);
+    }
+}
+
+int wfs_options_apply(struct wfs_options *options, const char *key, const char *value,
+                      struct wfs_error *err)
+{
+    const struct row *row = find_row(key);
+    if (!row)
+        return -ENOENT;
+    if (row->kind == ACCEPTED)
+        return 0;
+    bool needs = row->kind == VALUE || row->kind == FUSE_VALUE;
+    if (needs && (!value || !*value))
+        return wfs_error_set(err, EINVAL, "-o %s: a value is expected, as in %s=...", key, key);
+    if (!needs && value)
+        return wfs_error_set(err, EINVAL, "-o %s: it takes no value", key);
+    if (row->apply)
+        return row->apply(options, value, err);
+    pass_to_fuse(options, key, value);
+    return 0;
+}

@@ -1,0 +1,160 @@
+/*
+ * option_views.c - which options reach which view. --view NAME:key=value speaks to one view; a
+ * plain -o of the kind that every view takes (rules, template, dtype, set) to all; a plain key of a
+ * view's own to the one view that takes it, and it is an error where that is not exactly one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+static bool takes(const char *view, const char *item)
+{
+    size_t len = strcspn(item, "=");
+    for (const char *const *key = wfs_view_option_keys(view); *key; key++)
+        if (strlen(*key) == len && memcmp(*key, item, len) == 0)
+            return true;
+    return false;
+}
+
+struct spec_scope {
+    struct wfs_options *options;
+    struct wfs_view_spec *spec;
+};
+
+static int set_path(struct wfs_options *options, const char **field, const char *value,
+                    struct wfs_error *err)
+{
+    const char *path = wfs_options_absolute(options, value, err);
+    if (!path)
+        return -err->code;
+    *field = path;
+    return 0;
+}
+
+static int add_spec_item(void *ctx, char *item, struct wfs_error *err)
+{
+    struct spec_scope *scope = ctx;
+    struct wfs_view_spec *spec = scope->spec;
+    char *value = strchr(item, '=');
+    if (!value || !value[1])
+        return wfs_error_set(err, EINVAL, "--view %s: %s: key=value is expected", spec->name, item);
+    if (takes(spec->name, item))
+        return wfs_options_add_string(scope->options, &spec->own, item, err);
+    *value++ = '\0';
+    if (strcmp(item, "rules") == 0)
+        return set_path(scope->options, &spec->rules, value, err);
+    if (strcmp(item, "template") == 0)
+        return set_path(scope->options, &spec->template_path, value, err);
+    if (strcmp(item, "set") == 0)
+        return wfs_options_add_string(scope->options, &spec->set, value, err);
+    if (strcmp(item, "dtype"))
+        return wfs_error_set(err, EINVAL, "--view %s: it has no option %s", spec->name, item);
+    spec->dtype = wfs_arena_strdup(scope->options->arena, value);
+    return spec->dtype ? 0 : wfs_error_nomem(err, "options");
+}
+
+/* The name is a directory of the mount, beside source/ and info/. */
+static int check_name(const struct wfs_options *options, const char *name, struct wfs_error *err)
+{
+    size_t len = strcspn(name, "=");
+    if (len == 0 || strchr(name, '/') || name[0] == '.')
+        return wfs_error_set(err, EINVAL, "--view %s: not a name of a view", name);
+    if ((len == 6 && !strncmp(name, "source", 6)) || (len == 4 && !strncmp(name, "info", 4)))
+        return wfs_error_set(err, EINVAL, "--view %s: that is always there", name);
+    for (size_t i = 0; i < options->n_views; i++)
+        if (strcspn(options->views[i].name, "=") == len &&
+            strncmp(options->views[i].name, name, len) == 0)
+            return wfs_error_set(err, EINVAL, "--view %.*s: named twice", (int)len, name);
+    return 0;
+}
+
+int wfs_options_add_view(struct wfs_options *options, const char *text, struct wfs_error *err)
+{
+    char *name = wfs_arena_strdup(options->arena, text);
+    if (!name || wfs_grow(&options->views, &options->views_cap, options->n_views + 1,
+                          sizeof(*options->views)))
+        return wfs_error_nomem(err, "options");
+    char *rest = strchr(name, ':');
+    if (rest)
+        *rest++ = '\0';
+    int r = check_name(options, name, err);
+    if (r)
+        return r;
+    struct wfs_view_spec *spec = &options->views[options->n_views++];
+    *spec = (struct wfs_view_spec){.name = name};
+    struct spec_scope scope = {options, spec};
+    return rest ? wfs_options_split(rest, add_spec_item, &scope, err) : 0;
+}
+
+static int give_own(struct wfs_options *options, const char *item, struct wfs_error *err)
+{
+    struct wfs_view_spec *taker = NULL;
+    int len = (int)strcspn(item, "=");
+    for (size_t i = 0; i < options->n_views; i++) {
+        if (!takes(options->views[i].name, item))
+            continue;
+        if (taker)
+            return wfs_error_set(err, EINVAL, "-o %.*s: both %s and %s take it; say --view NAME:%s",
+                                 len, item, taker->name, options->views[i].name, item);
+        taker = &options->views[i];
+    }
+    if (!taker)
+        return wfs_error_set(err, EINVAL, "-o %.*s: no such option", len, item);
+    return wfs_options_add_string(options, &taker->own, item, err);
+}
+
+static int merge_set(struct wfs_options *options, struct wfs_view_spec *spec, struct wfs_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < options->every.set.n; i++)
+        r = wfs_options_add_string(options, &spec->set, options->every.set.list[i], err);
+    return r;
+}
+
+static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *every,
+                 struct wfs_view_options *ret)
+{
+    static const char *const none[] = {NULL};
+    *ret = (struct wfs_view_options){
+        .name = spec->name,
+        .options = spec->own.n ? (const char *const *)spec->own.list : none,
+        .rules = spec->rules ? spec->rules : every->rules,
+        .template_path = spec->template_path ? spec->template_path : every->template_path,
+        .dtype = spec->dtype ? spec->dtype : every->dtype,
+        .set = (const char *const *)spec->set.list};
+}
+
+/* Said to all views, but no view was named: the default one, whose name the source decides. */
+static int finish_default(struct wfs_options *options, struct wfs_error *err)
+{
+    const struct wfs_view_spec *every = &options->every;
+    if (every->own.n)
+        return give_own(options, every->own.list[0], err);
+    if (!every->rules && !every->template_path && !every->dtype && !every->set.n)
+        return 0;
+    fill(every, every, &options->view_options[0]);
+    options->mount.session.views = options->view_options;
+    options->mount.session.n_views = 1;
+    return 0;
+}
+
+int wfs_options_finish_views(struct wfs_options *options, struct wfs_error *err)
+{
+    size_t n = options->n_views;
+    options->view_options = calloc(n + 1, sizeof(*options->view_options));
+    if (!options->view_options)
+        return wfs_error_nomem(err, "options");
+    if (n == 0)
+        return finish_default(options, err);
+    int r = 0;
+    for (size_t i = 0; !r && i < options->every.own.n; i++)
+        r = give_own(options, options->every.own.list[i], err);
+    for (size_t i = 0; !r && i < n; i++) {
+        r = merge_set(options, &options->views[i], err);
+        fill(&options->views[i], &options->every, &options->view_options[i]);
+    }
+    options->mount.session.views = options->view_options;
+    options->mount.session.n_views = (uint32_t)n;
+    return r;
+}

@@ -1,0 +1,58 @@
+/*
+ * session.c - the source of a verb, opened as the mount opens it, so that both give the same bytes.
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "mount/problems.h"
+
+static void print_warnings(const struct wfs_session *session)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    wfs_session_warnings(session, &text);
+    for (char *line = text.data; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        fprintf(stderr, "weightfs: %.*s\n", (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+}
+
+/* One pass over a file needs no index: it is used where it was asked for, not made in passing. */
+static int start_cache(const struct wfs_cli *cli, struct wfs_session *session,
+                       struct wfs_error *err)
+{
+    struct wfs_cache_options cache = cli->options.mount.cache;
+    if (!cache.index_path && cache.mode != WFS_CACHE_ALWAYS)
+        cache.index_path = "none";
+    wfs_session_cache_options(session, &cache);
+    return wfs_cache_new(&cache, &session->cache, err);
+}
+
+int wfs_cli_session(struct wfs_cli *cli, bool reads_bytes, struct wfs_session **ret)
+{
+    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
+    struct wfs_session_options options = cli->options.mount.session;
+    struct wfs_error err = {0};
+    options.strict = false;
+    int r = wfs_session_open(&options, &session, &err);
+    if (r) {
+        cli->status = wfs_cli_fail(&err);
+        return r;
+    }
+    print_warnings(session);
+    uint64_t n_problems = wfs_session_n_problems(session);
+    if (cli->options.mount.session.strict && n_problems) {
+        r = wfs_error_set(&err, EINVAL, "%llu problems, and --strict",
+                          (unsigned long long)n_problems);
+        wfs_cli_fail(&err);
+        cli->status = WFS_EXIT_PROBLEMS;
+        return r;
+    }
+    r = reads_bytes ? start_cache(cli, session, &err) : 0;
+    if (r) {
+        cli->status = wfs_cli_fail(&err);
+        return r;
+    }
+    *ret = wfs_steal(&session);
+    return 0;
+}

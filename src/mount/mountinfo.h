@@ -1,0 +1,28 @@
+/*
+ * mountinfo.h - what /proc/self/mountinfo says of the mount at a path.
+ */
+#ifndef WEIGHTFS_MOUNT_MOUNTINFO_H
+#define WEIGHTFS_MOUNT_MOUNTINFO_H
+
+#include <sys/types.h>
+
+#include "weightfs/base.h"
+
+struct wfs_mount_entry {
+    int mount_id;
+    unsigned dev_major, dev_minor;
+    char *path;    /* of the mountpoint, unescaped */
+    char *fs_type; /* "fuse.weightfs" */
+    uid_t owner;   /* user_id= of a FUSE mount, else (uid_t)-1 */
+};
+void wfs_mount_entry_free(struct wfs_mount_entry *entry);
+
+/* The topmost mount exactly at `path` (absolute, resolved): 0, or -ENOENT where there is none. */
+int wfs_mountinfo_at(const char *path, struct wfs_mount_entry *ret, struct wfs_error *err);
+/* A mount of another kind below entry->path, or of the same device elsewhere: what keeps it busy,
+ * or alive after it was unmounted. Caller frees; NULL when there is none. */
+char *wfs_mountinfo_below(const struct wfs_mount_entry *entry);
+char *wfs_mountinfo_elsewhere(const struct wfs_mount_entry *entry);
+bool wfs_mount_entry_is_fuse(const struct wfs_mount_entry *entry);
+
+#endif

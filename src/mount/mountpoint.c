@@ -1,0 +1,159 @@
+/*
+ * mountpoint.c - see mountpoint.h. "At, above or below" is judged by device and inode of every
+ * ancestor, so that symbolic links and bind mounts do not hide it: a mount over its own source
+ * would wait for itself, one inside it would be passed through into itself.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "mount/mountinfo.h"
+#include "mount/mountpoint.h"
+
+#define STACKED_DEAD_MAX 16 /* dead mounts on one another that are taken off */
+
+/* The directory resolved, the last component as it is. */
+static char *resolve_parent(const char *path, struct wfs_error *err)
+{
+    char *copy wfs_cleanup(wfs_freep) = strdup(path);
+    if (!copy) {
+        wfs_error_nomem(err, path);
+        return NULL;
+    }
+    size_t len = strlen(copy);
+    while (len > 1 && copy[len - 1] == '/')
+        copy[--len] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *name = slash ? slash + 1 : copy;
+    const char *dir = !slash ? "." : slash == copy ? "/" : copy;
+    if (slash)
+        *slash = '\0';
+    char *real wfs_cleanup(wfs_freep) = realpath(*dir ? dir : "/", NULL), *ret = NULL;
+    int why = real ? ENOENT : errno;
+    if (!real || !*name || !strcmp(name, ".") || !strcmp(name, ".."))
+        wfs_error_set(err, why, "%s: %s", path, strerror(why));
+    else if (asprintf(&ret, "%s/%s", strcmp(real, "/") ? real : "", name) < 0)
+        ret = NULL, wfs_error_nomem(err, path);
+    return ret;
+}
+
+char *wfs_mountpoint_resolve(const char *path, struct wfs_error *err)
+{
+    char *real = realpath(path, NULL);
+    if (real)
+        return real;
+    if (errno == ENOENT || errno == ENOTCONN || errno == ECONNABORTED || errno == EACCES)
+        return resolve_parent(path, err);
+    wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+    return NULL;
+}
+
+/* statfs asks the server; attributes may still be remembered of the time when there was one. */
+static bool is_dead(const char *path)
+{
+    struct statfs st;
+    return statfs(path, &st) && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+/* A server that was killed leaves its mount behind: nobody can use it, so take it away. */
+static int detach_dead(const char *path, struct wfs_error *err)
+{
+    for (int i = 0; is_dead(path); i++) {
+        struct wfs_mount_entry entry;
+        int r = wfs_mountinfo_at(path, &entry, err);
+        if (r)
+            return r;
+        bool is_fuse = wfs_mount_entry_is_fuse(&entry);
+        wfs_mount_entry_free(&entry);
+        if (!is_fuse || i == STACKED_DEAD_MAX)
+            return wfs_error_set(err, ENOTCONN, "%s: a dead mount is in the way", path);
+        r = wfs_mountpoint_unmount(path, true, err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int check_empty(const char *path, struct wfs_error *err)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+    int r = 0;
+    for (struct dirent *d; !r && (d = readdir(dir));)
+        if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+            r = wfs_error_set(err, ENOTEMPTY, "%s: not empty (-o nonempty mounts over it)", path);
+    closedir(dir);
+    return r;
+}
+
+int wfs_mountpoint_prepare(const char *path, bool nonempty, struct wfs_mountpoint *ret,
+                           struct wfs_error *err)
+{
+    struct stat st;
+    int r = detach_dead(path, err);
+    if (r)
+        return r;
+    if (stat(path, &st)) {
+        if (errno != ENOENT)
+            return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+        if (mkdir(path, 0755))
+            return wfs_error_set(err, errno, "%s: cannot be made: %s", path, strerror(errno));
+        *ret = (struct wfs_mountpoint){.path = path, .made = true};
+        return 0;
+    }
+    if (!S_ISDIR(st.st_mode))
+        return wfs_error_set(err, ENOTDIR, "%s: not a directory", path);
+    r = nonempty ? 0 : check_empty(path, err);
+    if (!r)
+        *ret = (struct wfs_mountpoint){.path = path};
+    return r;
+}
+
+/* True where the file `st` is `path` or one of the directories above it. */
+static bool is_at_or_above(const struct stat *st, const char *path)
+{
+    char *p wfs_cleanup(wfs_freep) = strdup(path);
+    while (p && *p) {
+        struct stat here;
+        if (stat(p, &here) == 0 && here.st_dev == st->st_dev && here.st_ino == st->st_ino)
+            return true;
+        char *slash = strrchr(p, '/');
+        if (!slash || !strcmp(p, "/"))
+            break;
+        slash[slash == p] = '\0';
+    }
+    return false;
+}
+
+static int check_apart(const char *path, const char *other, const char *what, struct wfs_error *err)
+{
+    struct stat mount_st, other_st;
+    if (stat(path, &mount_st))
+        return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+    if (is_at_or_above(&mount_st, other))
+        return wfs_error_set(err, EINVAL, "%s: the mountpoint is at or above %s, %s", path, what,
+                             other);
+    if (stat(other, &other_st) == 0 && is_at_or_above(&other_st, path))
+        return wfs_error_set(err, EINVAL, "%s: the mountpoint is below %s, %s", path, what, other);
+    return 0;
+}
+
+/* As it was named and as it is: the directory that holds a link matters, and where it leads. */
+int wfs_mountpoint_check_apart(const char *path, const char *other, const char *what,
+                               struct wfs_error *err)
+{
+    char *real wfs_cleanup(wfs_freep) = realpath(other, NULL);
+    int r = check_apart(path, other, what, err);
+    return r || !real ? r : check_apart(path, real, what, err);
+}
+
+void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint)
+{
+    if (mountpoint->made && rmdir(mountpoint->path) && errno != ENOENT && errno != ENOTEMPTY)
+        wfs_log(WFS_LOG_WARNING, "%s: cannot be removed: %s", mountpoint->path, strerror(errno));
+    mountpoint->made = false;
+}

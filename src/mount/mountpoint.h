@@ -1,0 +1,29 @@
+/*
+ * mountpoint.h - the directory that is mounted on: found, judged, made, cleared of a dead mount,
+ * and taken away again.
+ */
+#ifndef WEIGHTFS_MOUNT_MOUNTPOINT_H
+#define WEIGHTFS_MOUNT_MOUNTPOINT_H
+
+#include "weightfs/mount.h"
+
+struct wfs_mountpoint {
+    const char *path; /* borrowed */
+    bool made;        /* by us: removed at the end */
+};
+/* Detaches a dead mount, makes the directory when it is missing, refuses one that is not empty
+ * unless `nonempty`. */
+int wfs_mountpoint_prepare(const char *path, bool nonempty, struct wfs_mountpoint *ret,
+                           struct wfs_error *err);
+/* -EINVAL where the mountpoint is at, above or below `other` (which need not exist yet). `what`
+ * names it in the message: "the source". */
+int wfs_mountpoint_check_apart(const char *path, const char *other, const char *what,
+                               struct wfs_error *err);
+/* Removes it where we made it and nothing was put there since. */
+void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint);
+
+/* Takes the mount at `path` down: umount(2), or fusermount3 where that is not permitted. `lazy`:
+ * also while it is busy; it then ends with its last user. -EBUSY. */
+int wfs_mountpoint_unmount(const char *path, bool lazy, struct wfs_error *err);
+
+#endif

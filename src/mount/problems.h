@@ -1,0 +1,14 @@
+/*
+ * problems.h - how many of a session's findings --strict refuses.
+ */
+#ifndef WEIGHTFS_MOUNT_PROBLEMS_H
+#define WEIGHTFS_MOUNT_PROBLEMS_H
+
+#include "weightfs/tree.h"
+
+/* Problems of the mapped views, and source notes of danger and refusal. */
+uint64_t wfs_session_n_problems(const struct wfs_session *session);
+uint64_t wfs_catalog_n_problems(const struct wfs_catalog *catalog);
+uint64_t wfs_plan_n_problems(const struct wfs_plan *plan);
+
+#endif

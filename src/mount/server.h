@@ -1,0 +1,59 @@
+/*
+ * server.h - the FUSE server of one mount, shared by the request handlers (ops.c, files.c), its
+ * life (serve.c) and what watches the source (watch.c).
+ *
+ * Invariant: everything here is constant while requests are served, but for what is atomic and the
+ * buffers, which have a lock of their own. Inode number = node index + 1; the tree never changes,
+ * so there is nothing to remember of lookups and nothing to forget.
+ */
+#ifndef WEIGHTFS_MOUNT_SERVER_H
+#define WEIGHTFS_MOUNT_SERVER_H
+
+#include <fuse_lowlevel.h>
+#include <stdatomic.h>
+
+#include "mount/buffers.h"
+#include "weightfs/mount.h"
+
+#define WFS_MOUNT_TIMEOUT_S  3600.0
+#define WFS_MOUNT_WORKERS    16
+#define WFS_MOUNT_BACKGROUND 64 /* requests of read-ahead that the kernel may have under way */
+
+struct wfs_server {
+    struct fuse_session *fuse;
+    struct wfs_session *session;
+    struct wfs_buffers buffers;
+    bool noxattr;
+    bool no_opendir; /* the kernel lists directories without opening them: set at INIT */
+    int event_fd;    /* wakes the main thread: a worker ended, or n_changed grew */
+    atomic_uint n_workers;
+    atomic_uint n_open;    /* files */
+    atomic_uint n_changed; /* source files known to have been changed in place */
+};
+
+/* The handlers, in part: metadata (ops.c) and open files (files.c). */
+void wfs_server_ops(struct fuse_lowlevel_ops *ops, bool noxattr);
+void wfs_server_file_ops(struct fuse_lowlevel_ops *ops);
+
+static inline struct wfs_server *wfs_server_of(fuse_req_t req)
+{
+    return fuse_req_userdata(req);
+}
+static inline struct wfs_tree *wfs_server_tree(fuse_req_t req)
+{
+    return wfs_server_of(req)->session->tree;
+}
+/* False, and the request is answered, where the kernel names an inode that is not. */
+bool wfs_server_node(fuse_req_t req, fuse_ino_t ino, uint32_t *ret_node);
+void wfs_server_wake(struct wfs_server *server);
+
+/* ---- watch.c: sources that change under the mount ------------------------------------------- */
+
+/* Looks at every source file. Where one was changed in place that was not known, wakes the main
+ * thread to drop the kernel's pages. Called at every open and after every failed read; true where
+ * all is well. */
+bool wfs_watch_sources(struct wfs_server *server);
+/* Main thread only: it waits for requests that hold pages, so a handler would wait for itself. */
+void wfs_watch_drop_pages(struct wfs_server *server);
+
+#endif

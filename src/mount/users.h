@@ -1,0 +1,14 @@
+/*
+ * users.h - who keeps a mount busy.
+ */
+#ifndef WEIGHTFS_MOUNT_USERS_H
+#define WEIGHTFS_MOUNT_USERS_H
+
+#include "mount/mountinfo.h"
+
+/* "1234 (python3: source/model.safetensors), 1300 (bash: its working directory)": the processes
+ * that can be seen, up to WFS_USERS_SHOWN; empty when none can. */
+#define WFS_USERS_SHOWN 10
+void wfs_mount_users(const struct wfs_mount_entry *entry, struct wfs_buf *out);
+
+#endif
