@@ -5,9 +5,10 @@
  * A piece is a box of the expression's axes together with the byte source that holds its elements
  * and, for each axis, FACTORS: (count, stride) pairs, outermost first, whose counts multiply to the
  * box's extent on that axis. One factor is the ordinary strided axis, none is an extent of one, and
- * several are axes that were merged (a reshape after a permute): keeping them un-merged never changes row-major order, so
- * transpose, permute, reshape, flip, slice, split, concat, stack, squeeze, RoPE order, torch views
- * and shards all only change strides, offsets and pieces. Only element operations touch values.
+ * several are axes that were merged (a reshape after a permute): keeping them un-merged never
+ * changes row-major order, so transpose, permute, reshape, flip, slice, split, concat, stack,
+ * squeeze, RoPE order, torch views and shards all only change strides, offsets and pieces. Only
+ * element operations touch values.
  *
  * Pieces never overlap and cover the shape. Everything is immutable once built and lives in the
  * arena it was built in; byte sources are borrowed (the catalog's arena owns them).

@@ -1,6 +1,6 @@
 /*
  * merge.c - joining neighbouring pieces that are one strided box of one source: what was split and
- * is put together again, and layers that lie at equal distances in their file.
+ * is put together again, and layers that follow each other in their file.
  */
 #include <stdlib.h>
 
@@ -26,31 +26,44 @@ static bool same_factors(const struct wfs_factor *a, uint32_t a_n, const struct 
     return a_n == b_n && (a_n == 0 || memcmp(a, b, a_n * sizeof(*a)) == 0);
 }
 
-/* The outermost factor after b's steps follow a's, distance apart; false where they do not. */
-static bool join_outer(const struct wfs_factor *a, uint32_t a_n, const struct wfs_factor *b,
-                       uint32_t b_n, int64_t distance, struct wfs_factor *ret_outer,
-                       uint32_t *ret_n_inner)
+/* What stands outside of the factors that a and b share: (1, distance) where nothing does. */
+struct outer {
+    struct wfs_factor factor;
+    const struct wfs_factor *inner;
+    uint32_t n_inner;
+};
+
+static struct outer outer_of(const struct wfs_factor *factors, uint32_t n, bool has_outer,
+                             int64_t distance)
 {
-    const struct wfs_factor one = {1, distance};
-    struct wfs_factor a_outer = one, b_outer = one;
-    if (a_n == b_n && a_n > 0 && a[0].stride_bits == b[0].stride_bits &&
-        distance == a[0].stride_bits * (int64_t)a[0].count) {
-        a_outer = *a++;
-        b_outer = *b++;
-        a_n--, b_n--;
-    } else if (a_n == b_n + 1 && distance == a[0].stride_bits * (int64_t)a[0].count) {
-        a_outer = *a++;
-        a_n--;
-        b_outer.stride_bits = a_outer.stride_bits;
-    } else if (b_n == a_n + 1 && distance == b[0].stride_bits) {
-        b_outer = *b++;
-        b_n--;
+    if (!has_outer)
+        return (struct outer){{1, distance}, factors, n};
+    return (struct outer){factors[0], factors + 1, n - 1};
+}
+
+/* Whether b's steps on an axis follow a's, `distance` bits apart, as steps of one outer factor.
+ * Two single steps follow each other at any distance: only one of `dense` bits, as in a tensor that
+ * was split, makes them an axis (else what is joined first would decide what becomes one). */
+static bool join_outer(const struct wfs_factor *a, uint32_t a_n, const struct wfs_factor *b,
+                       uint32_t b_n, int64_t distance, uint64_t dense, struct outer *ret)
+{
+    for (int with_a = 1; with_a >= 0; with_a--) {
+        for (int with_b = 1; with_b >= 0; with_b--) {
+            if (a_n < (uint32_t)with_a || b_n < (uint32_t)with_b || a_n - with_a != b_n - with_b)
+                continue;
+            int64_t stride = with_a ? a[0].stride_bits : with_b ? b[0].stride_bits : distance;
+            struct outer x = outer_of(a, a_n, with_a, stride), y = outer_of(b, b_n, with_b, stride);
+            if (x.factor.stride_bits == y.factor.stride_bits &&
+                distance == stride * (int64_t)x.factor.count &&
+                (with_a || with_b || (uint64_t)llabs(distance) == dense) &&
+                same_factors(x.inner, x.n_inner, y.inner, y.n_inner)) {
+                *ret = x;
+                ret->factor.count += y.factor.count;
+                return true;
+            }
+        }
     }
-    if (!same_factors(a, a_n, b, b_n))
-        return false;
-    *ret_outer = (struct wfs_factor){a_outer.count + b_outer.count, b_outer.stride_bits};
-    *ret_n_inner = a_n;
-    return true;
+    return false;
 }
 
 static void load(struct wfs_sketch *sketch, uint32_t ndim, const struct wfs_piece *piece)
@@ -67,28 +80,44 @@ static const struct wfs_factor *sketch_factors(const struct wfs_sketch *sketch, 
     return sketch->factors + sketch->first_factor[axis];
 }
 
+/* All but the factors of `axis` agree. */
+static bool same_but(const struct wfs_sketch *a, const struct wfs_piece *b, uint32_t axis)
+{
+    if (a->bytes != b->bytes || a->dtype != b->dtype ||
+        !wfs_ops_equal(a->n_ops, a->ops, b->n_ops, b->ops))
+        return false;
+    for (uint32_t i = 0; i < a->ndim; i++) {
+        uint32_t n;
+        const struct wfs_factor *factors = sketch_factors(a, i, &n);
+        if (i != axis &&
+            !same_factors(factors, n, wfs_piece_factors(b, i), wfs_piece_n_factors(b, i)))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t dense_bits(const struct wfs_piece *piece, uint32_t ndim)
+{
+    uint64_t bits = wfs_dtype_bits(piece->dtype);
+    for (uint32_t i = 0; i < ndim; i++)
+        bits *= piece->count[i];
+    return bits;
+}
+
 /* Makes a the union of a and b where that is one strided box. */
 static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b)
 {
-    uint32_t axis, a_n, n_inner;
-    struct wfs_factor outer;
+    uint32_t axis, n;
+    struct outer outer;
     struct wfs_sketch joined;
-    if (a->bytes != b->bytes || a->dtype != b->dtype ||
-        !wfs_ops_equal(a->n_ops, a->ops, b->n_ops, b->ops) || !adjacent_axis(a, b, &axis))
+    struct wfs_piece whole = *b;
+    if (!adjacent_axis(a, b, &axis) || !same_but(a, b, axis))
         return false;
-    for (uint32_t i = 0; i < a->ndim; i++) {
-        const struct wfs_factor *factors = sketch_factors(a, i, &a_n);
-        if (i != axis &&
-            !same_factors(factors, a_n, wfs_piece_factors(b, i), wfs_piece_n_factors(b, i)))
-            return false;
-    }
-    const struct wfs_factor *factors = sketch_factors(a, axis, &a_n);
-    uint32_t b_n = wfs_piece_n_factors(b, axis);
-    if (!join_outer(factors, a_n, wfs_piece_factors(b, axis), b_n,
-                    (int64_t)(b->base_bits - a->base_bits), &outer, &n_inner))
+    const struct wfs_factor *factors = sketch_factors(a, axis, &n);
+    if (!join_outer(factors, n, wfs_piece_factors(b, axis), wfs_piece_n_factors(b, axis),
+                    (int64_t)(b->base_bits - a->base_bits), dense_bits(b, a->ndim), &outer))
         return false;
 
-    struct wfs_piece whole = *b;
     whole.base_bits = a->base_bits;
     wfs_sketch_begin(&joined, &whole);
     for (uint32_t i = 0; i < a->ndim; i++) {
@@ -97,9 +126,9 @@ static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b)
             continue;
         }
         wfs_sketch_axis(&joined, a->start[i], a->count[i] + b->count[i]);
-        wfs_sketch_factor(&joined, outer.count, outer.stride_bits);
-        for (uint32_t f = a_n - n_inner; f < a_n; f++)
-            wfs_sketch_factor(&joined, factors[f].count, factors[f].stride_bits);
+        wfs_sketch_factor(&joined, outer.factor.count, outer.factor.stride_bits);
+        for (uint32_t f = 0; f < outer.n_inner; f++)
+            wfs_sketch_factor(&joined, outer.inner[f].count, outer.inner[f].stride_bits);
     }
     *a = joined;
     return true;

@@ -1,0 +1,229 @@
+"""The expression engine against numpy: random chains of operations, random byte ranges.
+
+A case is a list of operations that is run twice: by numpy here, and by tests/unit/expr_tool, whose
+bytes must be the same. Values are moved, not looked at, so most cases use integers and voids of
+every width; operations that change values have a test of their own.
+"""
+import os
+import pathlib
+import random
+import subprocess
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TOOL = pathlib.Path(os.environ.get("WEIGHTFS_BUILD", ROOT / "build")) / "tests/unit/expr_tool"
+DTYPES = {"uint8": "<u1", "uint16": "<u2", "float32": "<f4", "complex64": "<c8", "int64": "<i8",
+          "complex128": "<c16", "bfloat16": "<u2", "float8_e4m3fn": "<u1"}
+MAX_ELEMS = 60000
+
+
+def tool(script):
+    done = subprocess.run([TOOL], input=script.encode(), capture_output=True, timeout=120)
+    assert done.returncode == 0, f"{done.stderr.decode()}\n{script[-3000:]}"
+    return done.stdout
+
+
+class Case:
+    """Grows an array and the script that makes the same expression."""
+
+    def __init__(self, rng, source, dtype):
+        self.rng, self.source, self.dtype, self.lines = rng, source, dtype, []
+
+    def emit(self, *words):
+        self.lines.append(" ".join(map(str, words)))
+
+    def sizes(self, ndim, top=9):
+        return [self.rng.choice([1, 2, 3, 4, 6, 8, top]) for _ in range(ndim)]
+
+    def leaf(self, shape=None):
+        rng, np_dtype = self.rng, np.dtype(DTYPES[self.dtype])
+        if shape is None:
+            shape = self.sizes(rng.randint(0, 5))
+            while np.prod(shape, dtype=int) > MAX_ELEMS // 8:
+                shape.pop()
+        n = int(np.prod(shape, dtype=int)) * np_dtype.itemsize
+        if shape and rng.random() < 0.2:
+            return self.strided(shape)
+        off = rng.randrange(0, len(self.source) - n)
+        self.emit("leaf", self.dtype, off, len(shape), *shape)
+        return np.frombuffer(self.source, np_dtype, n // np_dtype.itemsize, off).reshape(shape)
+
+    def strided(self, shape):
+        rng, np_dtype = self.rng, np.dtype(DTYPES[self.dtype])
+        strides = [rng.choice([0, 1, -1, 2, 3, -7, 16, 130]) for _ in shape]
+        low = sum((n - 1) * s for n, s in zip(shape, strides) if s < 0)
+        high = sum((n - 1) * s for n, s in zip(shape, strides) if s > 0)
+        first = rng.randrange(-low, len(self.source) // np_dtype.itemsize - high)
+        whole = np.frombuffer(self.source, np_dtype, len(self.source) // np_dtype.itemsize)
+        self.emit("strided", self.dtype, first * np_dtype.itemsize, len(shape), *shape, *strides)
+        return np.lib.stride_tricks.as_strided(
+            whole[first:], shape, [s * np_dtype.itemsize for s in strides])
+
+    # ---- operations: each takes the array and returns the next, or None where it does not fit
+
+    def permute(self, a):
+        perm = self.rng.sample(range(a.ndim), a.ndim)
+        self.emit("permute", *perm)
+        return a.transpose(perm)
+
+    def flip(self, a):
+        axis = self.rng.randrange(a.ndim)
+        self.emit("flip", axis)
+        return np.flip(a, axis)
+
+    def slice(self, a):
+        axis = self.rng.randrange(a.ndim)
+        start, stop = sorted(self.rng.randint(0, a.shape[axis]) for _ in range(2))
+        if start == stop and self.rng.random() < 0.9:
+            start, stop = 0, a.shape[axis]
+        step = self.rng.choice([1, 1, 1, 2, 3])
+        self.emit("slice", axis, start, stop, step)
+        return a[(slice(None),) * axis + (slice(start, stop, step),)]
+
+    def squeeze(self, a):
+        ones = [i for i, n in enumerate(a.shape) if n == 1]
+        if not ones:
+            return None
+        if self.rng.random() < 0.5:
+            self.emit("squeezeall")
+            return a.squeeze()
+        axis = self.rng.choice(ones)
+        self.emit("squeeze", axis)
+        return a.squeeze(axis)
+
+    def unsqueeze(self, a):
+        if a.ndim > 7:
+            return None
+        axis = self.rng.randint(0, a.ndim)
+        self.emit("unsqueeze", axis)
+        return np.expand_dims(a, axis)
+
+    def reshape(self, a):
+        if a.size == 0:
+            return None
+        factors, n, p = [], a.size, 2
+        while n > 1:
+            while n % p == 0:
+                factors.append(p)
+                n //= p
+            p += 1
+        self.rng.shuffle(factors)
+        if self.rng.random() < 0.5:  # mostly merge or cut neighbours: the interesting case
+            factors = [p for n in a.shape for p in factor(n)]
+        shape = []
+        while factors:
+            k = self.rng.randint(1, min(3, len(factors)))
+            shape.append(int(np.prod(factors[:k])))
+            factors = factors[k:]
+        if self.rng.random() < 0.3:
+            shape.insert(self.rng.randint(0, len(shape)), 1)
+        if len(shape) > 8:
+            shape = [a.size]
+        self.emit("reshape", len(shape), *shape)
+        return a.reshape(shape)
+
+    def concat(self, a):
+        axis = self.rng.randrange(a.ndim)
+        parts = [a]
+        for _ in range(self.rng.randint(1, 4)):
+            shape = list(a.shape)
+            shape[axis] = self.rng.choice([0, 1, 2, 3, 5])
+            parts.append(self.leaf(shape))
+        self.emit("concat", len(parts), axis)
+        return np.concatenate(parts, axis)
+
+    def stack(self, a):
+        axis = self.rng.randint(0, a.ndim)
+        parts = [a] + [self.leaf(list(a.shape)) for _ in range(self.rng.randint(0, 3))]
+        self.emit("stack", len(parts), axis)
+        return np.stack(parts, axis)
+
+    def tile(self, a):
+        axis, n = self.rng.randrange(a.ndim), self.rng.randint(0, 3) or 1
+        self.emit("tile", axis, n)
+        return np.tile(a, [n if i == axis else 1 for i in range(a.ndim)])
+
+    def repeat(self, a):
+        axis, n = self.rng.randrange(a.ndim), self.rng.randint(1, 3)
+        self.emit("repeat", axis, n)
+        return np.repeat(a, n, axis)
+
+    def pad(self, a):
+        axis = self.rng.randrange(a.ndim)
+        before, after = self.rng.randint(0, 3), self.rng.randint(0, 3)
+        self.emit("pad", axis, before, after, 0)
+        return np.pad(a, [(before, after) if i == axis else (0, 0) for i in range(a.ndim)])
+
+    def nest(self, a):
+        self.emit("nest")
+        return a
+
+    def byteswap(self, a):
+        self.emit("byteswap")
+        return a.byteswap()
+
+    OPS = ["permute"] * 4 + ["reshape"] * 4 + ["slice"] * 3 + [
+        "flip", "squeeze", "unsqueeze", "concat", "concat", "stack", "tile", "repeat", "pad",
+        "nest", "byteswap"]
+
+    def step(self, a):
+        name = self.rng.choice(self.OPS)
+        if a.ndim == 0 and name not in ("unsqueeze", "stack", "nest", "reshape"):
+            return a
+        if a.size > MAX_ELEMS // 5 and name in ("concat", "stack", "tile", "repeat", "pad"):
+            return a
+        if name == "byteswap" and self.dtype in ("bfloat16", "float8_e4m3fn"):
+            return a  # numpy knows their widths only
+        done = getattr(self, name)(a)
+        return a if done is None else done
+
+    def reads(self, a):
+        """Emits reads; returns the bytes that they must give."""
+        data, wanted = np.ascontiguousarray(a).tobytes(), b""
+        for _ in range(3):
+            start, stop = sorted(self.rng.randint(0, len(data)) for _ in range(2))
+            self.emit(self.rng.choice(["read", "read", "reads"]), start, stop - start)
+            wanted += data[start:stop]
+        self.emit("read", 0, len(data))
+        return wanted + data
+
+
+def factor(n):
+    out, p = [], 2
+    while n > 1:
+        while n % p == 0:
+            out.append(p)
+            n //= p
+        p += 1
+    return out
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("expr") / "source"
+    data = np.random.default_rng(1).integers(0, 256, 1 << 20, np.uint8).tobytes()
+    path.write_bytes(data)
+    return path, data
+
+
+@pytest.mark.parametrize("kind", ["file", "plain", "memory"])
+def test_random_chains_equal_numpy(source, seed, kind):
+    path, data = source
+    rng = random.Random(seed)
+    for _ in range(20):
+        script, wanted = [f"source {kind} {path}"], []
+        for _ in range(40):
+            case = Case(rng, data, rng.choice(list(DTYPES)))
+            array = case.leaf()
+            for _ in range(rng.randint(0, 9)):
+                array = case.step(array)
+            wanted.append((case, case.reads(array)))
+            script += case.lines + ["clear"]
+        got = tool("\n".join(script) + "\n")
+        at = 0
+        for case, want in wanted:
+            assert got[at:at + len(want)] == want, "\n".join(case.lines)
+            at += len(want)
+        assert at == len(got)
