@@ -111,7 +111,7 @@ double wfs_small_decode(const struct wfs_num_format *fmt, uint32_t code)
     bool negative = fmt->flavour != WFS_FLOAT_E8M0 && (code & (ones + 1)) != 0;
     double value = NAN;
     if (fmt->flavour == WFS_FLOAT_FNUZ && negative && magnitude == 0)
-        return NAN;
+        return -NAN; /* as ml_dtypes */
     if (magnitude <= wfs_small_max_code(fmt))
         value = decode_magnitude(fmt, magnitude);
     else if (fmt->flavour == WFS_FLOAT_IEEE && (magnitude & ((1u << fmt->man_bits) - 1)) == 0)
@@ -178,11 +178,15 @@ static uint32_t encode_magnitude(const struct wfs_num_format *fmt, struct parts 
     return (uint32_t)(((uint64_t)(parts.exp - min_exp) << fmt->man_bits) + rounded);
 }
 
+/* Between its two smallest values, which float32 holds as subnormals, ml_dtypes and torch round
+ * up, not to the nearest. */
 static uint32_t encode_e8m0(const struct wfs_num_format *fmt, struct parts parts)
 {
     const uint32_t nan_code = 0xff;
     if (parts.exp < -fmt->bias)
         return 0;
+    if (parts.exp == -fmt->bias)
+        return parts.man > UINT64_C(1) << 52;
     uint64_t code = (uint64_t)(parts.exp + fmt->bias) + round_shift(parts.man, 52) - 1;
     return code < nan_code ? (uint32_t)code : nan_code;
 }

@@ -21,7 +21,7 @@ static int parse(const char *name, enum wfs_dtype *ret)
 static char *read_all(size_t *ret_len)
 {
     struct wfs_buf buf = {0};
-    char chunk[65536];
+    static char chunk[65536];
     size_t n;
     while ((n = fread(chunk, 1, sizeof(chunk), stdin)) > 0)
         wfs_buf_add(&buf, chunk, n);
@@ -37,9 +37,9 @@ static int convert(enum wfs_dtype from, enum wfs_dtype to)
     uint64_t n = (uint64_t)len * 8 / wfs_dtype_bits(from);
     size_t out_len = (size_t)((n * wfs_dtype_bits(to) + 7) / 8);
     char *out wfs_cleanup(wfs_freep) = malloc(out_len + 1);
-    if (in == NULL || out == NULL)
+    if ((in == NULL && len > 0) || out == NULL)
         return 3;
-    if (wfs_convert(from, in, to, out, n, &err) < 0) {
+    if (n > 0 && wfs_convert(from, in, to, out, n, &err) < 0) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }

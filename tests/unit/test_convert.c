@@ -68,7 +68,8 @@ static void test_convert__between_two_values_rounds_to_the_nearest_then_even(voi
             /* a power of two has no even neighbour by its code: 1.5 is nearer in digits to 2 */
             uint32_t even = fmt->flavour == WFS_FLOAT_E8M0 || code % 2 != 0 ? code + 1 : code;
             assert_int_equal(wfs_small_encode(fmt, middle), even);
-            assert_int_equal(wfs_small_encode(fmt, nextafter(middle, low)), code);
+            if (fmt->flavour != WFS_FLOAT_E8M0 || code != 0) /* as ml_dtypes: up at once */
+                assert_int_equal(wfs_small_encode(fmt, nextafter(middle, low)), code);
             assert_int_equal(wfs_small_encode(fmt, nextafter(middle, high)), code + 1);
             if (fmt->flavour != WFS_FLOAT_E8M0 && even != 0)
                 assert_int_equal(wfs_small_encode(fmt, -middle), even | n_codes(fmt) / 2);
@@ -84,16 +85,17 @@ static void test_convert__beyond_the_largest(void **state)
         double value;
         uint32_t want;
     } cases[] = {
-        {WFS_F16, 65519.99, 0x7bff},       {WFS_F16, 65520.0, 0x7c00},
-        {WFS_F16, -1e300, 0xfc00},         {WFS_BF16, 3.4e38, 0x7f80},
-        {WFS_F8_E4M3FN, 464.0, 0x7e},      {WFS_F8_E4M3FN, 464.1, 0x7f},
-        {WFS_F8_E4M3FN, -INFINITY, 0xff},  {WFS_F8_E5M2, 61439.0, 0x7b},
-        {WFS_F8_E5M2, 61440.0, 0x7c},      {WFS_F8_E4M3FNUZ, 248.0, 0x80},
-        {WFS_F8_E4M3FNUZ, -0.0, 0},        {WFS_F8_E4M3FNUZ, -1e-30, 0},
-        {WFS_F4_E2M1_BYTE, 1e9, 7},        {WFS_F4_E2M1_BYTE, -INFINITY, 15},
-        {WFS_F4_E2M1_BYTE, NAN, 8},        {WFS_F8_E8M0FNU, 0.0, 0xff},
-        {WFS_F8_E8M0FNU, -1.0, 0xff},      {WFS_F8_E8M0FNU, 1e-300, 0},
-        {WFS_F8_E8M0FNU, 0x1.8p127, 0xff},
+        {WFS_F16, 65519.99, 0x7bff},         {WFS_F16, 65520.0, 0x7c00},
+        {WFS_F16, -1e300, 0xfc00},           {WFS_BF16, 3.4e38, 0x7f80},
+        {WFS_F8_E4M3FN, 464.0, 0x7e},        {WFS_F8_E4M3FN, 464.1, 0x7f},
+        {WFS_F8_E4M3FN, -INFINITY, 0xff},    {WFS_F8_E5M2, 61439.0, 0x7b},
+        {WFS_F8_E5M2, 61440.0, 0x7c},        {WFS_F8_E4M3FNUZ, 248.0, 0x80},
+        {WFS_F8_E4M3FNUZ, -0.0, 0},          {WFS_F8_E4M3FNUZ, -1e-30, 0},
+        {WFS_F4_E2M1_BYTE, 1e9, 7},          {WFS_F4_E2M1_BYTE, -INFINITY, 15},
+        {WFS_F4_E2M1_BYTE, NAN, 8},          {WFS_F8_E8M0FNU, 0.0, 0xff},
+        {WFS_F8_E8M0FNU, -1.0, 0xff},        {WFS_F8_E8M0FNU, 1e-300, 0},
+        {WFS_F8_E8M0FNU, 0x1.8p127, 0xff},   {WFS_F8_E8M0FNU, 0x1p-127, 0},
+        {WFS_F8_E8M0FNU, 0x1.00001p-127, 1},
     };
     for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++)
         assert_int_equal(wfs_small_encode(wfs_num_format(cases[i].dtype), cases[i].value),
@@ -112,8 +114,8 @@ static double f32_of(uint32_t bits)
     return (double)value;
 }
 
-/* float32 patterns some 500 apart, and all that lie about the boundaries of the narrow formats: with and
- * without the CPU's instructions, and by the definition. */
+/* float32 patterns some 500 apart, and all that lie about the boundaries of the narrow formats:
+ * with and without the CPU's instructions, and by the definition. */
 static void check_narrowing(enum wfs_dtype to)
 {
     static uint32_t in[BATCH];
