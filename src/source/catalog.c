@@ -14,6 +14,8 @@
 #define WFS_CATALOG_MAX_NOTES 4096
 /* Indices are uint32_t and UINT32_MAX means none. */
 #define WFS_CATALOG_MAX_TENSORS (UINT32_MAX - 1)
+/* Longer names are looked for one by one. */
+#define MAX_QUICK_NAME 2048
 
 struct catalog {
     struct wfs_catalog pub; /* first: the two pointers convert into one another */
@@ -186,16 +188,20 @@ int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor 
     return 0;
 }
 
-static const struct wfs_tensor *find_joined(const struct catalog *c, const char *name,
-                                            uint64_t *ret_index)
+/* Without the heap, so that a look-up cannot fail for want of memory. */
+static const struct wfs_tensor *find_joined(const struct catalog *c, const char *name)
 {
-    wfs_cleanup(wfs_freep) char *path = strdup(name);
-    if (!path)
+    char path[MAX_QUICK_NAME + 1];
+    uint64_t index = 0;
+    size_t len = strlen(name);
+    for (uint32_t i = 0; len > MAX_QUICK_NAME && i < c->pub.n_tensors; i++)
+        if (name_is_joined_path(name, c->pub.tensors[i].path, c->pub.sep))
+            return &c->pub.tensors[i];
+    if (len > MAX_QUICK_NAME)
         return NULL;
-    for (char *p = path; *p; p++)
-        if (*p == c->pub.sep)
-            *p = WFS_SEP;
-    return wfs_strmap_get(&c->by_path, path, ret_index) ? &c->pub.tensors[*ret_index] : NULL;
+    for (size_t i = 0; i <= len; i++)
+        path[i] = name[i] == c->pub.sep ? WFS_SEP : name[i];
+    return wfs_strmap_get(&c->by_path, path, &index) ? &c->pub.tensors[index] : NULL;
 }
 
 const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, const char *name)
@@ -204,7 +210,7 @@ const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, con
     uint64_t index = 0;
     if (wfs_strmap_get(&c->by_path, name, &index) || wfs_strmap_get(&c->by_name, name, &index))
         return &catalog->tensors[index];
-    return find_joined(c, name, &index);
+    return find_joined(c, name);
 }
 
 /* ---- metadata and notes -------------------------------------------------------------------------

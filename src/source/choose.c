@@ -137,15 +137,25 @@ static int pick(const struct wfs_listing *listing, struct candidates *c, struct 
 /* ---- gathering
  * ----------------------------------------------------------------------------------- */
 
-static bool is_recognised(const struct wfs_listing *listing, const struct wfs_entry *entry)
+/* A file that cannot be read is a candidate: the scan says why, rather than another being taken. */
+static int is_recognised(const struct wfs_listing *listing, const struct wfs_entry *entry,
+                         bool *ret_is, struct wfs_error *err)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
     wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    struct wfs_error why = {0};
+    *ret_is = false;
     if (entry->kind != WFS_ENTRY_FILE)
-        return false;
+        return 0;
     wfs_buf_printf(&path, "%s/%s", listing->path, entry->name);
-    return wfs_buf_ok(&path) && wfs_bytes_open(path.data, &bytes, NULL) == 0 &&
-           wfs_format_probe(bytes, NULL) != NULL;
+    if (!wfs_buf_ok(&path))
+        return wfs_error_nomem(err, entry->name);
+    if (wfs_bytes_open(path.data, &bytes, &why) == 0)
+        *ret_is = wfs_format_probe(bytes, &why) != NULL;
+    if (why.code == ENOMEM)
+        return wfs_error_nomem(err, entry->name);
+    *ret_is |= why.code != 0;
+    return 0;
 }
 
 enum gather {
@@ -154,16 +164,20 @@ enum gather {
     GATHER_CONTENT /* any file whose content tells */
 };
 
-static bool is_candidate(const struct wfs_listing *listing, const struct wfs_entry *entry,
-                         enum gather how)
+static int is_candidate(const struct wfs_listing *listing, const struct wfs_entry *entry,
+                        enum gather how, bool *ret_is, struct wfs_error *err)
 {
+    *ret_is = false;
     if (entry->kind != WFS_ENTRY_FILE && entry->kind != WFS_ENTRY_DANGLING)
-        return false;
+        return 0;
     if (how == GATHER_CONTENT)
-        return !(entry->flags & WFS_NAME_STATE) && is_recognised(listing, entry);
+        return entry->flags ? 0 : is_recognised(listing, entry, ret_is, err);
     if (!(entry->flags & WFS_NAME_READ))
-        return false;
-    return !(entry->flags & WFS_NAME_VAGUE) || how == GATHER_VAGUE || is_recognised(listing, entry);
+        return 0;
+    if ((entry->flags & WFS_NAME_VAGUE) && how == GATHER_NAMED)
+        return is_recognised(listing, entry, ret_is, err);
+    *ret_is = true;
+    return 0;
 }
 
 static void gather_preferred(const struct wfs_listing *listing, const char *pattern,
@@ -176,11 +190,18 @@ static void gather_preferred(const struct wfs_listing *listing, const char *patt
     }
 }
 
-static void gather(const struct wfs_listing *listing, enum gather how, struct candidates *c)
+static int gather(const struct wfs_listing *listing, enum gather how, struct candidates *c,
+                  struct wfs_error *err)
 {
-    for (uint32_t i = 0; i < listing->n_entries; i++)
-        if (is_candidate(listing, &listing->entries[i], how))
+    for (uint32_t i = 0; i < listing->n_entries; i++) {
+        bool is;
+        int r = is_candidate(listing, &listing->entries[i], how, &is, err);
+        if (r)
+            return r;
+        if (is)
             c->names[c->n++] = listing->entries[i].name;
+    }
+    return 0;
 }
 
 /* Nothing to mount: say what there is instead. */
@@ -216,11 +237,11 @@ int wfs_source_choose(struct wfs_arena *arena, const struct wfs_listing *listing
         return wfs_error_nomem(err, listing->path);
     for (size_t i = 0; !c.n && i < WFS_ARRAY_SIZE(preferred); i++)
         gather_preferred(listing, preferred[i], &c);
-    for (int how = GATHER_NAMED; !c.n && how <= GATHER_CONTENT; how++)
-        gather(listing, (enum gather)how, &c);
-    if (!c.n)
-        return no_weights(listing, err);
-    int r = pick(listing, &c, err);
+    int r = 0;
+    for (int how = GATHER_NAMED; !r && !c.n && how <= GATHER_CONTENT; how++)
+        r = gather(listing, (enum gather)how, &c, err);
+    if (!r)
+        r = c.n ? pick(listing, &c, err) : no_weights(listing, err);
     if (r)
         return r;
     *ret_names = c.names;

@@ -140,7 +140,9 @@ static int note_passed_over(struct wfs_catalog *catalog, const struct wfs_listin
             names[n++] = entry->name;
     }
     wfs_listing_names(&text, names, n);
-    if (n && wfs_buf_ok(&text))
+    if (!wfs_buf_ok(&text))
+        return wfs_error_nomem(err, listing->path);
+    if (n)
         wfs_catalog_note(catalog, WFS_NOTE_INFO, "", "passed over: %s", text.data);
     return 0;
 }
@@ -160,25 +162,31 @@ static int note_choice(struct wfs_catalog *catalog, const struct wfs_listing *li
 /* ---- the folder
  * ----------------------------------------------------------------------------------------- */
 
-static int scan_chosen(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                       const char *const *names, uint32_t n_names,
-                       const struct wfs_source_options *options, struct wfs_error *err)
+/* An index is a whole checkpoint: it goes with nothing else. */
+static int check_lone_index(const char *dir, const char *const *names, uint32_t n_names,
+                            struct wfs_error *err)
 {
-    for (uint32_t i = 0; i < n_names; i++) {
-        const char *path = wfs_arena_printf(catalog->arena, "%s/%s", listing->path, names[i]);
+    for (uint32_t i = 0; n_names > 1 && i < n_names; i++)
+        if (wfs_source_is_index(names[i]))
+            return wfs_error_set(err, EINVAL, "%s: weights= matches an index (%s) and other files",
+                                 dir, names[i]);
+    return 0;
+}
+
+static int scan_chosen(struct wfs_catalog *catalog, const char *dir, const char *const *names,
+                       uint32_t n_names, const struct wfs_source_options *options,
+                       struct wfs_error *err)
+{
+    int r = check_lone_index(dir, names, n_names, err);
+    for (uint32_t i = 0; !r && i < n_names; i++) {
+        const char *path = wfs_arena_printf(catalog->arena, "%s/%s", dir, names[i]);
         if (!path)
             return wfs_error_nomem(err, names[i]);
-        bool is_index = wfs_source_is_index(names[i]);
-        if (is_index && n_names > 1)
-            return wfs_error_set(err, EINVAL,
-                                 "%s: weights=%s matches an index (%s) and other files",
-                                 listing->path, options->weights, names[i]);
-        int r = is_index ? wfs_source_open_index(catalog, path, options, err)
-                         : wfs_source_scan_file(catalog, path, names[i], options, NULL, err);
-        if (r)
-            return r;
+        r = wfs_source_is_index(names[i])
+                ? wfs_source_open_index(catalog, path, options, err)
+                : wfs_source_scan_file(catalog, path, names[i], options, NULL, err);
     }
-    return 0;
+    return r;
 }
 
 static int choose(struct wfs_catalog *catalog, const struct wfs_listing *listing,
@@ -202,7 +210,7 @@ int wfs_source_open_directory(struct wfs_catalog *catalog, const char *path,
     if (!r)
         r = choose(catalog, &listing, options, &names, &n_names, err);
     if (!r)
-        r = scan_chosen(catalog, &listing, names, n_names, options, err);
+        r = scan_chosen(catalog, path, names, n_names, options, err);
     if (!r)
         r = note_choice(catalog, &listing, names, n_names, err);
     if (r)

@@ -201,7 +201,7 @@ static int check_key(const struct index *index, const char *key, const char *sha
     return 0;
 }
 
-static void note_unlisted(const struct index *index, const bool *listed)
+static int note_unlisted(const struct index *index, const bool *listed, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = index->catalog;
     const char *names[SHOWN_UNLISTED];
@@ -214,13 +214,16 @@ static void note_unlisted(const struct index *index, const bool *listed)
         n++;
     }
     if (n == 0)
-        return;
+        return 0;
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
     wfs_listing_names(&text, names, n < SHOWN_UNLISTED ? n : SHOWN_UNLISTED);
+    if (!wfs_buf_ok(&text))
+        return wfs_error_nomem(err, index->bytes->name);
     wfs_catalog_note(catalog, WFS_NOTE_WARNING, wfs_source_base_name(index->bytes->name),
                      "the shards hold %u tensors that the index does not list (%s%s): they are "
                      "shown; some loaders leave them out",
-                     n, wfs_buf_ok(&text) ? text.data : "", n > SHOWN_UNLISTED ? ", ..." : "");
+                     n, text.data, n > SHOWN_UNLISTED ? ", ..." : "");
+    return 0;
 }
 
 static void note_total_size(const struct index *index)
@@ -249,9 +252,8 @@ static int check_map(const struct index *index, struct wfs_error *err)
         if (r)
             return r;
     }
-    note_unlisted(index, listed);
     note_total_size(index);
-    return 0;
+    return note_unlisted(index, listed, err);
 }
 
 int wfs_source_open_index(struct wfs_catalog *catalog, const char *path,
