@@ -1,0 +1,200 @@
+/*
+ * test_source_faults.c - opening a source while memory runs out or reads fail: an error with a
+ * message each time, nothing leaked (the sanitizer build tells), nothing guessed.
+ *
+ * Linked with --wrap for the allocation functions: the n-th call and all after it fail, for every
+ * n until a run succeeds.
+ */
+#include "source_fixture.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__wrap_strdup(const char *s);
+
+static long allocations_left = -1; /* -1: no end of them */
+static bool fail_once;
+
+static bool must_fail(void)
+{
+    if (allocations_left < 0)
+        return false;
+    if (allocations_left > 0) {
+        allocations_left--;
+        return false;
+    }
+    if (fail_once)
+        allocations_left = -1;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return must_fail() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return must_fail() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return must_fail() ? NULL : __real_realloc(p, size);
+}
+
+char *__wrap_strdup(const char *s)
+{
+    return must_fail() ? NULL : __real_strdup(s);
+}
+
+/* ---- memory
+ * ---------------------------------------------------------------------------------------- */
+
+struct expected {
+    uint32_t n_tensors, n_side_files, n_notes;
+};
+
+/* What opens; with memory running out nothing may, but then with -ENOMEM and a message. */
+static bool try_open(const char *path, struct expected *ret, long n)
+{
+    struct wfs_error err = {0};
+    struct wfs_catalog *c = NULL;
+    int r = wfs_catalog_open(path, NULL, &c, &err);
+    long left = allocations_left;
+    allocations_left = -1;
+    if (r && (r != -ENOMEM || err.code != ENOMEM || !err.message[0]))
+        fail_msg("allocation %ld: %d: %s", n, r, err.message);
+    allocations_left = left;
+    if (r) {
+        assert_null(c);
+        return false;
+    }
+    *ret = (struct expected){c->n_tensors, c->n_side_files, c->n_notes};
+    wfs_catalog_free(c);
+    return true;
+}
+
+/* Every allocation fails, alone and with all after it; what opens all the same must be the same. */
+static void run_out(const char *path)
+{
+    struct expected want = {0}, got;
+    allocations_left = -1;
+    assert_true(try_open(path, &want, -1));
+    for (int once = 0; once < 2; once++) {
+        long n = 0;
+        for (bool was_hit = true; was_hit; n++) {
+            fail_once = once;
+            allocations_left = n;
+            bool opened = try_open(path, &got, n);
+            was_hit = allocations_left <= 0;
+            allocations_left = -1;
+            if (opened && memcmp(&got, &want, sizeof(got)) != 0)
+                fail_msg("allocation %ld: another catalog", n);
+            assert_true(opened || was_hit);
+        }
+        assert_true(n > 20);
+    }
+}
+
+static void test_source_faults__memory_runs_out_in_a_folder(void **state)
+{
+    (void)state;
+    struct scratch s;
+    scratch_make(&s);
+    scratch_safetensors(&s, "m-1-of-2.safetensors",
+                        "{\"__metadata__\":{\"format\":\"pt\",\"x\":\"1\"},"
+                        "\"b\\u00e9.c\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]},"
+                        "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+                        12);
+    scratch_safetensors(&s, "m-2-of-2.safetensors",
+                        "{\"__metadata__\":{\"x\":\"2\"},"
+                        "\"d\":{\"dtype\":\"F32\",\"shape\":[0,2],\"data_offsets\":[0,0]}}",
+                        0);
+    scratch_text(&s, "config.json", "{}");
+    scratch_text(&s, "sub/file", "text");
+    scratch_text(&s, "sub/model.bin", "text");
+    scratch_text(&s, "vague.bin", "text");
+    run_out(s.dir);
+    scratch_text(
+        &s, "model.safetensors.index.json",
+        "{\"weight_map\":{\"a\":\"m-1-of-2.safetensors\",\"d\":\"m-2-of-2.safetensors\"}}");
+    run_out(s.dir);
+    scratch_remove(&s);
+}
+
+/* ---- reads
+ * -------------------------------------------------------------------------------------------- */
+
+struct faulty {
+    struct wfs_bytes base;
+    const uint8_t *data;
+    long reads_left;
+};
+
+static int faulty_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
+                       struct wfs_error *err)
+{
+    struct faulty *f = (struct faulty *)bytes;
+    if (f->reads_left == 0)
+        return wfs_error_set(err, EIO, "faulty: cannot read at byte %llu", (unsigned long long)off);
+    f->reads_left--;
+    memcpy(buf, f->data + off, len);
+    return 0;
+}
+
+static void faulty_free(struct wfs_bytes *bytes)
+{
+    (void)bytes;
+}
+
+static void test_source_faults__reads_fail(void **state)
+{
+    (void)state;
+    static const struct wfs_bytes_ops ops = {
+        .kind = "faulty", .read = faulty_read, .free = faulty_free};
+    struct wfs_buf header = {0};
+    size_t len;
+    int r = -1;
+    /* Several buffers of the cursor. */
+    wfs_buf_str(&header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}");
+    for (int i = 0; i < 300000; i++)
+        wfs_buf_char(&header, ' ');
+    wfs_buf_char(&header, '}');
+    uint8_t *file = make_safetensors(header.data, header.len, 1, &len);
+    long n = 0;
+    for (; r; n++) {
+        struct faulty faulty = {
+            .base = {.ops = &ops, .n_refs = 1, .size_bytes = len, .name = "faulty"},
+            .data = file,
+            .reads_left = n};
+        struct wfs_error err = {0};
+        uint32_t index;
+        struct wfs_catalog *c = wfs_catalog_new("faulty");
+        assert_int_equal(wfs_catalog_add_file(c, "faulty", "faulty", &faulty.base, &index, &err),
+                         0);
+        r = wfs_format_safetensors.scan(c, index, NULL, &err);
+        assert_true(r == 0 || (r == -EIO && strstr(err.message, "cannot read")));
+        wfs_catalog_free(c);
+        const struct wfs_format *format = NULL;
+        faulty.reads_left = 0;
+        err = (struct wfs_error){0};
+        assert_int_equal(wfs_source_recognise(&faulty.base, "x.safetensors", &format, &err), -EIO);
+    }
+    assert_true(n >= 5);
+    free(file);
+    wfs_buf_free(&header);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_source_faults__memory_runs_out_in_a_folder),
+        cmocka_unit_test(test_source_faults__reads_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
