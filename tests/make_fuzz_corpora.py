@@ -1,6 +1,7 @@
 """Writes the seeds of the fuzz corpora that libraries of others can make: small .npy, .npz and Flax
 msgpack files, whole and broken. Run with the loaders' Python; its output is committed."""
 import io
+import json
 import pathlib
 import struct
 import zipfile
@@ -29,7 +30,38 @@ def npz(compressed, **arrays):
     return out.getvalue()
 
 
+def safetensors_seeds():
+    """Files; and, behind a byte that says how much data there is, headers alone."""
+    def entry(dtype, shape, begin, end):
+        return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+    def file(header, n_data):
+        header = header if isinstance(header, bytes) else json.dumps(header).encode()
+        return struct.pack("<Q", len(header)) + header + bytes(n_data)
+
+    good = {"__metadata__": {"format": "pt"}, "a.weight": entry("F32", [2, 3], 0, 24),
+            "z": entry("BF16", [0, 4], 24, 24), "q": entry("F4", [4], 24, 26)}
+    put("safetensors", "plain", file(good, 26))
+    put("safetensors", "empty", file({}, 0))
+    put("safetensors", "array-entry", file({"a": ["U8", [1], [0, 1]]}, 1))
+    put("safetensors", "escapes", file({"\0\n\u00e9\U0001f600": entry("I64", [], 0, 8)}, 8))
+    put("safetensors", "unordered", file({"b": entry("U8", [1], 4, 5), "a": entry("F32", [1], 0, 4)}, 5))
+    put("safetensors", "unknown-fields", file({"a": {**entry("U8", [1], 0, 1), "x": [[{"y": -1.5e3}], None]}}, 1))
+    put("safetensors", "header-only", bytes([26]) + json.dumps(good).encode())
+    put("safetensors", "should-fail-hole", file({"a": entry("U8", [1], 1, 2)}, 2))
+    put("safetensors", "should-fail-overlap", file({"a": entry("U8", [2], 0, 2), "b": entry("U8", [2], 1, 3)}, 3))
+    put("safetensors", "should-fail-reversed", file({"a": entry("U8", [1], 1, 0)}, 1))
+    put("safetensors", "should-fail-overflow", file({"a": entry("F64", [2**61, 8], 0, 0)}, 0))
+    put("safetensors", "should-fail-trailing", file({"a": entry("U8", [1], 0, 1)}, 2))
+    put("safetensors", "should-fail-twice", file(
+        b'{"a":["U8",[1],[0,1]],"\\u0061":["U8",[1],[1,2]]}', 2))
+    put("safetensors", "should-fail-length", struct.pack("<Q", 10**8) + b"{}")
+    put("safetensors", "should-fail-surrogate", file(b'{"\\ud800":["U8",[1],[0,1]]}', 1))
+    put("safetensors", "should-fail-deep", file(b'{"a":{"x":' + b"[" * 10000, 0))
+
+
 def main():
+    safetensors_seeds()
     a = np.arange(6, dtype="<f4").reshape(2, 3)
     put("npy", "c-order", npy(a))
     put("npy", "fortran-order", npy(np.asfortranarray(a)))
