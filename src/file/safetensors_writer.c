@@ -18,8 +18,10 @@
 
 #define HEADER_MAX_BYTES UINT64_C(100000000)
 #define HEADER_ALIGN     8
-/* An upper bound of what one entry adds beside its name: words, dtype, shape and offsets. */
-#define ENTRY_MAX_BYTES (80 + 21 * (WFS_MAX_NDIM + 2))
+/* An upper bound of what one entry adds beside its name: words and dtype; a number and its comma.
+ */
+#define ENTRY_MAX_BYTES  80
+#define NUMBER_MAX_BYTES 21
 
 struct item {
     const char *name;
@@ -141,7 +143,8 @@ static bool header_may_be_too_long(const struct wfs_manifest *manifest)
 {
     uint64_t bound = 64;
     for (uint32_t i = 0; i < manifest->n; i++)
-        bound += 6 * strlen(manifest->entries[i].path) + ENTRY_MAX_BYTES;
+        bound += 6 * strlen(manifest->entries[i].path) + ENTRY_MAX_BYTES +
+                 NUMBER_MAX_BYTES * (manifest->entries[i].expr->ndim + 2);
     for (uint32_t i = 0; i < manifest->n_metadata; i++)
         bound += 6 * (strlen(manifest->metadata[i][0]) + strlen(manifest->metadata[i][1])) + 8;
     return bound > HEADER_MAX_BYTES;

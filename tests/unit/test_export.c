@@ -1,0 +1,391 @@
+/* Export: whole and in parts give the file's bytes; failures leave nothing behind. */
+#include "file_fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+struct fixture {
+    char dir[64], path[96];
+    struct wfs_arena *arena;
+    const struct wfs_vfile *file;
+    struct wfs_export_options options;
+};
+
+/* Members over several chunks, within one, a page of zeros between, two in a chunk. */
+static const struct wfs_vfile *npz(struct wfs_arena *arena, double first)
+{
+    static const uint64_t shapes[][1] = {{10 * MIB}, {3}, {300000}, {9 * MIB + 7}, {1000}};
+    struct wfs_error err = {0};
+    struct wfs_manifest_entry entries[5];
+    for (unsigned i = 0; i < 5; i++) {
+        entries[i].path = wfs_arena_printf(arena, "t%u", i);
+        assert_ok(
+            wfs_expr_arange(arena, WFS_I32, 1, shapes[i], first + i, 3, &entries[i].expr, &err),
+            err);
+    }
+    struct wfs_manifest m = {.n = 5, .entries = entries, .sep = '.'};
+    return fx_plan("npz", &m, arena);
+}
+
+static void set_up(struct fixture *f)
+{
+    *f = (struct fixture){.dir = "/tmp/wfs-export-XXXXXX", .arena = wfs_arena_new()};
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof(f->path), "%s/out.npz", f->dir);
+    f->file = npz(f->arena, 0);
+    f->options = (struct wfs_export_options){.path = f->path, .n_threads = 2};
+}
+
+static unsigned n_files(const struct fixture *f)
+{
+    unsigned n = 0;
+    DIR *dir = opendir(f->dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static void tear_down(struct fixture *f)
+{
+    unlink(f->path);
+    assert_int_equal(n_files(f), 0);
+    assert_int_equal(rmdir(f->dir), 0);
+    wfs_arena_free(f->arena);
+}
+
+static void assert_same_as(const char *path, const struct wfs_vfile *file)
+{
+    struct wfs_error err = {0};
+    enum { STEP = 3000001 };
+    uint8_t *a = malloc(STEP), *b = malloc(STEP);
+    int fd = open(path, O_RDONLY);
+    struct stat st;
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, file->size_bytes);
+    for (uint64_t off = 0; off < file->size_bytes; off += STEP) {
+        size_t n;
+        assert_ok(wfs_vfile_read(file, NULL, a, STEP, off, &n, &err), err);
+        assert_int_equal(pread(fd, b, n, (off_t)off), n);
+        assert_memory_equal(a, b, n);
+    }
+    close(fd);
+    free(a);
+    free(b);
+}
+
+static void test_export__whole(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    assert_ok(wfs_export(f.file, NULL, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    assert_int_equal(n_files(&f), 1);
+    /* Again over it, by one thread, with other contents. */
+    const struct wfs_vfile *other = npz(f.arena, 1000);
+    f.options.n_threads = 1;
+    assert_ok(wfs_export(other, NULL, &f.options, &err), err);
+    assert_same_as(f.path, other);
+    tear_down(&f);
+}
+
+static void test_export__zeros_are_holes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    struct wfs_vfile_builder b;
+    struct stat st;
+    set_up(&f);
+    b = (struct wfs_vfile_builder){.arena = f.arena};
+    wfs_vfile_add_literal(&b, "begin", 5);
+    wfs_vfile_add_zeros(&b, 100 * MIB);
+    wfs_vfile_add_literal(&b, "end", 3);
+    assert_ok(wfs_vfile_finish(&b, &f.file, &err), err);
+    assert_ok(wfs_export(f.file, NULL, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    assert_int_equal(stat(f.path, &st), 0);
+    assert_true((uint64_t)st.st_blocks * 512 < 2 * MIB);
+    tear_down(&f);
+}
+
+static void test_export__empty_file(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    struct wfs_vfile_builder b = {.arena = f.arena};
+    assert_ok(wfs_vfile_finish(&b, &f.file, &err), err);
+    assert_ok(wfs_export(f.file, NULL, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    tear_down(&f);
+}
+
+/* What a killed export left is begun afresh: no byte of it shows through the holes. */
+static void test_export__over_what_was_left(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    char partial[128];
+    set_up(&f);
+    snprintf(partial, sizeof(partial), "%s.partial", f.path);
+    FILE *left = fopen(partial, "w");
+    for (int i = 0; i < 100000; i++)
+        fputs("garbage that must not stay", left);
+    fclose(left);
+    assert_ok(wfs_export(f.file, NULL, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    tear_down(&f);
+}
+
+static void test_export__interrupted_leaves_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    atomic_bool stop = true;
+    set_up(&f);
+    f.options.interrupt = &stop;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, &err), -EINTR);
+    assert_int_equal(n_files(&f), 0);
+    tear_down(&f);
+}
+
+/* A full disk, as far as a test can have one: the process may write 20 MiB to a file. */
+static void test_export__no_room_leaves_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f);
+    pid_t child = fork();
+    if (child == 0) {
+        struct wfs_error err = {0};
+        struct rlimit limit = {20 * MIB, 20 * MIB};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(wfs_export(f.file, NULL, &f.options, &err) == -EFBIG ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(n_files(&f), 0);
+    tear_down(&f);
+}
+
+static void test_export__refuses_what_is_no_file(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    f.options.path = f.dir;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, &err), -EISDIR);
+    f.options.path = "/dev/null";
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EINVAL);
+    tear_down(&f);
+}
+
+static void run_part(struct fixture *f, uint32_t part, uint32_t n_parts)
+{
+    struct wfs_error err = {0};
+    f->options.part = part;
+    f->options.n_parts = n_parts;
+    assert_ok(wfs_export(f->file, NULL, &f->options, &err), err);
+}
+
+static void test_export__parts_in_any_order(void **state)
+{
+    (void)state;
+    static const uint32_t orders[][5] = {{3, 1, 5, 2, 4}, {5, 4, 3, 2, 1}, {1, 2, 3, 4, 5}};
+    for (size_t o = 0; o < WFS_ARRAY_SIZE(orders); o++) {
+        struct fixture f;
+        struct wfs_error err = {0};
+        set_up(&f);
+        for (int i = 0; i < 5; i++) {
+            assert_true(wfs_export_finish(f.file, &f.options, NULL) != 0);
+            run_part(&f, orders[o][i], 5);
+            run_part(&f, orders[o][0], 5); /* run again: nothing to do */
+        }
+        assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+        assert_same_as(f.path, f.file);
+        assert_int_equal(n_files(&f), 1);
+        tear_down(&f);
+    }
+}
+
+static void test_export__more_parts_than_chunks(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    for (uint32_t part = 1; part <= 23; part++)
+        run_part(&f, part, 23);
+    assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    tear_down(&f);
+}
+
+static void test_export__parts_at_once_and_killed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    uint64_t rng = fx_seed();
+    bool done[4] = {false};
+    set_up(&f);
+    for (int rounds = 0; rounds < 200 && !(done[0] && done[1] && done[2] && done[3]); rounds++) {
+        pid_t children[4] = {0};
+        for (uint32_t i = 0; i < 4; i++) {
+            if (done[i])
+                continue;
+            children[i] = fork();
+            if (children[i] == 0) {
+                f.options.part = i + 1;
+                f.options.n_parts = 4;
+                _exit(wfs_export(f.file, NULL, &f.options, NULL) ? 1 : 0);
+            }
+        }
+        usleep((useconds_t)(fx_random(&rng) % (10000u * (unsigned)(rounds + 1))));
+        for (uint32_t i = 0; i < 4; i++) {
+            int status;
+            if (children[i] == 0)
+                continue;
+            if (rounds < 5 && fx_random(&rng) % 2)
+                kill(children[i], SIGKILL);
+            assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+            done[i] = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+            assert_true(done[i] || WIFSIGNALED(status));
+        }
+    }
+    assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    /* A part killed while its marker was written leaves a temporary: --abort removes it. */
+    (void)wfs_export_abort(f.path, NULL);
+    tear_down(&f);
+}
+
+static void test_export__another_plan_or_source_is_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    run_part(&f, 1, 2);
+    const struct wfs_vfile *ours = f.file;
+    f.options.part = 2;
+    f.file = npz(f.arena, 5); /* the same size, other values */
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
+    f.file = ours;
+    f.options.source_id.bytes[3] = 9;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
+    f.options.source_id.bytes[3] = 0;
+    f.options.n_parts = 3;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
+    f.options.n_parts = f.options.part = 0;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
+    run_part(&f, 2, 2);
+    f.options.source_id.bytes[3] = 9;
+    assert_int_equal(wfs_export_finish(f.file, &f.options, NULL), -EEXIST);
+    f.options.source_id.bytes[3] = 0;
+    assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+    tear_down(&f);
+}
+
+static void test_export__parts_are_one_to_n(void **state)
+{
+    (void)state;
+    static const uint32_t bad[][2] = {{0, 2}, {3, 2}, {1, WFS_EXPORT_MAX_PARTS + 1}};
+    struct fixture f;
+    set_up(&f);
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(bad); i++) {
+        f.options.part = bad[i][0];
+        f.options.n_parts = bad[i][1];
+        assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EINVAL);
+    }
+    tear_down(&f);
+}
+
+static void spoil(const struct fixture *f, const char *suffix, const char *text)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s.partial.%s", f->path, suffix);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    char line[256];
+    assert_non_null(fgets(line, sizeof(line), file)); /* keep the plan's line */
+    fseek(file, 0, SEEK_CUR);
+    fputs(text, file);
+    assert_int_equal(ftruncate(fileno(file), ftell(file)), 0);
+    fclose(file);
+}
+
+static void test_export__damaged_markers_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "part=1 chunks=0-9", "garbage\n",
+                                        "part=2 chunks=0-2 hash=00 crcs=1\n00000000\n"};
+    struct fixture f;
+    set_up(&f);
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(texts); i++) {
+        struct wfs_error err = {0};
+        run_part(&f, 1, 2);
+        run_part(&f, 2, 2);
+        spoil(&f, "1-of-2", texts[i]);
+        assert_int_equal(wfs_export_finish(f.file, &f.options, &err), -EINVAL);
+        assert_ok(wfs_export_abort(f.path, &err), err);
+        assert_int_equal(n_files(&f), 0);
+    }
+    tear_down(&f);
+}
+
+static void test_export__abort_removes_what_is_ours(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    char beside[128];
+    set_up(&f);
+    snprintf(beside, sizeof(beside), "%s.partial.notes", f.path);
+    fclose(fopen(beside, "w"));
+    assert_int_equal(wfs_export_abort(f.path, NULL), -ENOENT);
+    run_part(&f, 1, 2);
+    assert_int_equal(n_files(&f), 4);
+    assert_ok(wfs_export_abort(f.path, &err), err);
+    assert_int_equal(n_files(&f), 1);
+    assert_int_equal(unlink(beside), 0);
+    tear_down(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_export__whole),
+        cmocka_unit_test(test_export__zeros_are_holes),
+        cmocka_unit_test(test_export__empty_file),
+        cmocka_unit_test(test_export__over_what_was_left),
+        cmocka_unit_test(test_export__interrupted_leaves_nothing),
+        cmocka_unit_test(test_export__no_room_leaves_nothing),
+        cmocka_unit_test(test_export__refuses_what_is_no_file),
+        cmocka_unit_test(test_export__parts_in_any_order),
+        cmocka_unit_test(test_export__more_parts_than_chunks),
+        cmocka_unit_test(test_export__parts_at_once_and_killed),
+        cmocka_unit_test(test_export__another_plan_or_source_is_refused),
+        cmocka_unit_test(test_export__parts_are_one_to_n),
+        cmocka_unit_test(test_export__damaged_markers_are_refused),
+        cmocka_unit_test(test_export__abort_removes_what_is_ours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
