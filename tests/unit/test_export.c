@@ -21,7 +21,7 @@ struct fixture {
 /* Members over several chunks, within one, a page of zeros between, two in a chunk. */
 static const struct wfs_vfile *npz(struct wfs_arena *arena, double first)
 {
-    static const uint64_t shapes[][1] = {{10 * MIB}, {3}, {300000}, {9 * MIB + 7}, {1000}};
+    static const uint64_t shapes[][1] = {{5 * MIB}, {3}, {300000}, {4 * MIB + 7}, {1000}};
     struct wfs_error err = {0};
     struct wfs_manifest_entry entries[5];
     for (unsigned i = 0; i < 5; i++) {

@@ -2,12 +2,12 @@
 #include "file_fixture.h"
 #include "file/npy.h"
 
-static const struct wfs_expr *zeros(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
-                                    const uint64_t *shape)
+static const struct wfs_expr *ones(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
+                                   const uint64_t *shape)
 {
     struct wfs_error err = {0};
     const struct wfs_expr *expr;
-    assert_ok(wfs_expr_fill(arena, dtype, ndim, shape, 0, &expr, &err), err);
+    assert_ok(wfs_expr_fill(arena, dtype, ndim, shape, 1, &expr, &err), err);
     return expr;
 }
 
@@ -62,7 +62,7 @@ static void test_npy__headers(void **state)
     for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++) {
         const struct sized *c = &cases[i];
         char head[WFS_NPY_HEADER_MAX], want[200];
-        size_t n = wfs_npy_header(zeros(arena, c->dtype, c->ndim, c->shape), head);
+        size_t n = wfs_npy_header(ones(arena, c->dtype, c->ndim, c->shape), head);
         int len =
             snprintf(want, sizeof(want), "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
                      c->descr, c->tuple);
@@ -81,10 +81,10 @@ static void test_npy__as_many_axes_as_there_can_be(void **state)
     char head[WFS_NPY_HEADER_MAX];
     for (uint32_t i = 0; i < 32; i++)
         shape[i] = 1;
-    assert_int_equal(wfs_npy_header(zeros(arena, WFS_F32, 32, shape), head), 192);
+    assert_int_equal(wfs_npy_header(ones(arena, WFS_F32, 32, shape), head), 192);
     for (uint32_t i = 0; i < WFS_MAX_NDIM; i++)
         shape[i] = i == 0 ? 0 : 1;
-    size_t n = wfs_npy_header(zeros(arena, WFS_F32, WFS_MAX_NDIM, shape), head);
+    size_t n = wfs_npy_header(ones(arena, WFS_F32, WFS_MAX_NDIM, shape), head);
     assert_true(n > 0 && n % 64 == 0 && n < WFS_NPY_HEADER_MAX);
     wfs_arena_free(arena);
 }
@@ -120,7 +120,7 @@ static void test_npy__size_agrees_with_plan(void **state)
             shape[d] = fx_random(&rng) % 100;
         if (!wfs_dtype_info(dtype)->npy_descr || wfs_dtype_info(dtype)->kind == WFS_KIND_OPAQUE)
             continue;
-        const struct wfs_expr *expr = zeros(arena, dtype, ndim, shape);
+        const struct wfs_expr *expr = ones(arena, dtype, ndim, shape);
         assert_ok(wfs_npy_plan(expr, arena, &file, &err), err);
         assert_int_equal(file->size_bytes, wfs_npy_size(expr));
         assert_int_equal((file->size_bytes - expr->size_bytes) % 64, 0);
