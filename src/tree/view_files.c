@@ -85,6 +85,15 @@ static bool is_wanted(const struct wfs_session *session, const struct wfs_plan *
     return false;
 }
 
+/* Says in the report why a file is not there. */
+static void note_refusal(struct tree_builder *b, uint32_t plan, const char *file_name,
+                         const char *refusal)
+{
+    wfs_buf_printf(&b->renamed, "%s/%s\tis not listed: ", b->session->plans[plan]->view, file_name);
+    wfs_buf_visible(&b->renamed, refusal);
+    wfs_buf_char(&b->renamed, '\n');
+}
+
 static int add_writer_file(struct tree_builder *b, uint32_t dir, uint32_t plan,
                            const struct wfs_writer *writer, struct wfs_error *err)
 {
@@ -97,10 +106,7 @@ static int add_writer_file(struct tree_builder *b, uint32_t dir, uint32_t plan,
         return wfs_error_nomem(err, "the tree");
     const char *refusal = !whole && writer->refuses ? writer->refuses(&manifest, arena) : NULL;
     if (refusal) {
-        wfs_buf_printf(&b->renamed, "%s/%s\tis not listed: ", session->plans[plan]->view,
-                       writer->file_name);
-        wfs_buf_visible(&b->renamed, refusal);
-        wfs_buf_char(&b->renamed, '\n');
+        note_refusal(b, plan, writer->file_name, refusal);
         return 0;
     }
     if (!tree_add_file(b, dir, writer->file_name, whole ? plan_whole_source : plan_writer_file,
@@ -138,6 +144,12 @@ static int add_shard_files(struct tree_builder *b, uint32_t dir, uint32_t plan,
     uint32_t n = 0;
     if (make_manifest(session, plan, session->arena, &manifest, err))
         return wfs_error_nomem(err, "the tree");
+    const struct wfs_writer *writer = wfs_writer_by_name("safetensors");
+    const char *refusal = writer->refuses(&manifest, session->arena);
+    if (refusal) {
+        note_refusal(b, plan, writer->file_name, refusal);
+        return 0;
+    }
     int r =
         wfs_shards_split(&manifest, session->options.shard_bytes, session->arena, &shards, &n, err);
     uint32_t n_files = n > 1 ? n + 1 : 1; /* one file alone wants no index */

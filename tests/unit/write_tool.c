@@ -1,7 +1,7 @@
 /*
  * write_tool.c - writes a checkpoint out as every loader file, for tests with the real libraries
- * that want no mount: write_tool SOURCE FOLDER [SHARD_BYTES]. Prints one line a file: its name, or
- * its name and why it is refused.
+ * that want no mount: write_tool SOURCE FOLDER [WRITER | SHARD_BYTES]. Prints one line a file: its
+ * name, or its name and why it is refused.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,10 +42,12 @@ static int put(const struct wfs_vfile *file, const char *folder, const char *nam
     return r;
 }
 
-static int put_all(const struct wfs_manifest *m, const char *folder, struct wfs_arena *arena,
-                   struct wfs_error *err)
+static int put_all(const struct wfs_manifest *m, const char *folder, const char *only,
+                   struct wfs_arena *arena, struct wfs_error *err)
 {
     for (const struct wfs_writer *const *w = wfs_writers(); *w; w++) {
+        if (only && strcmp((*w)->name, only) != 0)
+            continue;
         const struct wfs_vfile *file;
         const char *reason = (*w)->refuses(m, arena);
         if (reason) {
@@ -90,8 +92,9 @@ int main(int argc, char **argv)
     int r = wfs_catalog_open(argv[1], &options, &catalog, &err);
     if (r == 0) {
         struct wfs_manifest m = manifest_of(catalog, arena);
-        r = argc > 3 ? put_shards(&m, argv[2], strtoull(argv[3], NULL, 10), arena, &err)
-                     : put_all(&m, argv[2], arena, &err);
+        uint64_t shard_bytes = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
+        r = shard_bytes ? put_shards(&m, argv[2], shard_bytes, arena, &err)
+                        : put_all(&m, argv[2], argc > 3 ? argv[3] : NULL, arena, &err);
     }
     if (r)
         fprintf(stderr, "%s\n", err.message);
