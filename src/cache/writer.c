@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "db.h"
 #include "files.h"
@@ -24,9 +25,10 @@
 #define MAX_SMALL_JOBS    4096u
 #define MAX_FACT_BYTES    65536u
 #define COMMIT_BYTES      (UINT64_C(16) << 20)
-#define COMMIT_JOBS       512u
-#define LOCK_WAIT_MS      1000u
-#define LOCK_PAUSE_MAX_MS 64u
+#define COMMIT_AFTER_MS   100u
+#define LOCK_WAIT_MS      2000u
+#define LOCK_PAUSE_MAX_MS 4u /* shorter than: */
+#define YIELD_MS          6u /* a busy writer lets others at the lock this long */
 #define EVICT_BATCH       32u
 #define VACUUM_PAGES      512u
 
@@ -65,7 +67,7 @@ struct wfs_writer {
     /* The thread's own. */
     struct wfs_store *store;
     bool in_transaction, was_locked;
-    uint64_t bytes_in, n_jobs_in, n_blocks_in; /* of the open transaction */
+    uint64_t bytes_in, n_blocks_in, begun_ms; /* of the open transaction */
 };
 
 /* ---- transactions ------------------------------------------------------------------------------
@@ -110,12 +112,20 @@ static void give_up(struct wfs_writer *writer, int rc)
         stop(writer);
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 static bool begin(struct wfs_writer *writer)
 {
     if (writer->in_transaction)
         return true;
-    writer->bytes_in = writer->n_jobs_in = writer->n_blocks_in = 0;
+    writer->bytes_in = writer->n_blocks_in = 0;
     int rc = when_unlocked(writer, wfs_store_begin);
+    writer->begun_ms = now_ms();
     if (rc != SQLITE_OK)
         give_up(writer, rc);
     else
@@ -228,8 +238,11 @@ static void do_job(struct wfs_writer *writer, const struct job *job)
     int rc = run_job(writer, job);
     if (rc != SQLITE_OK)
         give_up(writer, rc);
-    if (++writer->n_jobs_in >= COMMIT_JOBS || writer->bytes_in >= COMMIT_BYTES)
+    if (writer->in_transaction &&
+        (writer->bytes_in >= COMMIT_BYTES || now_ms() - writer->begun_ms >= COMMIT_AFTER_MS)) {
         commit(writer);
+        wfs_sleep_ms(YIELD_MS);
+    }
 }
 
 /* ---- the thread

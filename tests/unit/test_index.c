@@ -528,7 +528,7 @@ static void test_index__truncated(void **state)
 static void test_index__scribbled(void **state)
 {
     struct scratch *s = *state;
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 24; round++) {
         make_index(s, 6);
         uint64_t size = file_size(s->path);
         for (int i = 0; i < 1 + round % 8; i++) {
@@ -641,7 +641,7 @@ static void test_index__disk_full(void **state)
 static void test_index__killed_while_writing(void **state)
 {
     struct scratch *s = *state;
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < 8; round++) {
         fflush(NULL);
         pid_t child = fork();
         assert_true(child >= 0);
