@@ -130,7 +130,8 @@ void wfs_diff_freep(struct wfs_diff **diff);
 void wfs_diff_text(const struct wfs_diff *diff, bool all, struct wfs_buf *out);
 void wfs_diff_json(const struct wfs_diff *diff, struct wfs_buf *out);
 
-/* ---- statistics ------------------------------------------------------------------------------- */
+/* ---- statistics -------------------------------------------------------------------------------
+ */
 
 /* Statistics of every row, in one pass, kept in the index (struct wfs_stats of tensor.h). `known`
  * says which results are there: with only_known nothing is read, and only what the index has is. */
@@ -138,8 +139,9 @@ int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_insp
                       bool only_known, struct wfs_stats *ret, bool *ret_known,
                       struct wfs_error *err);
 
-/* Per parameter, per module and global: l2 (a module's: sqrt of the sum of its leaves' squares), mean,
- * std (population), min, max, zeros, nan, inf. Opaque types have no statistics and are left out. */
+/* Per parameter, per module and global: l2 (a module's: sqrt of the sum of its leaves' squares),
+ * mean, std (population), min, max, zeros, nan, inf. Opaque types have no statistics and are left
+ * out. */
 void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                     const bool *known, struct wfs_buf *out);
 void wfs_norms_tsv(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
@@ -149,11 +151,12 @@ void wfs_norms_tsv(const struct wfs_inspect_rows *rows, const struct wfs_stats *
 void wfs_norms_json(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                     const bool *known, struct wfs_buf *out);
 
-/* ---- check against a target ------------------------------------------------------------------- */
+/* ---- check against a target -------------------------------------------------------------------
+ */
 
 enum wfs_check_kind {
-    WFS_CHECK_UNUSED,        /* in the checkpoint, not in the target */
-    WFS_CHECK_MISSING,       /* in the target, not in the checkpoint: it would not be loaded */
+    WFS_CHECK_UNUSED,  /* in the checkpoint, not in the target */
+    WFS_CHECK_MISSING, /* in the target, not in the checkpoint: it would not be loaded */
     WFS_CHECK_SHAPE,
     WFS_CHECK_DTYPE,
     WFS_CHECK_UNINITIALISED, /* all zeros or one constant where that is no norm and no bias */
@@ -169,6 +172,12 @@ struct wfs_check_key {
     enum wfs_dtype dtype;
     bool has_dtype;
 };
+/* Keys of a checkpoint, or of a JSON {key: shape}, at path; or of rows. */
+int wfs_check_keys_load(struct wfs_arena *arena, const char *path, const struct wfs_check_key **ret,
+                        size_t *ret_n, struct wfs_error *err);
+int wfs_check_keys_from_rows(struct wfs_arena *arena, const struct wfs_inspect_rows *rows,
+                             const struct wfs_check_key **ret, size_t *ret_n,
+                             struct wfs_error *err);
 struct wfs_check_entry {
     enum wfs_check_kind kind;
     const char *name;
@@ -189,10 +198,11 @@ void wfs_check_freep(struct wfs_check **check);
 void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out);
 void wfs_check_json(const struct wfs_check *check, struct wfs_buf *out);
 
-/* ---- the page --------------------------------------------------------------------------------- */
+/* ---- the page ---------------------------------------------------------------------------------
+ */
 
-/* info/report.html: one page without network. stats of the source's rows may be NULL. plans[0] is the
- * source's. */
+/* info/report.html: one page without network. stats of the source's rows may be NULL. plans[0] is
+ * the source's. */
 void wfs_report_page(const struct wfs_catalog *catalog, struct wfs_plan *const *plans,
                      uint32_t n_plans, const struct wfs_inspect_rows *rows,
                      const struct wfs_stats *stats, const bool *known, struct wfs_buf *out);

@@ -59,8 +59,13 @@ int wfs_cli_misuse(const struct wfs_verb *verb, const char *fmt, ...) WFS_PRINTF
 /* Writes to stdout and says what went wrong: the exit status of that. */
 int wfs_cli_print(const struct wfs_buf *text);
 
-/* Opens the source of cli->options, warnings on stderr. With a cache where `reads_bytes`; its index
- * only where the user named one. 0, or -errno with the failure reported and cli->status set. */
-int wfs_cli_session(struct wfs_cli *cli, bool reads_bytes, struct wfs_session **ret);
+enum wfs_cli_reads {
+    WFS_READS_NOTHING, /* metadata only: no cache */
+    WFS_READS_ONCE,    /* one pass over bytes: a cache, its index only where the user named one */
+    WFS_READS_TO_KEEP, /* results go to the index: the checkpoint's own unless another is named */
+};
+/* Opens the source of cli->options, warnings on stderr. 0, or -errno with the failure reported and
+ * cli->status set. */
+int wfs_cli_session(struct wfs_cli *cli, enum wfs_cli_reads reads, struct wfs_session **ret);
 
 #endif

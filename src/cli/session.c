@@ -18,17 +18,17 @@ static void print_warnings(const struct wfs_session *session)
 }
 
 /* One pass over a file needs no index: it is used where it was asked for, not made in passing. */
-static int start_cache(const struct wfs_cli *cli, struct wfs_session *session,
+static int start_cache(const struct wfs_cli *cli, struct wfs_session *session, bool keeps,
                        struct wfs_error *err)
 {
     struct wfs_cache_options cache = cli->options.mount.cache;
-    if (!cache.index_path && cache.mode != WFS_CACHE_ALWAYS)
+    if (!keeps && !cache.index_path && cache.mode != WFS_CACHE_ALWAYS)
         cache.index_path = "none";
     wfs_session_cache_options(session, &cache);
     return wfs_cache_new(&cache, &session->cache, err);
 }
 
-int wfs_cli_session(struct wfs_cli *cli, bool reads_bytes, struct wfs_session **ret)
+int wfs_cli_session(struct wfs_cli *cli, enum wfs_cli_reads reads, struct wfs_session **ret)
 {
     struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
     struct wfs_session_options options = cli->options.mount.session;
@@ -48,7 +48,8 @@ int wfs_cli_session(struct wfs_cli *cli, bool reads_bytes, struct wfs_session **
         cli->status = WFS_EXIT_PROBLEMS;
         return r;
     }
-    r = reads_bytes ? start_cache(cli, session, &err) : 0;
+    if (reads != WFS_READS_NOTHING)
+        r = start_cache(cli, session, reads == WFS_READS_TO_KEEP, &err);
     if (r) {
         cli->status = wfs_cli_fail(&err);
         return r;

@@ -19,7 +19,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
     struct wfs_error err = {0};
     if (wfs_cli_open(&cli, verb, argc, argv) || wfs_cli_next(&cli) < 0 ||
-        wfs_cli_session(&cli, true, &session))
+        wfs_cli_session(&cli, WFS_READS_ONCE, &session))
         return cli.status;
     for (unsigned i = 1; i < cli.n_operands; i++)
         if (cat(session, cli.operands[i], &err))

@@ -147,7 +147,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     bool into = is_dir(dest);
     if (cli.n_operands > 3 && !into)
         return wfs_cli_misuse(verb, "%s: not a directory", dest);
-    if (wfs_cli_session(&cli, true, &session))
+    if (wfs_cli_session(&cli, WFS_READS_ONCE, &session))
         return cli.status;
     cp.session = session;
     for (unsigned i = 1; i + 1 < cli.n_operands; i++)

@@ -111,7 +111,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
         ls.is_long |= c == 'l';
         ls.is_recursive |= c == 'R';
     }
-    if (c < 0 || wfs_cli_session(&cli, false, &session))
+    if (c < 0 || wfs_cli_session(&cli, WFS_READS_NOTHING, &session))
         return cli.status;
     ls.tree = session->tree;
     int status = list_all(&ls, cli.operands + 1, cli.n_operands - 1);

@@ -7,8 +7,8 @@
 
 #include "weightfs/inspect.h"
 
-static const char *const kind_names[WFS_N_CHECK_KINDS] = {
-    "unused", "missing", "shape-mismatch", "dtype-mismatch", "uninitialised"};
+static const char *const kind_names[WFS_N_CHECK_KINDS] = {"unused", "missing", "shape-mismatch",
+                                                          "dtype-mismatch", "uninitialised"};
 
 const char *wfs_check_kind_name(enum wfs_check_kind kind)
 {
@@ -88,7 +88,8 @@ static int compare_names(struct checking *c, struct wfs_error *err)
     return 0;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 static bool contains(const char *s, const char *const *words, size_t n)
 {
@@ -101,9 +102,12 @@ static bool contains(const char *s, const char *const *words, size_t n)
 /* Norms start as ones and zeros, biases as zeros, buffers and masks are what they are. */
 static bool may_be_constant(const struct wfs_inspect_row *row)
 {
-    static const char *const words[] = {"norm", "bias", "scale", "ln_", "bn", "running_", "mean",
-                                        "var", "num_batches_tracked", "mask", "beta", "gamma",
-                                        "lambda", "position_ids", "inv_freq", "step", "count"};
+    static const char *const words[] = {"norm",   "bias",         "scale",
+                                        "ln_",    "bn",           "running_",
+                                        "mean",   "var",          "num_batches_tracked",
+                                        "mask",   "beta",         "gamma",
+                                        "lambda", "position_ids", "inv_freq",
+                                        "step",   "count"};
     return contains(row->path, words, WFS_ARRAY_SIZE(words)) || row->expr->n_elems < 2 ||
            !wfs_dtype_is_float(row->expr->dtype);
 }
@@ -136,8 +140,8 @@ static int by_kind(const void *a, const void *b)
 static int make_check(struct checking *c, const struct wfs_inspect_run *run, struct wfs_error *err)
 {
     c->key_used = wfs_arena_array(c->arena, c->n_keys + 1, sizeof(*c->key_used));
-    c->entries = wfs_arena_array(c->arena, 3 * (size_t)c->rows->n + c->n_keys + 1,
-                                 sizeof(*c->entries));
+    c->entries =
+        wfs_arena_array(c->arena, 3 * (size_t)c->rows->n + c->n_keys + 1, sizeof(*c->entries));
     if (!c->key_used || !c->entries)
         return wfs_error_nomem(err, "a check");
     int r = compare_names(c, err);
@@ -173,7 +177,8 @@ int wfs_check_rows(const struct wfs_inspect_rows *rows, const struct wfs_check_k
     return 0;
 }
 
-/* ---- output ---------------------------------------------------------------------------------------- */
+/* ---- output
+ * ---------------------------------------------------------------------------------------- */
 
 void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out)
 {

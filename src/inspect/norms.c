@@ -1,6 +1,6 @@
 /*
- * norms.c - statistics of each tensor in one pass, kept in the index. Each chunk has its own, merged
- * in order, so that the sums do not depend on the number of threads.
+ * norms.c - statistics of each tensor in one pass, kept in the index. Each chunk has its own,
+ * merged in order, so that the sums do not depend on the number of threads.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,8 @@
 
 #include "weightfs/inspect.h"
 
-/* ---- modules: the squares of their leaves -------------------------------------------------------- */
+/* ---- modules: the squares of their leaves
+ * -------------------------------------------------------- */
 
 struct module {
     const char *name; /* joined by '.' */
@@ -24,15 +25,15 @@ struct modules {
 /* Every proper prefix of the path is a module. */
 static void add_leaf(struct modules *m, struct wfs_arena *arena, const char *path, double squares)
 {
-    for (const char *sep = strchr(path, WFS_SEP); sep && !m->failed; sep = strchr(sep + 1, WFS_SEP)) {
+    for (const char *sep = strchr(path, WFS_SEP); sep && !m->failed;
+         sep = strchr(sep + 1, WFS_SEP)) {
         char *prefix = wfs_arena_strndup(arena, path, (size_t)(sep - path));
         uint64_t at = m->n;
         if (prefix && !wfs_strmap_get(&m->by_prefix, prefix, &at)) {
             m->failed = wfs_grow(&m->modules, &m->cap, m->n + 1, sizeof(*m->modules)) ||
                         wfs_strmap_set(&m->by_prefix, prefix, m->n);
             if (!m->failed)
-                m->modules[m->n++] =
-                    (struct module){.name = wfs_path_join_dup(arena, prefix, '.')};
+                m->modules[m->n++] = (struct module){.name = wfs_path_join_dup(arena, prefix, '.')};
         }
         m->failed = m->failed || !prefix || !m->modules[at].name;
         if (!m->failed)
@@ -63,7 +64,8 @@ static void modules_free(struct modules *m)
     free(m->modules);
 }
 
-/* ---- text ------------------------------------------------------------------------------------------ */
+/* ---- text
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const headings[] = {"l2", "mean", "std", "min", "max", "zeros", "nan", "inf"};
 
@@ -122,7 +124,8 @@ void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats 
     modules_free(&m);
 }
 
-/* ---- for programs ------------------------------------------------------------------------------------ */
+/* ---- for programs
+ * ------------------------------------------------------------------------------------ */
 
 void wfs_norms_tsv(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                    const bool *known, struct wfs_buf *out)

@@ -50,8 +50,7 @@ static void add_tensor(struct wfs_buf *out, const struct wfs_inspect_row *row,
 }
 
 /* The dtypes that occur, in the order of the enum; dtype_at[d] is d's place among them. */
-static void add_dtypes(struct wfs_buf *out, const struct wfs_inspect_rows *rows,
-                       unsigned *dtype_at)
+static void add_dtypes(struct wfs_buf *out, const struct wfs_inspect_rows *rows, unsigned *dtype_at)
 {
     bool occurs[WFS_N_DTYPES] = {false};
     unsigned n = 0;

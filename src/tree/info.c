@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tree/tree_internal.h"
+#include "weightfs/inspect.h"
 
 #define STATS_BYTES 65536 /* stats.json is padded to this */
 
@@ -85,6 +86,20 @@ static void make_report(const struct wfs_session *session, uint32_t plan, struct
     }
 }
 
+/* The same as `weightfs table`. */
+static void make_table(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    (void)plan;
+    struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
+    struct wfs_inspect_options options = {0};
+    struct wfs_table_options how = {0};
+    struct wfs_error err = {0};
+    if (wfs_inspect_rows(session->catalog, session->plans[0], &options, &rows, &err))
+        out->failed = true;
+    else
+        wfs_table_text(rows, &how, out);
+}
+
 typedef void (*info_fn)(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out);
 
 struct info_file {
@@ -100,6 +115,7 @@ static bool has_objects(const struct wfs_session *session)
 
 static const struct info_file info_files[] = {
     {"tensors.tsv", make_tensors_tsv, NULL},
+    {"table.txt", make_table, NULL},
     {"report.txt", make_report, NULL},
     {"objects.json", make_objects, has_objects},
 };

@@ -1,0 +1,130 @@
+/*
+ * verb_diff.c - `weightfs diff`: two checkpoints, of any formats. Where their conventions differ, A
+ * is looked at through the view that has B's; --view says which instead.
+ */
+#include <string.h>
+
+#include "cli/look.h"
+#include "cli/verbs.h"
+
+#define OPTION_ALL 0x300
+
+struct diff {
+    struct wfs_look look;
+    bool all;
+};
+
+/* The other checkpoint, with the same options but for the views. */
+static int open_other(struct wfs_cli *cli, struct wfs_session **ret, struct wfs_error *err)
+{
+    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
+    struct wfs_session_options options = cli->options.mount.session;
+    struct wfs_cache_options cache = cli->options.mount.cache;
+    options.source = wfs_options_absolute(&cli->options, cli->operands[1], err);
+    options.views = NULL;
+    options.n_views = 0;
+    options.strict = false;
+    if (!options.source)
+        return -err->code;
+    int r = wfs_session_open(&options, &session, err);
+    if (r)
+        return r;
+    cache.index_path = NULL; /* a checkpoint's facts go to its own index */
+    wfs_session_cache_options(session, &cache);
+    r = wfs_cache_new(&cache, &session->cache, err);
+    if (!r)
+        *ret = wfs_steal(&session);
+    return r;
+}
+
+/* Which plan of A is compared with B's source: a named view, the view that makes A look like B, or
+ * A as it is. */
+static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struct wfs_session *b)
+{
+    bool is_named = a->options.n_views > 0 && a->options.views[0].name;
+    if (is_named && a->n_plans > 1)
+        return a->plans[1];
+    const char *view_a = wfs_plan_default_view(a->catalog);
+    const char *view_b = wfs_plan_default_view(b->catalog);
+    if (view_a && view_b && strcmp(view_a, view_b) != 0 && a->n_plans > 1) {
+        fprintf(stderr, "weightfs: the conventions differ: A is compared through its view '%s'\n",
+                a->plans[1]->view);
+        return a->plans[1];
+    }
+    return a->plans[0];
+}
+
+static int compare(struct diff *diff, const struct wfs_session *a, const struct wfs_session *b,
+                   struct wfs_diff **ret, struct wfs_inspect_rows **rows_a,
+                   struct wfs_inspect_rows **rows_b, struct wfs_error *err)
+{
+    struct wfs_inspect_run run_a = {.cache = a->cache, .progress = true};
+    struct wfs_inspect_run run_b = {.cache = b->cache, .progress = true};
+    diff->look.options.globs = diff->look.names.list;
+    int r = wfs_inspect_rows(a->catalog, plan_of_a(a, b), &diff->look.options, rows_a, err);
+    if (!r)
+        r = wfs_inspect_rows(b->catalog, b->plans[0], &diff->look.options, rows_b, err);
+    return r ? r : wfs_diff_rows(*rows_a, &run_a, *rows_b, &run_b, ret, err);
+}
+
+static int report(struct diff *diff, struct wfs_cli *cli, const struct wfs_session *a)
+{
+    struct wfs_session *b wfs_cleanup(wfs_session_freep) = NULL;
+    struct wfs_inspect_rows *rows_a wfs_cleanup(wfs_inspect_rows_freep) = NULL;
+    struct wfs_inspect_rows *rows_b wfs_cleanup(wfs_inspect_rows_freep) = NULL;
+    struct wfs_diff *result wfs_cleanup(wfs_diff_freep) = NULL;
+    struct wfs_buf out wfs_cleanup(wfs_buf_free) = {0};
+    struct wfs_error err = {0};
+    int r = open_other(cli, &b, &err);
+    if (!r)
+        r = compare(diff, a, b, &result, &rows_a, &rows_b, &err);
+    if (r)
+        return wfs_cli_fail(&err);
+    if (diff->look.json)
+        wfs_diff_json(result, &out);
+    else
+        wfs_diff_text(result, diff->all, &out);
+    int status = wfs_cli_print(&out);
+    bool differs = result->n != result->n_by_kind[WFS_DIFF_SAME];
+    return status == WFS_EXIT_OK && differs ? WFS_EXIT_PROBLEMS : status;
+}
+
+static int run(const struct wfs_verb *verb, int argc, char **argv)
+{
+    struct wfs_cli cli wfs_cleanup(wfs_cli_close) = {0};
+    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
+    struct diff diff = {0};
+    struct wfs_error err = {0};
+    int c, r = 0;
+    if (wfs_cli_open(&cli, verb, argc, argv))
+        return cli.status;
+    while (!r && (c = wfs_cli_next(&cli)) > 0) {
+        diff.all |= c == OPTION_ALL;
+        r = c == OPTION_ALL ? 0 : wfs_look_option(&diff.look, &cli, c, &err);
+    }
+    int status = r ? wfs_cli_fail(&err) : cli.status;
+    if (!r && c == 0)
+        status = wfs_cli_session(&cli, WFS_READS_TO_KEEP, &session) ? cli.status
+                                                                    : report(&diff, &cli, session);
+    wfs_look_free(&diff.look);
+    return status;
+}
+
+static const struct option long_options[] = {
+    WFS_LOOK_LONG_OPTIONS,
+    {"all", no_argument, NULL, OPTION_ALL},
+    {0},
+};
+
+const struct wfs_verb wfs_verb_diff = {
+    .name = "diff",
+    .operands = "A B",
+    .summary = "two checkpoints: same, changed, renamed, only in one; exit status 1 where they "
+               "differ",
+    .help = WFS_LOOK_HELP "  --all                        tensors that are the same too\n",
+    .long_options = long_options,
+    .min_operands = 2,
+    .max_operands = 2,
+    .takes_source = true,
+    .run = run,
+};
