@@ -104,6 +104,8 @@ int wfs_open_node(struct wfs_session *session, uint32_t node, struct wfs_open **
 int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
                   struct wfs_error *err);
 uint64_t wfs_open_size_bytes(const struct wfs_open *open);
+/* The parts it reads; NULL for passed-through and live files. */
+const struct wfs_vfile *wfs_open_vfile(const struct wfs_open *open);
 /* True for live files: direct I/O, nothing kept in the page cache. */
 bool wfs_open_is_live(const struct wfs_open *open);
 void wfs_open_free(struct wfs_open *open);

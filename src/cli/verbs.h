@@ -12,6 +12,7 @@ extern const struct wfs_verb wfs_verb_table;
 extern const struct wfs_verb wfs_verb_norms;
 extern const struct wfs_verb wfs_verb_diff;
 extern const struct wfs_verb wfs_verb_check;
+extern const struct wfs_verb wfs_verb_export;
 extern const struct wfs_verb wfs_verb_index;
 extern const struct wfs_verb wfs_verb_ls;
 extern const struct wfs_verb wfs_verb_map;

@@ -134,6 +134,11 @@ uint64_t wfs_open_size_bytes(const struct wfs_open *open)
     return open->size_bytes;
 }
 
+const struct wfs_vfile *wfs_open_vfile(const struct wfs_open *open)
+{
+    return open->vfile;
+}
+
 bool wfs_open_is_live(const struct wfs_open *open)
 {
     return open->is_live;

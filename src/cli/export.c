@@ -1,0 +1,118 @@
+/*
+ * export.c - finds what an export writes, and keeps it off the checkpoint itself.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/export.h"
+
+static const struct {
+    const char *extension, *writer;
+} extensions[] = {
+    {".safetensors", "safetensors"},
+    {".msgpack", "msgpack"},
+    {".bin", "torch"},
+    {".pt", "torch"},
+    {".pth", "torch"},
+    {".npz", "npz"},
+};
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static uint32_t lookup(const struct wfs_session *session, const struct wfs_plan *plan,
+                       const char *name)
+{
+    uint32_t dir = wfs_tree_lookup(session->tree, 0, plan->view);
+    uint32_t node = dir == WFS_NO_INDEX ? dir : wfs_tree_lookup(session->tree, dir, name);
+    if (node == WFS_NO_INDEX || wfs_tree_node(session->tree, node)->kind != WFS_NODE_VFILE)
+        return WFS_NO_INDEX;
+    return node;
+}
+
+static const char *by_extension(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < WFS_ARRAY_SIZE(extensions); i++)
+        if (strcmp(dot, extensions[i].extension) == 0)
+            return wfs_writer_by_name(extensions[i].writer)->file_name;
+    return NULL;
+}
+
+static int not_there(const struct wfs_plan *plan, const char *name, const char *loader_file,
+                     struct wfs_error *err)
+{
+    if (!loader_file)
+        return wfs_error_set(
+            err, ENOENT, "%s: no file of a view is called so; --as NAME says which is meant", name);
+    return wfs_error_set(err, ENOENT,
+                         "%s/%s is not there: it cannot hold every tensor of the view "
+                         "(info/report.txt says why)",
+                         plan->view, loader_file);
+}
+
+int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *plan,
+                    const char *file, const char *as, uint32_t *ret_node, struct wfs_error *err)
+{
+    const char *name = as ? as : base_name(file);
+    const struct wfs_writer *writer = wfs_writer_by_name(name);
+    const char *loader_file = writer ? writer->file_name : as ? NULL : by_extension(name);
+    uint32_t node = lookup(session, plan, name);
+    if (node == WFS_NO_INDEX && loader_file)
+        node = lookup(session, plan, loader_file);
+    if (node == WFS_NO_INDEX)
+        return not_there(plan, name, loader_file, err);
+    *ret_node = node;
+    return 0;
+}
+
+/* ---- identity
+ * ------------------------------------------------------------------------------------ */
+
+static void add_number(struct wfs_buf *out, uint64_t v)
+{
+    wfs_buf_printf(out, "%llu\n", (unsigned long long)v);
+}
+
+static void add_file(struct wfs_buf *out, const struct wfs_source_file *file)
+{
+    const struct wfs_file_info *info = wfs_bytes_file_info(file->bytes);
+    wfs_buf_printf(out, "%s\n", file->name);
+    add_number(out, file->bytes->size_bytes);
+    add_number(out, info ? (uint64_t)info->identity.mtime_ns : 0);
+}
+
+static void add_target(struct wfs_buf *out, const struct wfs_target *target)
+{
+    wfs_buf_printf(out, "%s\n%s\n", target->path, target->operations);
+    for (uint32_t i = 0; i < target->n_sources; i++)
+        add_number(out, target->sources[i]);
+}
+
+struct wfs_hash wfs_export_source_id(const struct wfs_session *session, const struct wfs_plan *plan)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    wfs_buf_printf(&text, "%s\n%s\n", session->catalog->format, plan->chain ? plan->chain : "");
+    for (uint32_t i = 0; i < session->catalog->n_files; i++)
+        add_file(&text, &session->catalog->files[i]);
+    for (uint32_t i = 0; i < plan->n_targets; i++)
+        add_target(&text, &plan->targets[i]);
+    return wfs_hash_bytes(text.data, text.len);
+}
+
+int wfs_export_check_target(const struct wfs_session *session, const char *file,
+                            struct wfs_error *err)
+{
+    struct stat st;
+    if (stat(file, &st) != 0)
+        return 0;
+    for (uint32_t i = 0; i < session->catalog->n_files; i++) {
+        const struct wfs_file_info *info = wfs_bytes_file_info(session->catalog->files[i].bytes);
+        if (info && info->identity.dev == st.st_dev && info->identity.ino == st.st_ino)
+            return wfs_error_set(err, EINVAL, "%s: it is the checkpoint itself", file);
+    }
+    return 0;
+}

@@ -1,0 +1,22 @@
+/*
+ * export.h - which file of a view an export writes, and what names the checkpoint on every machine.
+ */
+#ifndef WEIGHTFS_CLI_EXPORT_H
+#define WEIGHTFS_CLI_EXPORT_H
+
+#include "weightfs/tree.h"
+
+/* The file of a view that FILE names: `as` where it is not NULL, else FILE's own name, or the
+ * loader file of its extension ("x.safetensors", "x.msgpack", "x.bin", "x.pt", "x.npz"). -ENOENT
+ * saying what there is. */
+int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *plan,
+                    const char *file, const char *as, uint32_t *ret_node, struct wfs_error *err);
+/* Equal where the same files are mapped the same way, whatever their device and inode are called
+ * there: names, sizes, times, and what the view does with each tensor. */
+struct wfs_hash wfs_export_source_id(const struct wfs_session *session,
+                                     const struct wfs_plan *plan);
+/* -EINVAL where `file` is one of the checkpoint's own. */
+int wfs_export_check_target(const struct wfs_session *session, const char *file,
+                            struct wfs_error *err);
+
+#endif

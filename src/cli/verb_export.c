@@ -1,0 +1,190 @@
+/*
+ * verb_export.c - `weightfs export`: one virtual file written out, by all processors; or a share of
+ * it, by one of several machines.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/export.h"
+#include "cli/verbs.h"
+
+#define OPTION_PART   0x100
+#define OPTION_FINISH 0x101
+#define OPTION_ABORT  0x102
+#define OPTION_AS     0x103
+#define OPTION_SOURCE 0x104
+
+struct export
+{
+    struct wfs_export_options options;
+    const char *as;
+    bool is_source, finish, abort;
+};
+
+/* ---- signals
+ * --------------------------------------------------------------------------------------- */
+
+static atomic_bool interrupt;
+static volatile sig_atomic_t interrupted_by;
+
+static void on_signal(int signo)
+{
+    interrupted_by = signo;
+    atomic_store(&interrupt, true);
+}
+
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: a slow read ends too */
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(signals); i++)
+        sigaction(signals[i], &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write(2), which is cleaned up after */
+}
+
+/* Once all is undone, die as the shell expects of a program that was interrupted. */
+static int end_interrupted(void)
+{
+    signal(interrupted_by, SIG_DFL);
+    raise(interrupted_by);
+    return WFS_EXIT_INTERNAL;
+}
+
+/* ---- what is written
+ * -------------------------------------------------------------------------------- */
+
+static int export_node(struct wfs_session *session, const struct wfs_plan *plan, uint32_t node,
+                       struct export *export, struct wfs_error *err)
+{
+    struct wfs_open *open wfs_cleanup(wfs_open_freep) = NULL;
+    struct wfs_export_options *options = &export->options;
+    int r = wfs_open_node(session, node, &open, err);
+    if (r)
+        return r;
+    const struct wfs_vfile *file = wfs_open_vfile(open);
+    if (!file)
+        return wfs_error_set(err, EINVAL, "%s: a file of the checkpoint, not of a view: copy it",
+                             wfs_tree_node(session->tree, node)->name);
+    options->source_id = wfs_export_source_id(session, plan);
+    options->mode = session->catalog->mode | 0200;
+    if (export->finish)
+        return wfs_export_finish(file, options, err);
+    catch_signals();
+    return wfs_export(file, session->cache, options, err);
+}
+
+static int do_export(struct wfs_cli *cli, struct export *export)
+{
+    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
+    struct wfs_error err = {0};
+    const struct wfs_cache_options *cache = &cli->options.mount.cache;
+    uint32_t node;
+    /* Each byte is read once, in order: blocks kept in memory would only be copied. */
+    bool wants_cache = cache->index_path || cache->mode == WFS_CACHE_ALWAYS;
+    if (wfs_cli_session(cli, wants_cache, &session))
+        return cli->status;
+    if (!export->is_source && session->n_plans < 2) {
+        wfs_error_set(&err, EINVAL, "which view? --view NAME, or --source");
+        return wfs_cli_fail(&err);
+    }
+    const struct wfs_plan *plan = session->plans[export->is_source ? 0 : 1];
+    int r = wfs_export_find(session, plan, export->options.path, export->as, &node, &err);
+    if (r == 0)
+        r = wfs_export_check_target(session, export->options.path, &err);
+    if (r == 0)
+        r = export_node(session, plan, node, export, &err);
+    if (r == -EINTR && interrupted_by)
+        return end_interrupted();
+    return r ? wfs_cli_fail(&err) : WFS_EXIT_OK;
+}
+
+/* ---- options
+ * ------------------------------------------------------------------------------------------ */
+
+static bool parse_part(const char *text, struct wfs_export_options *options)
+{
+    char end;
+    return sscanf(text, "%u/%u%c", &options->part, &options->n_parts, &end) == 2 &&
+           options->part >= 1 && options->part <= options->n_parts &&
+           options->n_parts <= WFS_EXPORT_MAX_PARTS;
+}
+
+static bool parse_jobs(const char *text, unsigned *ret)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    *ret = (unsigned)wfs_min_u64(n, UINT32_MAX);
+    return end != text && *end == '\0' && n > 0;
+}
+
+/* 0, or the exit status of what is wrong. */
+static int take_option(const struct wfs_verb *verb, int c, const char *arg, struct export *export)
+{
+    if (c == OPTION_PART && !parse_part(arg, &export->options))
+        return wfs_cli_misuse(verb, "--part %s: I/N is expected, 1 <= I <= N <= %d", arg,
+                              WFS_EXPORT_MAX_PARTS);
+    if (c == 'j' && !parse_jobs(arg, &export->options.n_threads))
+        return wfs_cli_misuse(verb, "-j %s: a number is expected", arg);
+    if (c == OPTION_AS)
+        export->as = arg;
+    export->is_source |= c == OPTION_SOURCE;
+    export->finish |= c == OPTION_FINISH;
+    export->abort |= c == OPTION_ABORT;
+    return 0;
+}
+
+static int run(const struct wfs_verb *verb, int argc, char **argv)
+{
+    struct wfs_cli cli wfs_cleanup(wfs_cli_close) = {0};
+    struct export export = {.options = {.interrupt = &interrupt, .progress = true}};
+    struct wfs_error err = {0};
+    int c;
+    if (wfs_cli_open(&cli, verb, argc, argv))
+        return cli.status;
+    while ((c = wfs_cli_next(&cli)) > 0) {
+        int status = take_option(verb, c, cli.arg, &export);
+        if (status)
+            return status;
+    }
+    if (c < 0)
+        return cli.status;
+    export.options.path = cli.operands[1];
+    if ((export.options.n_parts > 0) + export.finish + export.abort > 1)
+        return wfs_cli_misuse(verb, "--part, --finish and --abort go one at a time");
+    if (cli.options.n_views + export.is_source > 1)
+        return wfs_cli_misuse(verb, "one --view at a time, or --source");
+    if (export.abort)
+        return wfs_export_abort(export.options.path, &err) ? wfs_cli_fail(&err) : WFS_EXIT_OK;
+    if (!cli.options.mount.session.files)
+        cli.options.mount.session.files = "all";
+    return do_export(&cli, &export);
+}
+
+static const struct option long_options[] = {
+    {"part", required_argument, NULL, OPTION_PART},
+    {"finish", no_argument, NULL, OPTION_FINISH},
+    {"abort", no_argument, NULL, OPTION_ABORT},
+    {"as", required_argument, NULL, OPTION_AS},
+    {"source", no_argument, NULL, OPTION_SOURCE},
+    {"jobs", required_argument, NULL, 'j'},
+    {0},
+};
+
+const struct wfs_verb wfs_verb_export = {
+    .name = "export",
+    .operands = "SOURCE FILE",
+    .summary = "writes one loader file of a view out; alone, or as one of several machines",
+    .help =
+        "  --as NAME        which file of the view, where FILE's name or extension does not tell\n"
+        "  -j, --jobs N     threads; one a processor by default\n"
+        "  --part I/N       write the I-th of N parts of FILE.partial\n"
+        "  --finish         check that all parts are there, and make them FILE\n"
+        "  --abort          remove FILE.partial and the parts' markers\n",
+    .short_options = "j:",
+    .long_options = long_options,
+    .min_operands = 2,
+    .max_operands = 2,
+    .takes_source = true,
+    .run = run,
+};
