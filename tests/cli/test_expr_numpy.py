@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOL = pathlib.Path(os.environ.get("WEIGHTFS_BUILD", ROOT / "build")) / "tests/unit/expr_tool"
 DTYPES = {"uint8": "<u1", "uint16": "<u2", "float32": "<f4", "complex64": "<c8", "int64": "<i8",
           "complex128": "<c16", "bfloat16": "<u2", "float8_e4m3fn": "<u1"}
+# One element a byte here, packed there; an expression must fill whole bytes.
+PACKED = {"float4_e2m1": 4, "float6_e3m2": 6}
 MAX_ELEMS = 60000
 
 
@@ -25,11 +27,27 @@ def tool(script):
     return done.stdout
 
 
+class DoesNotPack(Exception):
+    """Elements of less than a byte that do not fill whole bytes."""
+
+
+def pack(cells, bits):
+    """Elements of less than a byte, the first in the low bits."""
+    ones = np.unpackbits(np.ascontiguousarray(cells).reshape(-1, 1), axis=1, bitorder="little")
+    return np.packbits(ones[:, :bits].ravel(), bitorder="little").tobytes()
+
+
+def unpack(data, bits):
+    ones = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little").reshape(-1, bits)
+    return np.packbits(ones, axis=1, bitorder="little").ravel()
+
+
 class Case:
     """Grows an array and the script that makes the same expression."""
 
     def __init__(self, rng, source, dtype):
         self.rng, self.source, self.dtype, self.lines = rng, source, dtype, []
+        self.bits = PACKED.get(dtype)
 
     def emit(self, *words):
         self.lines.append(" ".join(map(str, words)))
@@ -38,17 +56,27 @@ class Case:
         return [self.rng.choice([1, 2, 3, 4, 6, 8, top]) for _ in range(ndim)]
 
     def leaf(self, shape=None):
-        rng, np_dtype = self.rng, np.dtype(DTYPES[self.dtype])
+        rng, np_dtype = self.rng, np.dtype(DTYPES.get(self.dtype, "<u1"))
         if shape is None:
-            shape = self.sizes(rng.randint(0, 5))
+            shape = self.sizes(rng.randint(0, 4)) + [4] if self.bits else self.sizes(rng.randint(0, 5))
             while np.prod(shape, dtype=int) > MAX_ELEMS // 8:
                 shape.pop()
+        if self.bits:
+            return self.packed_leaf(shape)
         n = int(np.prod(shape, dtype=int)) * np_dtype.itemsize
         if shape and rng.random() < 0.2:
             return self.strided(shape)
         off = rng.randrange(0, len(self.source) - n)
         self.emit("leaf", self.dtype, off, len(shape), *shape)
         return np.frombuffer(self.source, np_dtype, n // np_dtype.itemsize, off).reshape(shape)
+
+    def packed_leaf(self, shape):
+        if int(np.prod(shape, dtype=int)) * self.bits % 8:
+            raise DoesNotPack
+        n = int(np.prod(shape, dtype=int)) * self.bits // 8
+        off = self.rng.randrange(0, len(self.source) - n)
+        self.emit("leaf", self.dtype, off, len(shape), *shape)
+        return unpack(self.source[off:off + n], self.bits).reshape(shape)
 
     def strided(self, shape):
         rng, np_dtype = self.rng, np.dtype(DTYPES[self.dtype])
@@ -174,14 +202,23 @@ class Case:
             return a
         if a.size > MAX_ELEMS // 5 and name in ("concat", "stack", "tile", "repeat", "pad"):
             return a
-        if name == "byteswap" and self.dtype in ("bfloat16", "float8_e4m3fn"):
+        if name == "byteswap" and (self.bits or self.dtype in ("bfloat16", "float8_e4m3fn")):
             return a  # numpy knows their widths only
-        done = getattr(self, name)(a)
-        return a if done is None else done
+        before = len(self.lines)
+        try:
+            done = getattr(self, name)(a)
+        except DoesNotPack:
+            done = None
+        if done is None or self.bits and done.size * self.bits % 8:
+            del self.lines[before:]
+            return a
+        return done
 
     def reads(self, a):
         """Emits reads; returns the bytes that they must give."""
         data, wanted = np.ascontiguousarray(a).tobytes(), b""
+        if self.bits:
+            data = pack(a, self.bits)
         for _ in range(3):
             start, stop = sorted(self.rng.randint(0, len(data)) for _ in range(2))
             self.emit(self.rng.choice(["read", "read", "reads"]), start, stop - start)
@@ -208,22 +245,155 @@ def source(tmp_path_factory):
     return path, data
 
 
+def check(path, kind, cases):
+    """Runs [(case, its array)] in one process; every byte of every read must be numpy's."""
+    script, wanted = [f"source {kind} {path}"], []
+    for case, array in cases:
+        wanted.append((case, case.reads(array)))
+        script += case.lines + ["clear"]
+    got = tool("\n".join(script) + "\n")
+    at = 0
+    for case, want in wanted:
+        assert got[at:at + len(want)] == want, "\n".join(case.lines)
+        at += len(want)
+    assert at == len(got)
+
+
+def chain(case, n):
+    array = case.leaf()
+    for _ in range(n):
+        array = case.step(array)
+    return case, array
+
+
 @pytest.mark.parametrize("kind", ["file", "plain", "memory"])
 def test_random_chains_equal_numpy(source, seed, kind):
     path, data = source
     rng = random.Random(seed)
     for _ in range(20):
-        script, wanted = [f"source {kind} {path}"], []
-        for _ in range(40):
-            case = Case(rng, data, rng.choice(list(DTYPES)))
-            array = case.leaf()
-            for _ in range(rng.randint(0, 9)):
-                array = case.step(array)
-            wanted.append((case, case.reads(array)))
-            script += case.lines + ["clear"]
-        got = tool("\n".join(script) + "\n")
-        at = 0
-        for case, want in wanted:
-            assert got[at:at + len(want)] == want, "\n".join(case.lines)
-            at += len(want)
-        assert at == len(got)
+        check(path, kind, [chain(Case(rng, data, rng.choice(list(DTYPES))), rng.randint(0, 9))
+                           for _ in range(40)])
+
+
+@pytest.mark.parametrize("kind", ["file", "plain"])
+def test_elements_of_less_than_a_byte(source, seed, kind):
+    path, data = source
+    rng = random.Random(seed)
+    for _ in range(10):
+        check(path, kind, [chain(Case(rng, data, rng.choice(list(PACKED))), rng.randint(0, 7))
+                           for _ in range(40)])
+
+
+def test_large_arrays_equal_numpy(tmp_path, seed):
+    """Panels, windows, spans and chunks: what small arrays do not reach."""
+    rng = random.Random(seed)
+    path = tmp_path / "large"
+    data = np.random.default_rng(seed).integers(0, 256, 24 << 20, np.uint8).tobytes()
+    path.write_bytes(data)
+    for kind in ("file", "plain"):
+        cases = []
+        for dtype in ("float32", "bfloat16", "uint8", "complex128"):
+            case = Case(rng, data, dtype)
+            rows = rng.randint(300, 700)
+            array = case.leaf([rows, 600])
+            perm = case.permute(array)
+            case.emit("reshape", 3, perm.shape[0], 1, perm.shape[1])
+            cases.append((case, perm))
+            case = Case(rng, data, dtype)
+            array = case.leaf([48, rng.randint(30, 60), 3, rng.randint(60, 90)])
+            cases.append((case, case.flip(case.permute(array))))
+        check(path, kind, cases)
+
+
+# ---- values ---------------------------------------------------------------------------------------
+
+FLOATS, COMPLEX = ["float16", "float32", "float64"], ["complex64", "complex128"]
+INTS = ["int8", "uint8", "int16", "int32", "int64"]
+
+
+class Values(Case):
+    """Chains that change values, too. numpy's types carry the names of ours."""
+
+    OPS = ["permute", "slice", "reshape", "flip", "cast", "cast", "scale", "add", "neg", "conj",
+           "sum", "concat"]
+
+    def __init__(self, rng, source, arrays, dtype):
+        super().__init__(rng, source, dtype)
+        self.arrays = arrays
+
+    def leaf(self, shape=None):
+        shape = self.sizes(self.rng.randint(1, 4)) if shape is None else shape
+        first, whole = self.arrays[self.dtype]
+        n = int(np.prod(shape, dtype=int))
+        at = self.rng.randrange(0, whole.size - n)
+        self.emit("leaf", self.dtype, first + at * whole.itemsize, len(shape), *shape)
+        return whole[at:at + n].reshape(shape)
+
+    def cast(self, a):
+        if self.dtype in COMPLEX:
+            target = self.rng.choice(COMPLEX)
+        else:
+            wider = [t for t in INTS if np.can_cast(a.dtype, t)] if a.dtype.kind in "iu" else []
+            target = self.rng.choice(FLOATS + wider)
+        self.emit("cast", target)
+        self.dtype = target
+        return a.astype(target)
+
+    def in_f64(self, a, fn):
+        if a.dtype.kind == "c":
+            both = fn(a.real.astype("f8"), True) + 1j * fn(a.imag.astype("f8"), False)
+            return both.astype(a.dtype)
+        return fn(a.astype("f8"), True).astype(a.dtype)
+
+    def scale(self, a):
+        if a.dtype.kind in "iu":
+            return None
+        value = self.rng.choice([0.5, -3.0, 0.1, 1e-3])
+        self.emit("scale", repr(value))
+        return self.in_f64(a, lambda x, _: x * value)
+
+    def add(self, a):
+        if a.dtype.kind in "iu":
+            return None
+        value = self.rng.choice([1.0, -0.3, 100.0])
+        self.emit("add", repr(value))
+        return self.in_f64(a, lambda x, is_real: x + value if is_real else x)
+
+    def neg(self, a):
+        self.emit("neg")
+        return -a
+
+    def conj(self, a):
+        if a.dtype.kind != "c":
+            return None
+        self.emit("conj")
+        return a.conj()
+
+    def sum(self, a):
+        terms = [a] + [self.leaf(list(a.shape)) for _ in range(self.rng.randint(1, 3))]
+        self.emit("sum", len(terms))
+        if a.dtype.kind in "iu":
+            return sum(terms[1:], terms[0])
+        wide = "c16" if a.dtype.kind == "c" else "f8"
+        total = terms[0].astype(wide)
+        for term in terms[1:]:
+            total = total + term.astype(wide)
+        return total.astype(a.dtype)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_values_equal_numpy(tmp_path, seed):
+    rng, np_rng = random.Random(seed), np.random.default_rng(seed)
+    arrays, data = {}, b""
+    for dtype in FLOATS + COMPLEX + INTS:
+        values = np_rng.normal(0, 30, 40000)
+        if dtype in COMPLEX:
+            values = values + 1j * np_rng.normal(0, 30, 40000)
+        arrays[dtype] = (len(data), values.astype(dtype))
+        data += arrays[dtype][1].tobytes()
+    path = tmp_path / "values"
+    path.write_bytes(data)
+    for kind in ("file", "plain"):
+        for _ in range(10):
+            cases = [Values(rng, data, arrays, rng.choice(list(arrays))) for _ in range(40)]
+            check(path, kind, [chain(case, rng.randint(1, 6)) for case in cases])
