@@ -58,9 +58,11 @@ class Case:
     def leaf(self, shape=None):
         rng, np_dtype = self.rng, np.dtype(DTYPES.get(self.dtype, "<u1"))
         if shape is None:
-            shape = self.sizes(rng.randint(0, 4)) + [4] if self.bits else self.sizes(rng.randint(0, 5))
+            shape = self.sizes(rng.randint(0, 5))
             while np.prod(shape, dtype=int) > MAX_ELEMS // 8:
                 shape.pop()
+            if self.bits:
+                shape.insert(rng.randint(0, len(shape)), 4)
         if self.bits:
             return self.packed_leaf(shape)
         n = int(np.prod(shape, dtype=int)) * np_dtype.itemsize

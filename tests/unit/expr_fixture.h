@@ -180,7 +180,7 @@ struct failing {
     struct wfs_bytes *inner;
     bool can_map, check_fails;
     uint64_t bad_from; /* reads that touch bytes from here on fail */
-    uint64_t n_reads, n_maps, bytes_read;
+    uint64_t n_reads, n_maps, n_hints, bytes_read;
 };
 
 static inline int failing_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
@@ -207,6 +207,13 @@ static inline int failing_check(struct wfs_bytes *bytes, struct wfs_error *err)
     return ((struct failing *)bytes)->check_fails ? wfs_error_set(err, EIO, "it changed") : 0;
 }
 
+static inline void failing_hint(struct wfs_bytes *bytes, uint64_t off, uint64_t len)
+{
+    struct failing *b = (struct failing *)bytes;
+    b->n_hints++;
+    wfs_bytes_hint(b->inner, off, len);
+}
+
 static inline void failing_free(struct wfs_bytes *bytes)
 {
     (void)bytes; /* on the stack of its test */
@@ -216,14 +223,15 @@ static const struct wfs_bytes_ops failing_ops = {.kind = "failing",
                                                  .read = failing_read,
                                                  .free = failing_free,
                                                  .map = failing_map,
-                                                 .check = failing_check};
+                                                 .check = failing_check,
+                                                 .hint = failing_hint};
 
-static inline struct failing failing(struct fixture *f)
+static inline struct failing failing(struct wfs_bytes *inner)
 {
-    struct failing b = {.inner = f->bytes, .can_map = true, .bad_from = UINT64_MAX};
+    struct failing b = {.inner = inner, .can_map = true, .bad_from = UINT64_MAX};
     b.base.ops = &failing_ops;
     b.base.n_refs = 1;
-    b.base.size_bytes = f->bytes->size_bytes;
+    b.base.size_bytes = inner->size_bytes;
     b.base.name = "failing";
     return b;
 }

@@ -121,6 +121,11 @@ static void test_expr__bad_axes_and_sizes_are_refused(void **state)
     assert_refused(f, EINVAL, wfs_expr_concat(a, 0, two, 0, &out, err));
     assert_refused(f, EINVAL, wfs_expr_concat(a, 2, two, 0, &out, err));
     assert_refused(f, EINVAL, wfs_expr_concat(a, 2, two, 2, &out, err));
+    const struct wfs_expr *const ranks[] = {e, leaf(f, 0, SHAPE(2))};
+    assert_refused(f, EINVAL, wfs_expr_concat(a, 2, ranks, 0, &out, err));
+    const struct wfs_expr *const types[] = {e, leaf_of(f, f->bytes, 0, WFS_I16, SHAPE(2, 3))};
+    assert_refused(f, EINVAL, wfs_expr_concat(a, 2, types, 0, &out, err));
+    assert_refused(f, EINVAL, wfs_expr_sum(a, 2, types, &out, err));
     assert_refused(f, EINVAL, wfs_expr_stack(a, 0, two, 0, &out, err));
     assert_refused(f, EINVAL, wfs_expr_stack(a, 2, two, 0, &out, err));
     assert_refused(f, EINVAL, wfs_expr_sum(a, 2, two, &out, err));
@@ -274,6 +279,18 @@ static void test_expr__pieces_are_bounded(void **state)
     free(parts);
 }
 
+static void test_expr__many_tiles_nest(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *e = concat(f, leaf(f, 0, SHAPE(2)), leaf(f, 7, SHAPE(1)), 0), *out;
+    uint16_t got[3];
+    assert_int_equal(wfs_expr_tile(f->arena, e, 0, 100000, &out, &f->err), 0);
+    assert_int_equal(out->n_pieces, 1);
+    assert_int_equal(wfs_expr_read(out, got, 6, 6 * 99999, &f->err), 0);
+    assert_int_equal(got[1], 1);
+    assert_int_equal(got[2], 7);
+}
+
 static void test_expr__nesting_is_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -322,6 +339,8 @@ static void test_expr__fills(void **state)
     assert_int_equal(wfs_expr_fill(f->arena, WFS_U16, SHAPE(3), 65535, &e, &f->err), 0);
     assert_values(e, VALUES(65535, 65535, 65535));
     assert_refused(f, EINVAL, wfs_expr_fill(f->arena, WFS_U8, SHAPE(2), 256, &out, &f->err));
+    assert_refused(f, EINVAL, wfs_expr_fill(f->arena, WFS_I2_BYTE, SHAPE(2), 2, &out, &f->err));
+    assert_refused(f, EINVAL, wfs_expr_fill(f->arena, WFS_U4_BYTE, SHAPE(2), 16, &out, &f->err));
     assert_refused(f, EINVAL, wfs_expr_fill(f->arena, WFS_I8, SHAPE(2), 0.5, &out, &f->err));
     assert_refused(f, EINVAL, wfs_expr_fill(f->arena, WFS_BOOL, SHAPE(2), 2, &out, &f->err));
     assert_refused(f, EINVAL, wfs_expr_fill(f->arena, WFS_F16, SHAPE(2), 1e6, &out, &f->err));
@@ -341,6 +360,46 @@ static void test_expr__counted_values(void **state)
     assert_refused(f, EINVAL, wfs_expr_arange(f->arena, WFS_U8, SHAPE(300), 0, 1, &out, &f->err));
     assert_refused(f, EINVAL, wfs_expr_arange(f->arena, WFS_U8, SHAPE(3), 0, .5, &out, &f->err));
     assert_refused(f, EINVAL, wfs_expr_arange(f->arena, WFS_U16, SHAPE(3), 1, -1, &out, &f->err));
+}
+
+static void test_expr__counted_fractions(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *e;
+    float got[3];
+    uint8_t fours[2];
+    assert_int_equal(wfs_expr_arange(f->arena, WFS_F32, SHAPE(3), 1, -.25, &e, &f->err), 0);
+    assert_int_equal(wfs_expr_read(e, got, sizeof(got), 0, &f->err), 0);
+    assert_true(got[0] == 1.0F && got[1] == .75F && got[2] == .5F);
+    assert_int_equal(wfs_expr_arange(f->arena, WFS_F4_E2M1, SHAPE(4), 0, .5, &e, &f->err), 0);
+    assert_int_equal(wfs_expr_read(e, fours, 2, 0, &f->err), 0);
+    assert_int_equal(fours[0], 0x10);
+    assert_int_equal(fours[1], 0x32);
+}
+
+static void test_expr__sums_of_other_types(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *in[3], *total;
+    uint8_t bools[2];
+    uint16_t halves[4];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(wfs_expr_fill(f->arena, WFS_BOOL, SHAPE(2), i == 1, &in[i], &f->err), 0);
+    }
+    assert_int_equal(wfs_expr_sum(f->arena, 3, in, &total, &f->err), 0);
+    assert_int_equal(wfs_expr_read(total, bools, 2, 0, &f->err), 0);
+    assert_int_equal(bools[1], 1);
+    assert_int_equal(wfs_expr_sum(f->arena, 1, in, &total, &f->err), 0);
+    assert_ptr_equal(total, in[0]);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wfs_expr_fill(f->arena, WFS_C32, SHAPE(2), 1 + i, &in[i], &f->err), 0);
+    assert_int_equal(wfs_expr_sum(f->arena, 2, in, &total, &f->err), 0);
+    assert_int_equal(wfs_expr_read(total, halves, 8, 0, &f->err), 0);
+    assert_int_equal(halves[2], 0x4200); /* 3 + 0i */
+    assert_int_equal(halves[3], 0);
+    assert_refused(f, EINVAL, wfs_expr_sum(f->arena, 3, in, &out, &f->err));
+    in[0] = in[1] = leaf_of(f, f->bytes, 0, WFS_BITS8, SHAPE(2));
+    assert_refused(f, EINVAL, wfs_expr_sum(f->arena, 2, in, &out, &f->err));
 }
 
 static void test_expr__integer_sums_wrap(void **state)
@@ -506,10 +565,13 @@ int main(void)
         EXPR_TEST(test_expr__reshape_that_tears_a_factor_nests),
         EXPR_TEST(test_expr__many_cuts_nest_and_stay_small),
         EXPR_TEST(test_expr__pieces_are_bounded),
+        EXPR_TEST(test_expr__many_tiles_nest),
         EXPR_TEST(test_expr__nesting_is_bounded),
         EXPR_TEST(test_expr__grids_of_pieces_are_found_by_bisection),
         EXPR_TEST(test_expr__fills),
         EXPR_TEST(test_expr__counted_values),
+        EXPR_TEST(test_expr__counted_fractions),
+        EXPR_TEST(test_expr__sums_of_other_types),
         EXPR_TEST(test_expr__integer_sums_wrap),
         EXPR_TEST(test_expr__float_sums_round_once),
         EXPR_TEST(test_expr__operations_of_one_size_and_of_others),

@@ -201,6 +201,37 @@ static void test_expr__blocks_of_other_layouts(void **state)
     assert_true(wfs_expr_block_bytes(permuted(f, e, PERM(1, 0, 2))) >= 1 << 20);
 }
 
+static void test_expr__blocks_reach_through_computed_sources(void **state)
+{
+    struct fixture *f = *state;
+    struct failing b = large();
+    const struct wfs_expr *e = leaf_of(f, &b.base, 0, WFS_BF16, SHAPE(4096, 11008)), *out;
+    e = permuted(f, e, PERM(1, 0));
+    const struct wfs_expr *both[] = {e, flipped(f, e, 0)};
+    assert_int_equal(wfs_expr_sum(f->arena, 2, both, &out, &f->err), 0);
+    assert_int_equal(wfs_expr_block_bytes(out), wfs_expr_block_bytes(e));
+    out = reshaped(f, e, SHAPE(16384, 2752)); /* tears a factor: nested */
+    assert_false(out->pieces[0].bytes == &b.base);
+    assert_int_equal(wfs_expr_block_bytes(out), wfs_expr_block_bytes(e));
+    /* What has to be computed again for every block gets large ones. */
+    assert_true(wfs_expr_block_bytes(permuted(f, out, PERM(1, 0))) > 16 << 20);
+}
+
+static void test_expr__blocks_of_one_step_are_enlarged(void **state)
+{
+    struct fixture *f = *state;
+    struct failing b = large();
+    /* Strips need 128 KiB of the result: blocks of several. */
+    const struct wfs_expr *e = leaf_of(f, &b.base, 0, WFS_F32, SHAPE(4096, 32, 8));
+    uint64_t block = wfs_expr_block_bytes(permuted(f, e, PERM(1, 0, 2)));
+    assert_true(block >= 1 << 20 && block < 8 << 20);
+    e = leaf_of(f, &b.base, 0, WFS_F32, SHAPE(64, 4096, 8));
+    assert_int_equal(wfs_expr_block_bytes(permuted(f, e, PERM(0, 2, 1))), 1 << 20);
+    e = leaf_of(f, &b.base, 0, WFS_F32, SHAPE(8192, 128));
+    block = wfs_expr_block_bytes(permuted(f, e, PERM(1, 0)));
+    assert_int_equal(block, 8192 * 128 * 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +245,8 @@ int main(void)
         EXPR_TEST(test_expr__runs_are_recognised),
         EXPR_TEST(test_expr__blocks_of_transpositions_hold_strips),
         EXPR_TEST(test_expr__blocks_of_other_layouts),
+        EXPR_TEST(test_expr__blocks_reach_through_computed_sources),
+        EXPR_TEST(test_expr__blocks_of_one_step_are_enlarged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static void test_expr__reads_outside_are_errors(void **state)
 static void test_expr__a_source_that_changed_is_an_error(void **state)
 {
     struct fixture *f = *state;
-    struct failing b = failing(f);
+    struct failing b = failing(f->bytes);
     const struct wfs_expr *e =
         permuted(f, leaf_of(f, &b.base, 0, WFS_U16, SHAPE(128, 128)), PERM(1, 0));
     uint16_t got[2048];
@@ -38,7 +38,7 @@ static void test_expr__a_source_that_changed_is_an_error(void **state)
 static void test_expr__a_source_that_fails_is_an_error(void **state)
 {
     struct fixture *f = *state;
-    struct failing b = failing(f);
+    struct failing b = failing(f->bytes);
     b.can_map = false;
     const struct wfs_expr *e = leaf_of(f, &b.base, 0, WFS_U16, SHAPE(256, 256));
     const struct wfs_expr *views[] = {
@@ -59,7 +59,7 @@ static void test_expr__a_source_that_fails_is_an_error(void **state)
 static void test_expr__what_cannot_be_mapped_is_read_in_bounded_spans(void **state)
 {
     struct fixture *f = *state;
-    struct failing b = failing(f);
+    struct failing b = failing(f->bytes);
     uint16_t got[N_VALUES], again[N_VALUES];
     b.can_map = false;
     const struct wfs_expr *e = leaf_of(f, &b.base, 0, WFS_U16, SHAPE(256, 256));
@@ -79,11 +79,9 @@ static void test_expr__what_cannot_be_mapped_is_read_in_bounded_spans(void **sta
 /* A real file, cut off inside a page and by whole pages, after it was opened. */
 static void check_truncated(struct fixture *f, off_t size)
 {
-    const char *dir = getenv("TMPDIR");
-    char path[256];
+    char path[] = "/tmp/wfs-cut-XXXXXX";
     struct wfs_bytes *bytes;
     uint16_t *got = calloc(N_VALUES, 2);
-    snprintf(path, sizeof(path), "%s/test_expr_XXXXXX", dir ? dir : "/tmp");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(wfs_bytes_read(f->bytes, got, 2 * N_VALUES, 0, &f->err), 0);
@@ -108,6 +106,46 @@ static void test_expr__a_truncated_file_is_an_error_and_no_signal(void **state)
     check_truncated(f, 4096);
     memset(&f->err, 0, sizeof(f->err));
     check_truncated(f, 0);
+}
+
+/* Elements far apart in a sparse file: value i at i * step. */
+static void check_sparse(struct fixture *f, uint64_t n, uint64_t step, uint64_t n_hints)
+{
+    char path[] = "/tmp/wfs-sparse-XXXXXX";
+    const uint64_t columns = 40;
+    struct wfs_bytes *bytes;
+    const struct wfs_expr *e;
+    uint16_t row[40], *got = malloc(n * sizeof(row));
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(ftruncate(fd, (off_t)(n * step)), 0);
+    for (uint64_t i = 0; i < n; i++) {
+        for (uint64_t k = 0; k < columns; k++)
+            row[k] = (uint16_t)(i * columns + k);
+        assert_int_equal(pwrite(fd, row, sizeof(row), (off_t)(i * step)), sizeof(row));
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    assert_int_equal(wfs_bytes_open(path, &bytes, &f->err), 0);
+    struct failing b = failing(bytes);
+    assert_int_equal(wfs_expr_strided(f->arena, &b.base, 0, WFS_U16, SHAPE(columns, n),
+                                      STRIDES(1, (int64_t)step / 2), &e, &f->err),
+                     0);
+    assert_int_equal(wfs_expr_read(e, got, e->size_bytes, 0, &f->err), 0);
+    for (uint64_t i = 0; i < n * columns; i++)
+        assert_int_equal(got[i], i % n * columns + i / n);
+    assert_int_equal(b.n_hints, n_hints);
+    wfs_bytes_unref(bytes);
+    close(fd);
+    free(got);
+}
+
+static void test_expr__elements_far_apart(void **state)
+{
+    check_sparse(*state, 40, UINT64_C(1) << 30, 40);         /* one by one */
+    check_sparse(*state, 1200, UINT64_C(4) << 20, 1200);     /* more than one window */
+    check_sparse(*state, 500, (UINT64_C(1) << 20) + 6, 500); /* the strips are hinted */
+    check_sparse(*state, 500, 4096, 1);                      /* all of it is hinted */
 }
 
 /* ---- many threads -------------------------------------------------------------------------------
@@ -162,6 +200,7 @@ int main(void)
         EXPR_TEST(test_expr__a_source_that_fails_is_an_error),
         EXPR_TEST(test_expr__what_cannot_be_mapped_is_read_in_bounded_spans),
         EXPR_TEST(test_expr__a_truncated_file_is_an_error_and_no_signal),
+        EXPR_TEST(test_expr__elements_far_apart),
         EXPR_TEST(test_expr__threads_read_one_expression),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
