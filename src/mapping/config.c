@@ -143,9 +143,16 @@ int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
     return r;
 }
 
-/* A key may itself hold dots ("a.b"): the longest key that is there wins at each step. */
+/* Arrays take a number. A key may itself hold dots ("a.b"): the longest key that is there wins at
+ * each step. */
 static const json_t *walk(const json_t *at, const char *path)
 {
+    if (json_is_array(at)) {
+        char *end;
+        unsigned long i = strtoul(path, &end, 10);
+        const json_t *item = end != path ? json_array_get(at, i) : NULL;
+        return !item || !*end ? item : *end == '.' ? walk(item, end + 1) : NULL;
+    }
     const json_t *found = json_object_get(at, path);
     if (found || !json_is_object(at))
         return found;

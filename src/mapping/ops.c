@@ -357,8 +357,9 @@ int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const str
 
 /* Positions as "Attention is all you need" has them and transformers' sinusoidal embeddings keep
  * them: sines in the first half of a row, cosines in the second. */
-static int fill_sinusoid(const struct wfs_scope *scope, const struct wfs_op *op, uint64_t n,
-                         uint64_t width, const struct wfs_expr **ret)
+static int fill_sinusoid(const struct wfs_scope *scope, const struct wfs_op *op,
+                         enum wfs_dtype dtype, uint64_t n, uint64_t width,
+                         const struct wfs_expr **ret)
 {
     struct wfs_mapper *mapper = scope->stage->mapper;
     uint64_t n_elems = 0, shape[2] = {n, width}, half = (width + 1) / 2;
@@ -382,8 +383,8 @@ static int fill_sinusoid(const struct wfs_scope *scope, const struct wfs_op *op,
     if (wfs_arena_on_free(mapper->arena, wfs_bytes_unref_void, bytes))
         return wfs_error_nomem(mapper->err, "sinusoid");
     r = wfs_expr_contiguous(mapper->arena, bytes, 0, WFS_F32, 2, shape, ret, mapper->err);
-    struct wfs_elem_op cast = {WFS_ELEM_CAST, op->dtype, 0};
-    if (!r && op->dtype != WFS_F32)
+    struct wfs_elem_op cast = {WFS_ELEM_CAST, dtype, 0};
+    if (!r && dtype != WFS_F32)
         r = wfs_expr_elementwise(mapper->arena, *ret, &cast, ret, mapper->err);
     return r;
 }
@@ -393,17 +394,22 @@ int wfs_op_fill(const struct wfs_scope *scope, const struct wfs_op *op, const st
     struct wfs_mapper *mapper = scope->stage->mapper;
     uint64_t shape[MAX_AXES];
     uint32_t first = op->kind == WFS_OP_FULL, ndim = op->n_args - first;
+    enum wfs_dtype dtype = op->dtype;
     double value = op->kind == WFS_OP_ONES;
+    if (op->dtype_like && !scope->expr)
+        return wfs_op_error(scope->stage, op, "`like` needs a `for` pattern");
+    if (op->dtype_like)
+        dtype = scope->expr->dtype;
     int r = first ? wfs_eval_real(scope, op->args[0], &value) : 0;
     for (uint32_t i = 0; !r && i < ndim; i++)
         r = size_arg(scope, op, first + i, &shape[i]);
     if (r)
         return r;
     if (op->kind == WFS_OP_SINUSOID)
-        r = fill_sinusoid(scope, op, shape[0], shape[1], ret);
+        r = fill_sinusoid(scope, op, dtype, shape[0], shape[1], ret);
     else if (op->kind == WFS_OP_ARANGE)
-        r = wfs_expr_arange(mapper->arena, op->dtype, ndim, shape, 0, 1, ret, mapper->err);
+        r = wfs_expr_arange(mapper->arena, dtype, ndim, shape, 0, 1, ret, mapper->err);
     else
-        r = wfs_expr_fill(mapper->arena, op->dtype, ndim, shape, value, ret, mapper->err);
+        r = wfs_expr_fill(mapper->arena, dtype, ndim, shape, value, ret, mapper->err);
     return placed(scope->stage, op, r);
 }

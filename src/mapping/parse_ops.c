@@ -76,7 +76,8 @@ static int parse_dtype(struct wfs_parser *p, struct wfs_op *op)
     int r = wfs_parse_ident(p, "an element type, as float32", &word);
     if (r)
         return r;
-    if (!wfs_dtype_by_name(word, &op->dtype))
+    op->dtype_like = op->kind >= WFS_OP_ZEROS && strcmp(word, "like") == 0;
+    if (!op->dtype_like && !wfs_dtype_by_name(word, &op->dtype))
         return wfs_parse_expected(&at, "an element type, as float32");
     return 0;
 }

@@ -151,6 +151,32 @@ static int parse_alias(struct wfs_parser *p, struct wfs_rule *rule)
     return r ? r : parse_source_name(p, &rule->of);
 }
 
+static int one_target(struct wfs_parser *p, const struct wfs_part *part, struct wfs_rule *rule)
+{
+    struct wfs_parts *clause = wfs_arena_alloc(p->arena, sizeof(*clause));
+    if (!clause || !(clause->part = wfs_arena_memdup(p->arena, part, sizeof(*part))))
+        return wfs_error_nomem(p->err, "rules");
+    clause->n = 1;
+    rule->n_clauses = 1;
+    rule->clauses = clause;
+    return 0;
+}
+
+static int parse_rename(struct wfs_parser *p, struct wfs_rule *rule)
+{
+    const struct wfs_name *name;
+    struct wfs_part target = {0};
+    rule->kind = WFS_RULE_RENAME;
+    int r = parse_source_name(p, &name);
+    if (!r)
+        r = one_part(p, name, &rule->sources);
+    if (!r)
+        r = wfs_parse_expect(p, "->");
+    if (!r)
+        r = parse_target_name(p, &target.name);
+    return r ? r : one_target(p, &target, rule);
+}
+
 /* The `for` pattern binds the target's captures but stands after it: it is parsed first. */
 static int parse_fill(struct wfs_parser *p, struct wfs_rule *rule)
 {
@@ -189,13 +215,7 @@ static int parse_fill(struct wfs_parser *p, struct wfs_rule *rule)
         r = parse_source_name(p, &pattern);
     if (r)
         return r;
-    struct wfs_parts *clause = wfs_arena_alloc(p->arena, sizeof(*clause));
-    if (!clause || !(clause->part = wfs_arena_memdup(p->arena, &part, sizeof(part))))
-        return wfs_error_nomem(p->err, "rules");
-    clause->n = 1;
-    rule->n_clauses = 1;
-    rule->clauses = clause;
-    return 0;
+    return one_target(p, &part, rule);
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
@@ -304,6 +324,8 @@ int wfs_parse_rule(struct wfs_parser *p, struct wfs_rule *ret)
         r = parse_drop(p, &rule);
     } else if (wfs_parse_accept(p, "alias ")) {
         r = parse_alias(p, &rule);
+    } else if (wfs_parse_accept(p, "rename ")) {
+        r = parse_rename(p, &rule);
     } else if (wfs_parse_accept(p, "fill ")) {
         r = parse_fill(p, &rule);
     } else {

@@ -15,7 +15,8 @@ int wfs_pick_prepare(struct wfs_stage *stage)
         return wfs_error_nomem(stage->mapper->err, "rules");
     for (uint32_t i = 0; i < stage->set->n_rules; i++) {
         const struct wfs_rule *rule = &stage->set->rules[i];
-        for (uint32_t k = 0; rule->kind != WFS_RULE_FILL && k < rule->sources.n; k++) {
+        bool takes = rule->kind != WFS_RULE_FILL && rule->kind != WFS_RULE_RENAME;
+        for (uint32_t k = 0; takes && k < rule->sources.n; k++) {
             const struct wfs_name *name = rule->sources.part[k].name;
             struct wfs_candidate *c = &stage->candidates[stage->n_candidates++];
             *c = (struct wfs_candidate){.rule = rule, .part = k};

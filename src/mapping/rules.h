@@ -1,56 +1,6 @@
 /*
- * rules.h - the rules language (its reference, below) and what the parser makes of a rule file.
- *
- * THE LANGUAGE. A statement begins in column 1; indented lines continue it; `#` in column 1 or
- * after a space starts a comment. Names are written with "." between their components.
- *
- *   set NAME                         what the file is called in reports (else its file name)
- *   from CONVENTION   to CONVENTION  what it maps between (torch, flax, ...): chains are found by
- * it detect PATTERN ...               names by which sources of the `to` convention are recognised
- *   source [index glued] [trailing NAME] [collections NAME ...]  how the names it reads are
- * written: layers_0 for layers.0; a last component to ignore; first components to take off where
- * every name has one target [sep "/"] [index glued] [trailing NAME] [collection NAME [always]]  the
- * same for what it writes; the collection of targets that name none, added where some target names
- * one (or always) files NAME ...                   virtual files shown by default     format TAG
- * their tag match one|first|longest          may several rules take a tensor (default one: an
- * error); with first the first wins, with longest that with most literal text unmatched
- * keep|drop|error        a tensor that no rule takes (default keep: reported) invertible every rule
- * must have an inverse include NAME                     another set (or "file.map"); this file's
- * rules come first let NAME = EXPR                  a value, found when it is needed; -o
- * set=NAME=VALUE replaces it require EXPR "MESSAGE"           refuses the view prefix add|remove
- * NAME [if EXPR] on every target, before the collection
- *
- *   PATTERN [: OPS] [& PATTERN [: OPS]] -> TARGET [: OPS] [& TARGET [: OPS]] [if EXPR]
- *                                    a rule. Parts joined by & fan in (concat, sum) or are told
- * apart (after split). More `-> TARGET : OPS` make more targets of the same sources. TARGET may be
- * COLLECTION:TARGET. drop PATTERN [: FILL for PATTERN] [if EXPR]   leaves it out; the inverse fills
- * it again alias PATTERN of PATTERN [if EXPR]  leaves out a tied copy: one that shares its storage
- * with the second, or for which EXPR holds fill TARGET : FILL [for PATTERN] [if EXPR]    a target
- * without a source, one for each match
- *
- * PATTERN, anchored at both ends: text, and captures: {i:#} a number, {i:0-3} one of a range,
- * {x} a part of a component, {x:?} also an empty one, {p:*} any components, {p:+} one or more,
- * {k:q|k|v} one of these. A capture named again must be equal; "quotes" make any byte literal.
- * /REGEX/ is a PCRE2 over the dotted name, (?<x>...) its captures.
- * TARGET: the same with {x}, {l+1}, {3*i+j+1}, {lower(x)}; a new {l:#} or {k:q|v} is made by
- * unstack or split.
- *
- * OPS, in order, on every part until a fan-in:
- *   transpose  reverse  permute(2,3,1,0)  "OI*>*IO"  flip(axis,...)  flatten  reshape(H,D,-1)
- *   squeeze  squeeze(axis)  unsqueeze(axis)  slice(axis,start,stop[,step])  part(axis,i,n)
- *   pad(axis,before,after[,value])  tile(axis,n)  repeat(axis,n)  rope(heads)  unrope(heads)
- *   gates("ifgo>ifog"[,axis])  cast(dtype)  scale(x)  add(x)  pick(n)
- *   concat([k,] axis [,sizes ...|equal])  stack([k,] axis)  sum  - fan in: all parts, or over
- * capture k split([k,] axis [,sizes ...])  unstack(k,axis)               - fan out FILL is
- * zeros(dtype,sizes ...) ones(...) full(x,dtype,...) arange(dtype,sizes ...)
- *   sinusoid(dtype,n,width)
- * Fan-in over a number runs 0..n-1, over {k:q|v} as written; a hole is an error.
- *
- * EXPR: 1 2.5 "text" true, let names and captures, config.a.b (of config.json, params.json or
- * set=), rank dtype shape[0] name model_type tied packed; + - * / % (whole numbers divide
- * downwards) == != < <= > >= and or not, a ?? b (b where a is not known), exists(TARGET) and
- * any(PATTERN) of the source's names, template(TARGET) of the template's, known(x) contains(x,"t")
- * starts ends replace(x,"a","b") lower last(x) ceildiv(a,b) roundup(a,b) min max sqrt(x).
+ * rules.h - what the parser makes of a rule file. The language itself is described on one page, in
+ * src/mapping/LANGUAGE.
  *
  * INVARIANT: everything here lives in the arena it was parsed in and is const after.
  */
@@ -248,6 +198,7 @@ struct wfs_op {
     const char *text; /* as written */
     uint32_t cap;     /* fan-in and fan-out over this capture, or WFS_NO_INDEX */
     bool equal;       /* concat: parts must be equal */
+    bool dtype_like;  /* fills: the element type of the tensor they stand beside */
     enum wfs_dtype dtype;
     const char *layout; /* "OI*>*IO", "ifgo>ifog" */
     uint32_t n_args;
@@ -271,7 +222,13 @@ struct wfs_parts {
     const struct wfs_part *part;
 };
 
-enum wfs_rule_kind { WFS_RULE_MAP, WFS_RULE_DROP, WFS_RULE_ALIAS, WFS_RULE_FILL };
+enum wfs_rule_kind {
+    WFS_RULE_MAP,
+    WFS_RULE_DROP,
+    WFS_RULE_ALIAS,
+    WFS_RULE_FILL,
+    WFS_RULE_RENAME,
+};
 
 struct wfs_rule {
     enum wfs_rule_kind kind;

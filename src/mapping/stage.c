@@ -175,6 +175,62 @@ static int index_items(struct wfs_stage *st)
     return 0;
 }
 
+/* Renames see the names as they were; the first that matches counts. */
+static int rename_one(struct wfs_stage *st, uint32_t index, const char **ret)
+{
+    const struct wfs_item *item = &st->in->items[index];
+    for (uint32_t i = 0; i < st->set->n_rules; i++) {
+        const struct wfs_rule *rule = &st->set->rules[i];
+        struct wfs_match m = {0};
+        struct wfs_scope scope = {st, rule, &m, item, item->expr, false};
+        wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
+        bool holds;
+        if (rule->kind != WFS_RULE_RENAME ||
+            !wfs_name_match(rule->sources.part[0].name, rule->caps, &st->splits[index], &m))
+            continue;
+        int r = wfs_eval_cond(&scope, rule->cond, &holds);
+        if (!r && holds)
+            r = wfs_render(&scope, rule->clauses[0].part[0].name, &path);
+        if (r)
+            return r;
+        if (!holds)
+            continue;
+        *ret = wfs_buf_ok(&path) && path.len
+                   ? wfs_arena_strndup(st->mapper->arena, path.data, path.len)
+                   : NULL;
+        return *ret ? 0 : wfs_error_nomem(st->mapper->err, "names");
+    }
+    return 0;
+}
+
+static bool has_renames(const struct wfs_set *set)
+{
+    for (uint32_t i = 0; i < set->n_rules; i++)
+        if (set->rules[i].kind == WFS_RULE_RENAME)
+            return true;
+    return false;
+}
+
+static int rename_items(struct wfs_stage *st)
+{
+    if (!has_renames(st->set))
+        return 0;
+    const char **paths = wfs_arena_array(st->mapper->arena, st->in->n + 1, sizeof(*paths));
+    if (!paths)
+        return wfs_error_nomem(st->mapper->err, "names");
+    for (size_t i = 0; i < st->in->n; i++) {
+        paths[i] = st->in->items[i].path;
+        int r = rename_one(st, (uint32_t)i, &paths[i]);
+        if (r)
+            return r;
+    }
+    for (size_t i = 0; i < st->in->n; i++)
+        st->in->items[i].path = paths[i];
+    wfs_strmap_free(&st->index);
+    st->index = (struct wfs_strmap){0};
+    return index_items(st);
+}
+
 static int prepare(struct wfs_stage *st)
 {
     struct wfs_arena *arena = st->mapper->arena;
@@ -186,6 +242,8 @@ static int prepare(struct wfs_stage *st)
     int r = wfs_namespace_read(st);
     if (!r)
         r = index_items(st);
+    if (!r)
+        r = rename_items(st);
     if (!r && st->is_last && st->mapper->template)
         r = wfs_template_align(st->mapper->template, st->in, arena, st->mapper->err);
     return r ? r : wfs_pick_prepare(st);
