@@ -161,7 +161,10 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
             *ret = text(scope->item->path, strlen(scope->item->path));
         return 0;
     case WFS_V_TIED:
-        *ret = boolean(scope->item && scope->item->tied);
+        if (scope->optimistic)
+            ret->kind = WFS_VALUE_MAYBE;
+        else
+            *ret = boolean(scope->item && scope->item->tied);
         return 0;
     case WFS_V_PACKED:
         *ret = boolean(scope->item && scope->item->packed);
@@ -282,6 +285,11 @@ static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                    const struct wfs_value *a, const struct wfs_value *b, struct wfs_value *ret)
 {
     bool unknown = a->kind == WFS_VALUE_NONE || b->kind == WFS_VALUE_NONE;
+    if (scope->optimistic &&
+        (unknown || a->kind == WFS_VALUE_MAYBE || b->kind == WFS_VALUE_MAYBE)) {
+        *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+        return 0;
+    }
     if (unknown && is_let(e->args[0]) && a->kind == WFS_VALUE_NONE)
         return wfs_eval_needed(scope, e->args[0]);
     if (unknown && is_let(e->args[1]) && b->kind == WFS_VALUE_NONE)
@@ -308,7 +316,7 @@ static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
 static int truth(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                  const struct wfs_value *v, enum wfs_truth *ret)
 {
-    if (v->kind == WFS_VALUE_MAYBE)
+    if (v->kind == WFS_VALUE_MAYBE || (v->kind == WFS_VALUE_NONE && scope->optimistic))
         *ret = WFS_MAYBE;
     else if (v->kind == WFS_VALUE_BOOL)
         *ret = v->i ? WFS_TRUE : WFS_FALSE;

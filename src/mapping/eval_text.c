@@ -122,6 +122,11 @@ int wfs_eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e, stru
         int r = wfs_eval(scope, e->args[i], &a[i]);
         if (r)
             return r;
+        bool unknown = a[i].kind == WFS_VALUE_NONE || a[i].kind == WFS_VALUE_MAYBE;
+        if (unknown && scope->optimistic) {
+            *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+            return 0;
+        }
         if (a[i].kind == WFS_VALUE_NONE && e->op != WFS_FN_KNOWN)
             return wfs_eval_needed(scope, e->args[i]);
     }

@@ -126,12 +126,29 @@ static int apply_flip(struct applying *a)
     return 0;
 }
 
+/* reshape(...; sizes before): the tensor must have them (-1: any). */
+static int check_from(struct applying *a)
+{
+    bool same = a->op->n_from == a->in->ndim;
+    for (uint32_t i = 0; same && i < a->op->n_from; i++) {
+        int64_t v;
+        int r = wfs_eval_int(a->scope, a->op->from[i], &v);
+        if (r)
+            return r;
+        same = v == -1 || (v >= 0 && (uint64_t)v == a->in->shape[i]);
+    }
+    return same ? 0 : wfs_op_error(a->stage, a->op, "the sizes before are others");
+}
+
 /* One size may be -1: what is left. */
 static int apply_reshape(struct applying *a)
 {
     uint64_t shape[MAX_AXES], known = 1;
     int64_t v;
     uint32_t rest = WFS_NO_INDEX, n = a->op->n_args;
+    int bad = a->op->n_from ? check_from(a) : 0;
+    if (bad)
+        return bad;
     for (uint32_t i = 0; i < n; i++) {
         int r = wfs_eval_int(a->scope, a->op->args[i], &v);
         if (r)

@@ -26,7 +26,8 @@ static const struct op_def op_defs[] = {
     {"permute", WFS_OP_PERMUTE, 1, MAX_ARGS, .usage = "permute(axis, ...)"},
     {"flip", WFS_OP_FLIP, 1, MAX_ARGS, .usage = "flip(axis, ...)"},
     {"flatten", WFS_OP_FLATTEN, 0, 0, .usage = "flatten"},
-    {"reshape", WFS_OP_RESHAPE, 0, MAX_ARGS, .usage = "reshape(size, ...)"},
+    {"reshape", WFS_OP_RESHAPE, 0, MAX_ARGS,
+     .usage = "reshape(size, ...) or reshape(size, ...; size before, ...)"},
     {"squeeze", WFS_OP_SQUEEZE, 0, 1, .usage = "squeeze or squeeze(axis)"},
     {"unsqueeze", WFS_OP_UNSQUEEZE, 1, 1, .usage = "unsqueeze(axis)"},
     {"slice", WFS_OP_SLICE, 3, 4, .usage = "slice(axis, start, stop[, step])"},
@@ -138,29 +139,47 @@ static int parse_head(struct wfs_parser *p, const struct op_def *def, struct wfs
     return parse_op_cap(p, def, op, ret_any);
 }
 
-static int parse_args(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op)
+/* Numbers up to ')' or, for reshape, ';'. */
+static int parse_numbers(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op,
+                         bool any, const struct wfs_vexpr *const **ret, uint32_t *ret_n,
+                         bool *ret_more)
 {
     const struct wfs_vexpr *args[MAX_ARGS];
-    bool any;
-    int r = parse_head(p, def, op, &any);
-    while (!r && !wfs_parse_accept(p, ")")) {
-        if (any && (r = wfs_parse_expect(p, ",")))
+    uint32_t n = 0;
+    for (; !wfs_parse_accept(p, ")"); any = true) {
+        *ret_more = def->kind == WFS_OP_RESHAPE && wfs_parse_accept(p, ";");
+        if (*ret_more)
             break;
-        any = true;
-        if (def->equal && op->n_args && wfs_parse_accept(p, "equal")) {
+        int r = any ? wfs_parse_expect(p, ",") : 0;
+        if (r)
+            return r;
+        if (def->equal && n && wfs_parse_accept(p, "equal")) {
             op->equal = true;
             continue;
         }
-        if (op->n_args == def->max_args)
+        if (n == def->max_args)
             return expected_usage(p, def);
-        r = wfs_parse_expr(p, &args[op->n_args]);
-        if (!r)
-            op->n_args++;
+        r = wfs_parse_expr(p, &args[n]);
+        if (r)
+            return r;
+        n++;
     }
-    if (r)
-        return r;
-    op->args = wfs_arena_memdup(p->arena, args, op->n_args * sizeof(args[0]));
-    return op->args || !op->n_args ? 0 : wfs_error_nomem(p->err, "rules");
+    *ret = wfs_arena_memdup(p->arena, n ? (const void *)args : "", n ? n * sizeof(args[0]) : 1);
+    *ret_n = n;
+    return *ret ? 0 : wfs_error_nomem(p->err, "rules");
+}
+
+static int parse_args(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op)
+{
+    bool any, more = false;
+    int r = parse_head(p, def, op, &any);
+    if (!r)
+        r = parse_numbers(p, def, op, any, &op->args, &op->n_args, &more);
+    if (!r && more)
+        r = parse_numbers(p, def, op, false, &op->from, &op->n_from, &more);
+    if (!r && more)
+        r = expected_usage(p, def);
+    return r;
 }
 
 int wfs_parse_op(struct wfs_parser *p, struct wfs_op *ret)

@@ -451,6 +451,9 @@ int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, s
     if (!r)
         r = finish(&rd);
     free_lists(&rd.lists);
+    struct wfs_set *inverse;
+    if (!r && set->invertible)
+        r = wfs_set_invert(arena, set, &inverse, err);
     if (!r)
         *ret = set;
     return r;

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "mapping/inverse.h"
 #include "mapping/pick.h"
 
 int wfs_pick_prepare(struct wfs_stage *stage)
@@ -79,6 +80,23 @@ static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pic
     return r;
 }
 
+/* An inverse's condition is about what it would make. */
+static int check_result(struct wfs_stage *stage, uint32_t index, const struct wfs_pick *pick,
+                        bool *ret_holds)
+{
+    struct wfs_scope scope = {
+        .stage = stage, .rule = pick->rule, .match = &pick->match, .optimistic = true};
+    int r = 0;
+    if (!pick->rule->fans_in) {
+        r = wfs_inverse_result(stage, pick->rule, index, &pick->match, &scope.expr);
+        if (!r && !scope.expr) {
+            *ret_holds = false;
+            return 0;
+        }
+    }
+    return r ? r : wfs_eval_cond(&scope, pick->rule->cond, ret_holds);
+}
+
 /* Does this rule take the item? pick->rule and part are set. */
 static int try_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick, bool *ret_takes)
 {
@@ -95,8 +113,12 @@ static int try_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pi
         return 0;
     }
     struct wfs_scope scope = {stage, rule, &pick->match, item, item->expr, false};
-    int r;
-    if (rule->kind == WFS_RULE_ALIAS)
+    int r = wfs_solve(stage, rule, &pick->match, &holds);
+    if (r || !holds)
+        return r;
+    if (rule->asks_result)
+        r = check_result(stage, index, pick, &holds);
+    else if (rule->kind == WFS_RULE_ALIAS)
         r = find_original(stage, index, pick, &holds);
     else
         r = wfs_eval_cond(&scope, rule->cond, &holds);

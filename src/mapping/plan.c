@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/template.h"
+#include "mapping/inverse.h"
 
 const char *wfs_status_name(enum wfs_status status)
 {
@@ -154,18 +154,32 @@ static const char *view_name(struct wfs_mapper *mapper, const struct wfs_set *la
     return wfs_arena_strndup(mapper->arena, name, strcspn(name, "="));
 }
 
+/* Whose loader the view is for: what a set does not say follows from its `to`. */
+static int describe_set(struct wfs_mapper *mapper, const struct wfs_set *last,
+                        struct wfs_plan *plan)
+{
+    static const char *const plain[] = {"safetensors", NULL};
+    static const char *const torch[] = {"safetensors", "torch", NULL};
+    static const char *const flax[] = {"safetensors", "msgpack", NULL};
+    const char *to = last && last->to ? last->to : "";
+    bool is_torch = strcmp(to, "torch") == 0, is_flax = strcmp(to, "flax") == 0;
+    plan->files = last && last->files ? last->files : is_torch ? torch : is_flax ? flax : plain;
+    if (last && last->format)
+        plan->format_tag = last->format;
+    else if (is_torch || is_flax)
+        plan->format_tag = is_torch ? "pt" : "flax";
+    else
+        plan->format_tag = wfs_arena_printf(mapper->arena, "weightfs-%s", plan->view);
+    return plan->format_tag ? 0 : wfs_error_nomem(mapper->err, "plan");
+}
+
 static int describe(struct wfs_mapper *mapper, const struct wfs_chain *chain,
                     const struct wfs_set *last, struct wfs_plan *plan)
 {
-    static const char *const files[] = {"safetensors", NULL};
     plan->view = view_name(mapper, last);
     plan->chain = chain->text[0] ? chain->text : "identity";
     plan->sep = last ? last->target.sep : '.';
-    plan->files = last && last->files ? last->files : files;
-    plan->format_tag = last && last->format
-                           ? last->format
-                           : wfs_arena_printf(mapper->arena, "weightfs-%s", plan->view);
-    return plan->view && plan->format_tag ? 0 : wfs_error_nomem(mapper->err, "plan");
+    return plan->view ? describe_set(mapper, last, plan) : wfs_error_nomem(mapper->err, "plan");
 }
 
 static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
@@ -176,10 +190,12 @@ static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
         if (mapper->explain)
             wfs_buf_printf(mapper->explain, "%s:\n", chain->sets[i]->name);
         int r = wfs_stage_run(mapper, chain->sets[i], i + 1 == chain->n, items, &out);
-        if (r)
-            return r;
+        if (!r && chain->sets[i]->is_inverse)
+            r = wfs_inverse_prove(mapper, chain->sets[i], items, &out);
         free(items->items);
         *items = out;
+        if (r)
+            return r;
     }
     return 0;
 }
@@ -187,7 +203,7 @@ static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
 static int load_template(struct wfs_mapper *mapper, const struct wfs_chain *chain)
 {
     const char *path = mapper->options->template_path;
-    char sep = chain->n ? chain->sets[chain->n - 1]->target.sep : '.';
+    char sep = chain->last ? chain->last->target.sep : '.';
     if (!path)
         return 0;
     return wfs_template_load(mapper->arena, path, sep, &mapper->template, mapper->err);
@@ -215,7 +231,7 @@ static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct
     if (!r)
         r = wfs_cast(mapper, items);
     if (!r)
-        r = describe(mapper, &chain, chain.n ? chain.sets[chain.n - 1] : NULL, plan);
+        r = describe(mapper, &chain, chain.last, plan);
     return r ? r : wfs_assemble(mapper, items, plan);
 }
 

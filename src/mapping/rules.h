@@ -198,7 +198,9 @@ struct wfs_op {
     const char *text; /* as written */
     uint32_t cap;     /* fan-in and fan-out over this capture, or WFS_NO_INDEX */
     bool equal;       /* concat: parts must be equal */
-    bool dtype_like;  /* fills: the element type of the tensor they stand beside */
+    uint32_t n_from;  /* reshape: the sizes before, which its inverse needs */
+    const struct wfs_vexpr *const *from;
+    bool dtype_like; /* fills: the element type of the tensor they stand beside */
     enum wfs_dtype dtype;
     const char *layout; /* "OI*>*IO", "ifgo>ifog" */
     uint32_t n_args;
@@ -230,6 +232,12 @@ enum wfs_rule_kind {
     WFS_RULE_RENAME,
 };
 
+/* An inverse's equation: the expression was the number that a capture of the pattern holds. */
+struct wfs_solve {
+    uint32_t hidden; /* capture */
+    const struct wfs_vexpr *expr;
+};
+
 struct wfs_rule {
     enum wfs_rule_kind kind;
     struct wfs_pos pos;
@@ -249,7 +257,10 @@ struct wfs_rule {
     uint32_t level;                     /* 0: of the file itself; else how deep it was included */
     uint32_t fan_caps;                  /* bit i: capture i is fanned in */
     bool fans_in;                       /* several source parts, or a fan-in over a capture */
-    bool for_target;                    /* FILL made by an inverse: `for` matches targets */
+    uint32_t n_solves;                  /* of an inverse */
+    const struct wfs_solve *solves;
+    bool asks_result; /* of an inverse: the condition is about what it makes */
+    bool for_target;  /* FILL made by an inverse: `for` matches targets */
 };
 
 enum wfs_match_policy { WFS_MATCH_ONE, WFS_MATCH_FIRST, WFS_MATCH_LONGEST };

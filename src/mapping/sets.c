@@ -28,6 +28,11 @@ static int unknown_set(const char *name, struct wfs_error *err)
 int wfs_set_load(struct wfs_arena *arena, const char *name, uint32_t depth, struct wfs_set **ret,
                  struct wfs_error *err)
 {
+    if (name[0] == '~') {
+        struct wfs_set *set;
+        int r = wfs_set_load(arena, name + 1, depth, &set, err);
+        return r ? r : wfs_set_invert(arena, set, ret, err);
+    }
     const struct wfs_rule_text *text = find_text(name);
     if (!text)
         return unknown_set(name, err);
@@ -112,13 +117,19 @@ struct search {
 static int load_edges(struct search *s)
 {
     for (size_t i = 0; i < wfs_n_rule_texts && s->n + 2 <= WFS_ARRAY_SIZE(s->sets); i++) {
-        struct wfs_set *set;
+        struct wfs_set *set, *inverse;
         int r = wfs_set_load(s->mapper->arena, wfs_rule_texts[i].name, 0, &set, s->mapper->err);
         if (r)
             return r;
         if (!set->from || !set->to)
             continue;
         s->sets[s->n++] = set;
+        if (set->invertible)
+            r = wfs_set_invert(s->mapper->arena, set, &inverse, s->mapper->err);
+        if (r)
+            return r;
+        if (set->invertible)
+            s->sets[s->n++] = inverse;
     }
     return 0;
 }
@@ -218,6 +229,8 @@ int wfs_chain_find(struct wfs_mapper *mapper, struct wfs_chain *ret)
     if (options->rules) {
         struct wfs_set *set;
         r = wfs_set_load_file(mapper->arena, options->rules, 0, &set, mapper->err);
+        if (!r && options->name && options->name[0] == '~')
+            r = wfs_set_invert(mapper->arena, set, &set, mapper->err);
         if (!r)
             r = chain_add(mapper, &named, set);
     } else {
@@ -230,6 +243,7 @@ int wfs_chain_find(struct wfs_mapper *mapper, struct wfs_chain *ret)
         chain = named;
     if (!r)
         r = chain_text(mapper, &chain);
+    chain.last = r ? NULL : named.sets[named.n - 1];
     if (!r)
         *ret = chain;
     return r;

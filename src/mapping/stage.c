@@ -282,10 +282,16 @@ static int run(struct wfs_stage *st)
 }
 
 int wfs_stage_run(struct wfs_mapper *mapper, const struct wfs_set *set, bool is_last,
-                  struct wfs_table *in, struct wfs_table *ret_out)
+                  const struct wfs_table *in, struct wfs_table *ret_out)
 {
-    struct wfs_stage st = {.mapper = mapper, .set = set, .is_last = is_last, .in = in};
-    int r = run(&st);
+    struct wfs_table copy = {0}; /* names are edited while they are read */
+    struct wfs_stage st = {.mapper = mapper, .set = set, .is_last = is_last, .in = &copy};
+    int r = 0;
+    for (size_t i = 0; !r && i < in->n; i++)
+        r = wfs_table_add(&copy, &in->items[i], mapper->err);
+    if (!r)
+        r = run(&st);
+    free(copy.items);
     wfs_strmap_free(&st.index);
     wfs_buf_free(&st.scratch);
     wfs_groups_free(&st);

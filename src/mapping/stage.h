@@ -153,7 +153,8 @@ int wfs_assemble(struct wfs_mapper *mapper, struct wfs_table *items, struct wfs_
 struct wfs_chain {
     uint32_t n;
     const struct wfs_set *sets[8];
-    const char *text; /* "torch+mlx" */
+    const struct wfs_set *last; /* the set that the view is named after */
+    const char *text;           /* "torch+mlx" */
 };
 int wfs_chain_find(struct wfs_mapper *mapper, struct wfs_chain *ret);
 /* "torch", "flax", "gguf", ...; NULL where names do not tell. Works in `arena`. */
@@ -161,6 +162,6 @@ const char *wfs_convention_of(const struct wfs_catalog *catalog, struct wfs_aren
 
 /* Applies a set to `in` and makes `out` (its items are sorted later). */
 int wfs_stage_run(struct wfs_mapper *mapper, const struct wfs_set *set, bool is_last,
-                  struct wfs_table *in, struct wfs_table *ret_out);
+                  const struct wfs_table *in, struct wfs_table *ret_out);
 
 #endif

@@ -1,0 +1,233 @@
+/*
+ * solve.c - an inverse at work: {l+1} solved for l, conditions on what it makes, and the proof that
+ * mapping the result forward gives what it was made from.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/inverse.h"
+
+/* ---- equations
+ * --------------------------------------------------------------------------------------- */
+
+#define SOLVE_MAX_STEPS 65536 /* assignments tried for one name */
+
+struct solving {
+    struct wfs_stage *stage;
+    const struct wfs_rule *rule;
+    struct wfs_match m; /* being tried */
+    struct wfs_match found;
+    uint32_t n_unknown;
+    uint32_t unknown[WFS_RULE_MAX_CAPS];
+    int64_t target[WFS_RULE_MAX_CAPS];
+    int64_t largest;
+    uint32_t n_found, n_steps;
+};
+
+static bool uses(const struct wfs_vexpr *e, uint32_t cap)
+{
+    bool found = e->kind == WFS_V_CAPTURE && e->index == cap;
+    for (uint32_t i = 0; i < e->n_args; i++)
+        found |= uses(e->args[i], cap);
+    return found;
+}
+
+/* Evaluates equation i under the assignment; a division by zero is no solution. */
+static bool holds(struct solving *s, uint32_t i)
+{
+    struct wfs_error ignored = {0};
+    struct wfs_mapper quiet = *s->stage->mapper;
+    struct wfs_stage stage = *s->stage;
+    quiet.err = &ignored;
+    stage.mapper = &quiet;
+    struct wfs_scope scope = {.stage = &stage, .rule = s->rule, .match = &s->m};
+    int64_t value;
+    return wfs_eval_int(&scope, s->rule->solves[i].expr, &value) == 0 && value == s->target[i];
+}
+
+static bool all_hold(struct solving *s)
+{
+    for (uint32_t i = 0; i < s->rule->n_solves; i++)
+        if (!holds(s, i))
+            return false;
+    return true;
+}
+
+static void assign(struct solving *s, uint32_t cap, int64_t value)
+{
+    s->m.b[cap] = (struct wfs_binding){.set = true, .s = "", .i = value};
+}
+
+static void try_all(struct solving *s, uint32_t k)
+{
+    if (k == s->n_unknown) {
+        if (all_hold(s) && s->n_found++ == 0)
+            s->found = s->m;
+        return;
+    }
+    const struct wfs_cap *cap = &s->rule->caps[s->unknown[k]];
+    int64_t lo = cap->ranged ? cap->lo : 0, hi = cap->ranged ? cap->hi : s->largest;
+    for (int64_t v = lo; v <= hi && s->n_found < 2; v++) {
+        if (++s->n_steps > SOLVE_MAX_STEPS)
+            return;
+        assign(s, s->unknown[k], v);
+        try_all(s, k + 1);
+    }
+}
+
+static int prepare(struct solving *s)
+{
+    int64_t largest = 0, scale = 16;
+    for (uint32_t i = 0; i < s->rule->n_solves; i++) {
+        struct wfs_binding *hidden = &s->m.b[s->rule->solves[i].hidden];
+        s->target[i] = hidden->i;
+        largest = hidden->i > largest ? hidden->i : largest;
+        hidden->set = false;
+        for (uint32_t cap = 0; cap < s->rule->n_caps; cap++) {
+            bool known = s->m.b[cap].set || !uses(s->rule->solves[i].expr, cap);
+            for (uint32_t k = 0; k < s->n_unknown; k++)
+                known |= s->unknown[k] == cap;
+            if (!known)
+                s->unknown[s->n_unknown++] = cap;
+        }
+    }
+    /* {l/2} is at least half as large as l would be: a bound that such arithmetic stays in. */
+    s->largest = largest > (SOLVE_MAX_STEPS - scale) / scale ? largest : (largest + 1) * scale;
+    return 0;
+}
+
+int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_match *match,
+              bool *ret_found)
+{
+    *ret_found = true;
+    if (rule->n_solves == 0)
+        return 0;
+    struct solving s = {.stage = stage, .rule = rule, .m = *match};
+    int r = prepare(&s);
+    if (r)
+        return r;
+    try_all(&s, 0);
+    *ret_found = s.n_found == 1;
+    if (s.n_found > 1)
+        return wfs_error_set(stage->mapper->err, EINVAL,
+                             "%s: several numbers give this name: a range, as in {j:0-2}, would "
+                             "tell them apart",
+                             rule->where);
+    if (*ret_found)
+        *match = s.found;
+    return 0;
+}
+
+/* ---- conditions
+ * --------------------------------------------------------------------------------------- */
+
+int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uint32_t index,
+                       const struct wfs_match *match, const struct wfs_expr **ret)
+{
+    const struct wfs_item *item = &stage->in->items[index];
+    struct wfs_val val = {.m = *match,
+                          .expr = item->expr,
+                          .item = index,
+                          .n_sources = item->n_sources,
+                          .sources = item->sources};
+    struct wfs_vals vals = {0};
+    struct wfs_error ignored = {0};
+    struct wfs_error *err = stage->mapper->err;
+    *ret = NULL;
+    if (wfs_vals_add(&vals, &val, err))
+        return -ENOMEM;
+    stage->mapper->err = &ignored; /* where an operation does not fit the rule does not apply */
+    int r = wfs_ops_run(stage, rule, &rule->sources.part[0].ops, &vals, NULL);
+    if (!r && rule->clauses[0].n == 1)
+        r = wfs_ops_run(stage, rule, &rule->clauses[0].part[0].ops, &vals, NULL);
+    stage->mapper->err = err;
+    if (!r && vals.n)
+        *ret = vals.v[0].expr;
+    free(vals.v);
+    return 0;
+}
+
+/* ---- the proof
+ * ----------------------------------------------------------------------------------------- */
+
+/* Items of `out` as a table of their own: the forward set's source. */
+static int copy_made(const struct wfs_table *out, struct wfs_table *ret, struct wfs_error *err)
+{
+    for (size_t i = 0; i < out->n; i++) {
+        struct wfs_item item = out->items[i];
+        if (item.status == WFS_UNEXPECTED || item.status == WFS_PACKED)
+            continue;
+        item.status = WFS_MAPPED;
+        int r = wfs_table_add(ret, &item, err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* Which of the catalog's tensors the inverse made something of. */
+static bool *used_sources(struct wfs_mapper *mapper, const struct wfs_table *made)
+{
+    bool *used = wfs_arena_array(mapper->arena, mapper->catalog->n_tensors + 1, sizeof(*used));
+    for (size_t i = 0; used && i < made->n; i++)
+        for (uint32_t k = 0; k < made->items[i].n_sources; k++)
+            used[made->items[i].sources[k]] = true;
+    return used;
+}
+
+static bool same_expr(const struct wfs_expr *a, const struct wfs_expr *b)
+{
+    if (a->dtype != b->dtype || !wfs_shape_equal(a->ndim, a->shape, b->ndim, b->shape))
+        return false;
+    struct wfs_hash x = wfs_expr_hash(a), y = wfs_expr_hash(b);
+    return memcmp(&x, &y, sizeof(x)) == 0;
+}
+
+static int compare(struct wfs_mapper *mapper, const struct wfs_set *inverse,
+                   const struct wfs_table *in, const struct wfs_table *back, const bool *used)
+{
+    struct wfs_strmap index = {0};
+    int r = 0;
+    for (size_t i = 0; !r && i < back->n; i++)
+        r = wfs_strmap_set(&index, back->items[i].path, i);
+    for (size_t i = 0; !r && i < in->n; i++) {
+        const struct wfs_item *item = &in->items[i];
+        uint64_t at;
+        if (item->packed || item->n_sources == 0 || !used[item->sources[0]])
+            continue;
+        const char *why = NULL;
+        if (!wfs_strmap_get(&index, item->path, &at))
+            why = "does not come back";
+        else if (!same_expr(item->expr, back->items[at].expr))
+            why = "comes back changed";
+        if (why)
+            wfs_report(mapper, WFS_AMBIGUOUS, item->path,
+                       "%s when what %s makes of it is mapped by %s again", why, inverse->name,
+                       inverse->inverse_of->name);
+    }
+    wfs_strmap_free(&index);
+    return r ? wfs_error_nomem(mapper->err, "names") : 0;
+}
+
+int wfs_inverse_prove(struct wfs_mapper *mapper, const struct wfs_set *inverse,
+                      const struct wfs_table *in, const struct wfs_table *out)
+{
+    struct wfs_table made = {0}, back = {0};
+    struct wfs_mapper quiet = *mapper;
+    quiet.entries = NULL;
+    quiet.n_entries = quiet.cap_entries = 0;
+    quiet.explain = NULL;
+    quiet.template = NULL;
+    int r = copy_made(out, &made, mapper->err);
+    bool *used = r ? NULL : used_sources(mapper, &made);
+    if (!r && !used)
+        r = wfs_error_nomem(mapper->err, "names");
+    if (!r)
+        r = wfs_stage_run(&quiet, inverse->inverse_of, false, &made, &back);
+    if (!r)
+        r = compare(mapper, inverse, in, &back, used);
+    free(made.items);
+    free(back.items);
+    free(quiet.entries);
+    return r;
+}
