@@ -31,12 +31,14 @@
  * but never more than half. */
 #define CONCURRENT_GATHERS 16u
 /* A part this large a share of its block is a whole read of it in pieces. */
-#define WHOLE_SHARE 4u
+#define WHOLE_SHARE    4u
+#define RECENT_SOURCES 8u
 
 struct wfs_cache {
     enum wfs_cache_mode mode;
     struct wfs_pool *pool; /* NULL: no memory for blocks */
     struct wfs_access *access;
+    struct wfs_geometry *geometry;
     struct wfs_index *index;   /* NULL: none */
     struct wfs_writer *writer; /* NULL: none, or read-only */
     struct wfs_policy policy;
@@ -82,7 +84,7 @@ static uint64_t pool_budget(const struct wfs_cache_options *options)
 static struct wfs_pool *pool_new(uint64_t budget)
 {
     struct wfs_pool *pool = NULL;
-    for (; budget >= WFS_BLOCKS_AT_ONCE * WFS_BLOCK_MIN_BYTES; budget /= 2)
+    for (; budget >= WFS_BLOCKS_AT_LEAST * WFS_BLOCK_MIN_BYTES; budget /= 2)
         if (wfs_pool_new(budget, &pool, NULL) == 0)
             return pool;
     return NULL;
@@ -102,20 +104,19 @@ static void open_index(struct wfs_cache *cache, const struct wfs_cache_options *
 int wfs_cache_new(const struct wfs_cache_options *options, struct wfs_cache **ret,
                   struct wfs_error *err)
 {
-    struct wfs_cache *cache = calloc(1, sizeof *cache);
-    struct wfs_access *access = wfs_access_new();
-    if (!cache || !access) {
-        free(cache);
-        wfs_access_free(access);
+    struct wfs_cache *cache wfs_cleanup(wfs_cache_freep) = calloc(1, sizeof *cache);
+    if (!cache)
         return wfs_error_nomem(err, "the cache");
-    }
-    cache->mode = options->mode;
-    cache->access = access;
-    cache->pool = pool_new(pool_budget(options));
     wfs_policy_init(&cache->policy, options->mode, options->is_network);
+    cache->mode = options->mode;
+    cache->pool = pool_new(pool_budget(options));
+    cache->access = wfs_access_new();
+    cache->geometry = wfs_geometry_new(cache->pool ? wfs_pool_budget_bytes(cache->pool) : 0);
+    if (!cache->access || !cache->geometry)
+        return wfs_error_nomem(err, "the cache");
     if (options->mode != WFS_CACHE_OFF)
         open_index(cache, options);
-    *ret = cache;
+    *ret = wfs_steal(&cache);
     return 0;
 }
 
@@ -127,6 +128,7 @@ void wfs_cache_free(struct wfs_cache *cache)
     wfs_index_close(cache->index);
     wfs_pool_free(cache->pool);
     wfs_policy_destroy(&cache->policy);
+    wfs_geometry_free(cache->geometry);
     wfs_access_free(cache->access);
     free(cache);
 }
@@ -140,18 +142,22 @@ void wfs_cache_freep(struct wfs_cache **cache)
 /* ---- sources
  * ------------------------------------------------------------------------------------- */
 
-/* Neighbouring pieces share few sources: one check of each run of equal ones. */
+/* Pieces are many and sources few: what was checked lately is not checked again. */
 static int check_sources(const struct wfs_expr *expr, struct wfs_error *err)
 {
-    const struct wfs_bytes *last = NULL;
+    const struct wfs_bytes *checked[RECENT_SOURCES] = {NULL};
+    size_t next = 0;
     for (uint32_t i = 0; i < expr->n_pieces; i++) {
         struct wfs_bytes *bytes = expr->pieces[i].bytes;
-        if (bytes == last)
+        bool is_recent = false;
+        for (size_t k = 0; k < RECENT_SOURCES && !is_recent; k++)
+            is_recent = checked[k] == bytes;
+        if (is_recent)
             continue;
         int rc = wfs_bytes_check(bytes, err);
         if (rc < 0)
             return rc;
-        last = bytes;
+        checked[next++ % RECENT_SOURCES] = bytes;
     }
     return 0;
 }
@@ -315,7 +321,7 @@ static int read_somehow(struct request *req, void *buf, size_t len, uint64_t off
     if (wfs_expr_is_run(req->expr, &run, &run_off))
         return read_run(cache, run, buf, len, run_off + off, req->err);
     if (cache->pool)
-        req->block_bytes = wfs_block_bytes(req->expr, wfs_pool_budget_bytes(cache->pool));
+        req->block_bytes = wfs_geometry_block_bytes(cache->geometry, req->expr, req->hash);
     if (req->block_bytes == 0)
         return gather(cache, req->expr, buf, len, off, req->err);
     return read_blocks(req, buf, len, off);

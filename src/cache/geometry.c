@@ -6,11 +6,26 @@
  */
 #include "geometry.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "region.h"
 
 #define PAGE_BYTES 4096u
+#define N_ANSWERS  512u
+
+struct answer {
+    struct wfs_hash hash;
+    bool is_set;
+    uint64_t block_bytes;
+};
+
+struct wfs_geometry {
+    pthread_mutex_t lock;
+    uint64_t pool_bytes;
+    struct answer answers[N_ANSWERS]; /* guarded by lock */
+};
 
 uint64_t wfs_block_bytes(const struct wfs_expr *expr, uint64_t pool_bytes)
 {
@@ -20,7 +35,8 @@ uint64_t wfs_block_bytes(const struct wfs_expr *expr, uint64_t pool_bytes)
     if (want == 0)
         return 0;
     want = wfs_min_u64(want, expr->size_bytes);
-    uint64_t limit = pool_bytes / WFS_BLOCKS_AT_ONCE;
+    uint64_t small = wfs_min_u64(pool_bytes / WFS_BLOCKS_AT_LEAST, WFS_BLOCK_SMALL_BYTES);
+    uint64_t limit = wfs_max_u64(pool_bytes / WFS_BLOCKS_AT_ONCE, small);
     bool shrunk = false;
     while (want > limit && want >= WFS_BLOCK_MIN_BYTES) {
         want = wfs_round_up_u64(want / 2, PAGE_BYTES);
@@ -29,6 +45,42 @@ uint64_t wfs_block_bytes(const struct wfs_expr *expr, uint64_t pool_bytes)
     if (want > limit || (shrunk && want < WFS_BLOCK_MIN_BYTES))
         return 0;
     return want;
+}
+
+struct wfs_geometry *wfs_geometry_new(uint64_t pool_bytes)
+{
+    struct wfs_geometry *geometry = calloc(1, sizeof *geometry);
+    if (!geometry)
+        return NULL;
+    geometry->pool_bytes = pool_bytes;
+    pthread_mutex_init(&geometry->lock, NULL);
+    return geometry;
+}
+
+void wfs_geometry_free(struct wfs_geometry *geometry)
+{
+    if (!geometry)
+        return;
+    pthread_mutex_destroy(&geometry->lock);
+    free(geometry);
+}
+
+uint64_t wfs_geometry_block_bytes(struct wfs_geometry *geometry, const struct wfs_expr *expr,
+                                  const struct wfs_hash *expr_hash)
+{
+    uint32_t slot;
+    memcpy(&slot, expr_hash->bytes, sizeof slot);
+    struct answer *answer = &geometry->answers[slot % N_ANSWERS], found;
+    pthread_mutex_lock(&geometry->lock);
+    found = *answer;
+    pthread_mutex_unlock(&geometry->lock);
+    if (found.is_set && memcmp(&found.hash, expr_hash, sizeof *expr_hash) == 0)
+        return found.block_bytes;
+    found = (struct answer){*expr_hash, true, wfs_block_bytes(expr, geometry->pool_bytes)};
+    pthread_mutex_lock(&geometry->lock);
+    *answer = found;
+    pthread_mutex_unlock(&geometry->lock);
+    return found.block_bytes;
 }
 
 struct wfs_block_key wfs_block_key(const struct wfs_hash *expr_hash, uint64_t block_bytes)
