@@ -5,7 +5,7 @@
  * A folder of several models (a diffusers pipeline) is refused with their names: one mount shows
  * one model.
  */
-#include "source/directory.h"
+#include "source/sharded.h"
 
 #include <glob.h>
 #include <stdlib.h>
@@ -200,13 +200,25 @@ static int choose(struct wfs_catalog *catalog, const struct wfs_listing *listing
     return wfs_source_choose(catalog->arena, listing, ret_names, ret_n_names, err);
 }
 
+/* The folder is one checkpoint in pieces: its config and other files lie beside them. */
+static int add_surroundings(struct wfs_catalog *catalog, const char *dir, struct wfs_error *err)
+{
+    int r = wfs_source_find_config(catalog, dir, err);
+    return r ? r : wfs_source_add_side_files(catalog, dir, err);
+}
+
 int wfs_source_open_directory(struct wfs_catalog *catalog, const char *path,
                               const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct wfs_listing listing;
     const char *const *names = NULL, *dir = NULL, *first = NULL;
     uint32_t n_names = 0;
+    bool is_sharded = false;
     int r = wfs_listing_read(catalog->arena, path, &listing, err);
+    if (!r)
+        r = wfs_source_open_sharded(catalog, &listing, options, &is_sharded, err);
+    if (!r && is_sharded)
+        return add_surroundings(catalog, path, err);
     if (!r)
         r = choose(catalog, &listing, options, &names, &n_names, err);
     if (!r)
@@ -220,7 +232,5 @@ int wfs_source_open_directory(struct wfs_catalog *catalog, const char *path,
         return wfs_error_nomem(err, path);
     /* weights=unet/x.safetensors is the model of unet/: its config and files are those there. */
     r = wfs_source_dir_name(catalog, first, &dir, err);
-    if (!r)
-        r = wfs_source_find_config(catalog, dir, err);
-    return r ? r : wfs_source_add_side_files(catalog, dir, err);
+    return r ? r : add_surroundings(catalog, dir, err);
 }

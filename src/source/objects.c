@@ -65,7 +65,7 @@ static const char *unsplit_path(struct objects_walk *w, const char *path, size_t
 static bool is_taken(const struct objects_walk *w, const char *path)
 {
     const struct wfs_tensor *other = wfs_catalog_find(w->t->catalog, path);
-    return other && other->file == w->t->file && strcmp(other->path, path) == 0;
+    return other && (w->t->assemble || other->file == w->t->file) && strcmp(other->path, path) == 0;
 }
 
 static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
@@ -101,11 +101,11 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     struct wfs_tensor tensor = {.name = name,
                                 .path = path,
                                 .expr = found->expr,
-                                .file = t->file,
+                                .file = found->file ? found->file - 1 : t->file,
                                 .file_off = found->file_off,
                                 .alias_of = (uint32_t)first,
-                                .shard_axis = -1,
-                                .n_shards = 1,
+                                .shard_axis = found->n_shards > 1 ? found->shard_axis : -1,
+                                .n_shards = found->n_shards > 1 ? found->n_shards : 1,
                                 .quantised = found->quantised};
     uint32_t index = 0;
     int rc = wfs_catalog_add_tensor(catalog, &tensor, &index, w->err);

@@ -217,7 +217,7 @@ int objects_settle_roots(struct objects_walk *w, struct wfs_error *err)
     struct wfs_catalog *catalog = w->t->catalog;
     uint32_t a = 0, b = 0, root;
     /* The user's own roots, and a file of several, are settled when all files are there. */
-    if (w->n_trees == 0 || catalog->n_roots || catalog->n_files > 1 ||
+    if (w->n_trees == 0 || catalog->n_roots || (catalog->n_files > 1 && !w->t->assemble) ||
         (w->t->options && w->t->options->roots && w->t->options->roots[0]))
         return 0;
     uint32_t chosen = choose(w, &a, &b);

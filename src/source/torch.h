@@ -23,6 +23,8 @@ struct wfs_torch_storage {
     const char *why; /* why its tensors cannot be shown */
 };
 
+struct wfs_torch_tensor;
+
 struct wfs_torch {
     struct wfs_catalog *catalog;
     uint32_t file;
@@ -36,6 +38,9 @@ struct wfs_torch {
     int (*locate)(struct wfs_torch *t, struct wfs_torch_storage *storage, struct wfs_error *err);
     /* Tar files: the node a persistent id stands for, or NULL. */
     const struct wfs_node *(*resolve)(struct wfs_torch *t, const struct wfs_node *persid);
+    /* DCP: the tensor of a persistent id, assembled. -EINVAL and the like: refused. */
+    int (*assemble)(struct wfs_torch *t, const struct wfs_node *persid,
+                    struct wfs_torch_tensor *ret, struct wfs_error *err);
     void *format;               /* the reader's own */
     struct wfs_strmap storages; /* key -> index into storage */
     struct wfs_torch_storage **storage;
@@ -68,6 +73,9 @@ struct wfs_torch_tensor {
     uint64_t file_off;           /* UINT64_MAX: not one place */
     const char *quantised;       /* in the catalog's arena, or NULL */
     const char *view;            /* key of what bytes it shows, in scratch; NULL: no bytes */
+    uint32_t file;               /* where file_off counts, unless it is the scanned file: + 1 */
+    uint32_t n_shards;           /* 0 and 1: whole */
+    int32_t shard_axis;          /* of n_shards > 1; -1: cut along several */
 };
 
 /* A view of a storage, as _rebuild_tensor* describe it. */
@@ -97,6 +105,13 @@ static inline bool wfs_torch_is_refusal(int rc)
 {
     return rc == -EINVAL || rc == -EOVERFLOW || rc == -EFBIG || rc == -ENOTSUP;
 }
+
+/* One tensor that torch.save wrote as a ZIP at bytes[off, off + len) of a file of the catalog,:
+ * DCP's items. The second: any object without tensors; its nodes live in into->scratch. */
+int wfs_torch_zip_item(struct wfs_catalog *catalog, uint32_t file, uint64_t off, uint64_t len,
+                       struct wfs_torch_tensor *ret, struct wfs_error *err);
+int wfs_torch_zip_object(struct wfs_torch *into, uint32_t file, uint64_t off, uint64_t len,
+                         const struct wfs_node **ret_root, struct wfs_error *err);
 
 /* numpy arrays and scalars inside a pickle (torch_numpy.c). False: not of that form. */
 bool wfs_torch_numpy_scalar(const struct wfs_node *call, double *ret_f, int64_t *ret_i,

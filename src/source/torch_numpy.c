@@ -90,6 +90,8 @@ static int data_bytes(struct wfs_torch *t, const struct wfs_node *data, struct w
                       uint64_t *ret_off, struct wfs_error *err)
 {
     struct wfs_bytes *bytes = NULL;
+    if (!data->str->data && !t->pickle_bytes)
+        return refuse(t, err, "is too long to be kept");
     if (!data->str->data) {
         *ret = t->pickle_bytes;
         *ret_off = data->file_off;

@@ -344,6 +344,8 @@ int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,
             continue;
         if (node->kind == WFS_NODE_PERSID) {
             *ret_what = WFS_TORCH_TENSOR;
+            if (t->assemble)
+                return t->assemble(t, node, ret, err);
             return bare_storage(t, node, ret, err);
         }
         if (node->kind == WFS_NODE_CALL && !node->call->is_instance)

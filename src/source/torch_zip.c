@@ -25,7 +25,7 @@
 struct torch_zip {
     struct wfs_zip *zip;
     const char *prefix;
-    struct wfs_cursor cur;
+    uint64_t pickle_off, pickle_bytes; /* data.pkl in t->pickle_bytes */
 };
 
 static int refuse(const struct wfs_torch *t, struct wfs_error *err, const char *what)
@@ -55,6 +55,10 @@ static int record_data(struct wfs_torch *t, struct wfs_zip_member *member, struc
 {
     struct torch_zip *z = t->format;
     int rc = wfs_zip_data(z->zip, member, ret, ret_off, err);
+    /* The archive's directory is scratch, what was inflated is not. */
+    if (!rc && *ret != z->zip->bytes &&
+        wfs_arena_on_free(t->catalog->arena, wfs_bytes_unref_void, wfs_bytes_ref(*ret)))
+        return wfs_error_nomem(err, "a record");
     if (!rc && member->local_differs)
         wfs_catalog_note(
             t->catalog, WFS_NOTE_WARNING, t->name,
@@ -135,10 +139,10 @@ static int note_script(struct wfs_torch *t, struct wfs_error *err)
  * -------------------------------------------------------------------------------------- */
 
 /* The header's part of the file's identity: where every record lies, and the pickle. */
-static int hash_header(struct wfs_torch *t, struct wfs_bytes *bytes, uint64_t off, uint64_t len,
-                       struct wfs_error *err)
+static int hash_header(struct wfs_torch *t, struct wfs_error *err)
 {
     struct torch_zip *z = t->format;
+    uint64_t off = z->pickle_off, len = z->pickle_bytes;
     struct wfs_hash chain = {{0}};
     wfs_cleanup(wfs_freep) uint8_t *buf = malloc(TORCH_HASH_CHUNK + sizeof(chain));
     if (!buf)
@@ -146,7 +150,7 @@ static int hash_header(struct wfs_torch *t, struct wfs_bytes *bytes, uint64_t of
     for (uint64_t at = 0; at < len; at += TORCH_HASH_CHUNK) {
         size_t n = (size_t)wfs_min_u64(TORCH_HASH_CHUNK, len - at);
         memcpy(buf, chain.bytes, sizeof(chain));
-        int rc = wfs_bytes_read(bytes, buf + sizeof(chain), n, off + at, err);
+        int rc = wfs_bytes_read(t->pickle_bytes, buf + sizeof(chain), n, off + at, err);
         if (rc)
             return rc;
         chain = wfs_hash_bytes(buf, n + sizeof(chain));
@@ -167,7 +171,8 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
     struct wfs_zip_member *member = NULL;
     struct wfs_bytes *bytes = NULL;
     uint64_t off = 0;
-    int rc = find_record(t, "data.pkl", &member, err);
+    wfs_cleanup(wfs_freep) struct wfs_cursor *cur = malloc(sizeof(*cur));
+    int rc = cur ? find_record(t, "data.pkl", &member, err) : wfs_error_nomem(err, "a pickle");
     if (rc)
         return rc;
     if (!member)
@@ -176,9 +181,9 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
         return refuse(t, err, "its pickle is larger than 4 GiB");
     rc = record_data(t, member, &bytes, &off, err);
     if (!rc)
-        rc = wfs_cursor_init(&z->cur, bytes, off, member->size_bytes, err);
+        rc = wfs_cursor_init(cur, bytes, off, member->size_bytes, err);
     if (!rc)
-        rc = wfs_pickle_parse(t->scratch, &z->cur, &t->pickle, err);
+        rc = wfs_pickle_parse(t->scratch, cur, &t->pickle, err);
     if (rc)
         return rc;
     t->pickle_bytes = bytes;
@@ -186,7 +191,9 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
         wfs_catalog_note(t->catalog, WFS_NOTE_WARNING, t->name,
                          "%llu bytes after the end of its pickle are not read",
                          (unsigned long long)(off + member->size_bytes - t->pickle.end_off));
-    return hash_header(t, bytes, off, member->size_bytes, err);
+    z->pickle_off = off;
+    z->pickle_bytes = member->size_bytes;
+    return 0;
 }
 
 /* ---- storages
@@ -217,19 +224,29 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *s, struct wfs_e
     return 0;
 }
 
-static int scan_archive(struct wfs_torch *t, uint64_t off, uint64_t len, struct wfs_error *err)
+/* Everything up to the object: the archive at bytes[off, off + len). */
+static int open_archive(struct wfs_torch *t, uint64_t off, uint64_t len, struct wfs_error *err)
 {
-    struct wfs_catalog *catalog = t->catalog;
-    struct torch_zip *z = t->format;
-    int rc = wfs_zip_open(catalog->arena, catalog->files[t->file].bytes, off, len, &z->zip, err);
+    struct torch_zip *z = wfs_arena_alloc(t->scratch, sizeof(*z));
+    if (!z)
+        return wfs_error_nomem(err, "a PyTorch file");
+    t->format = z;
+    t->locate = locate;
+    int rc = wfs_zip_open(t->scratch, t->catalog->files[t->file].bytes, off, len, &z->zip, err);
     if (!rc)
         rc = find_prefix(t, err);
     if (!rc)
         rc = parse_pickle(t, err);
     if (!rc)
         rc = check_version(t, err);
+    return rc ? rc : check_byteorder(t, err);
+}
+
+static int scan_archive(struct wfs_torch *t, struct wfs_error *err)
+{
+    int rc = open_archive(t, 0, t->catalog->files[t->file].bytes->size_bytes, err);
     if (!rc)
-        rc = check_byteorder(t, err);
+        rc = hash_header(t, err);
     if (!rc)
         rc = note_script(t, err);
     return rc ? rc : wfs_torch_catalog(t, err);
@@ -240,15 +257,62 @@ static int torch_zip_scan(struct wfs_catalog *catalog, uint32_t file,
 {
     struct wfs_torch t;
     int rc = wfs_torch_init(&t, catalog, file, options, err);
-    t.locate = locate;
-    t.format = t.scratch ? wfs_arena_alloc(t.scratch, sizeof(struct torch_zip)) : NULL;
-    if (!rc && !t.format)
-        rc = wfs_error_nomem(err, "a PyTorch file");
     if (!rc)
-        rc = scan_archive(&t, 0, catalog->files[file].bytes->size_bytes, err);
+        rc = scan_archive(&t, err);
     wfs_torch_close(&t);
     return rc;
 }
+
+/* ---- items of DCP files
+ * ------------------------------------------------------------------------------- */
+
+static int item_tensor(struct wfs_torch *t, struct wfs_torch_tensor *ret, struct wfs_error *err)
+{
+    enum wfs_torch_what what = WFS_TORCH_OTHER;
+    const struct wfs_node *rest;
+    struct wfs_torch_tensor tensor = {0};
+    int rc = wfs_torch_object(t, t->pickle.root, &what, &tensor, &rest, err);
+    if (!rc && (what != WFS_TORCH_TENSOR || rest))
+        rc = refuse(t, err, "an item that is no plain tensor");
+    if (!rc) {
+        tensor.view = NULL; /* of the scratch that ends here */
+        *ret = tensor;
+    }
+    return rc;
+}
+
+int wfs_torch_zip_item(struct wfs_catalog *catalog, uint32_t file, uint64_t off, uint64_t len,
+                       struct wfs_torch_tensor *ret, struct wfs_error *err)
+{
+    struct wfs_torch t;
+    int rc = wfs_torch_init(&t, catalog, file, NULL, err);
+    if (!rc)
+        rc = open_archive(&t, off, len, err);
+    if (!rc)
+        rc = wfs_torch_note_dangers(&t, &t.pickle, err);
+    if (!rc)
+        rc = item_tensor(&t, ret, err);
+    wfs_torch_close(&t);
+    return rc;
+}
+
+int wfs_torch_zip_object(struct wfs_torch *into, uint32_t file, uint64_t off, uint64_t len,
+                         const struct wfs_node **ret_root, struct wfs_error *err)
+{
+    struct wfs_torch t = *into;
+    t.file = file;
+    int rc = open_archive(&t, off, len, err);
+    if (!rc)
+        rc = wfs_torch_note_dangers(&t, &t.pickle, err);
+    if (rc)
+        return rc;
+    into->pickle.n_nodes += t.pickle.n_nodes;
+    *ret_root = t.pickle.root;
+    return 0;
+}
+
+/* ---- the format
+ * --------------------------------------------------------------------------------------- */
 
 /* A first member of one of torch's names, in a directory of any name. */
 static bool torch_zip_probe(const uint8_t *head, size_t len, uint64_t size_bytes)

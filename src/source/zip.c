@@ -60,6 +60,11 @@ static int find_end(const struct wfs_zip *zip, uint8_t rec[END_BYTES], uint64_t 
 {
     if (zip->len < END_BYTES)
         return cut(zip, zip->off, "too short for a directory", err);
+    /* Without a comment, as nearly always: 22 bytes are read, not the end of the last member. */
+    *ret_off = zip->off + zip->len - END_BYTES;
+    int quick = wfs_bytes_read(zip->bytes, rec, END_BYTES, *ret_off, err);
+    if (quick || (wfs_load_u32le(rec) == SIG_END && wfs_load_u16le(rec + 20) == 0))
+        return quick;
     uint64_t want = wfs_min_u64(zip->len, END_BYTES + ZIP_MAX_COMMENT);
     uint64_t tail_off = zip->off + zip->len - want;
     wfs_cleanup(wfs_freep) uint8_t *tail = malloc(want);
@@ -348,7 +353,7 @@ int wfs_zip_open(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                  struct wfs_zip **ret, struct wfs_error *err)
 {
     struct wfs_zip *zip = wfs_arena_alloc(arena, sizeof(*zip));
-    struct end_record end;
+    struct end_record end = {0};
     if (!zip)
         return wfs_error_nomem(err, "a ZIP directory");
     zip->arena = arena;

@@ -1,0 +1,583 @@
+/*
+ * dcp.c - torch.distributed.checkpoint directories (FSDP, DTensor, torchtitan, accelerate).
+ *
+ *     .metadata         a pickle, class Metadata:
+ *       state_dict_metadata  name -> TensorStorageMetadata(properties, size, chunks[(offsets,
+ * sizes)]) or BytesStorageMetadata planner_data         name -> the path of keys it had in the
+ * state dict storage_data         MetadataIndex(fqn, offset) -> _StorageInfo(relative_path, offset,
+ * length)
+ *     __R_N.distcp      one torch.save ZIP an item, or one safetensors file (every offset 0: the
+ *                       item is looked up in it by its name)
+ *
+ * The nested state dict is built again from planner_data as plain nodes, whose tensors are
+ * persistent ids that this file resolves: so roots, names and plain values are those of any PyTorch
+ * checkpoint. A tensor is put together from its chunks; each chunk's item must have the type and
+ * sizes that the metadata says.
+ *
+ * Refused: relative paths that are absolute or lead upwards, transformed (compressed) items, chunks
+ * that do not tile their tensor.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/sharded.h"
+#include "source/torch.h"
+
+#define DCP_METADATA   ".metadata"
+#define DCP_MAX_CHUNKS 65536u
+
+struct dcp_item {
+    const char *path; /* of the file, relative */
+    uint64_t off, len;
+};
+
+struct dcp_file {
+    uint32_t file;
+    struct wfs_catalog *safetensors; /* a catalog of its own, where it is of that kind */
+};
+
+struct dcp {
+    struct wfs_torch t; /* first: the torch reader converts into it */
+    const struct wfs_listing *listing;
+    struct wfs_hash metadata_hash;
+    const struct wfs_node *tensors, *storage; /* DICTs of the metadata */
+    struct wfs_strmap paths; /* name -> its path in planner_data, struct wfs_node * */
+    struct wfs_strmap items; /* "name offset offset ..." -> struct dcp_item * */
+    struct wfs_strmap files; /* relative path -> index into file */
+    struct dcp_file *file;
+    size_t n_files, cap_files;
+    struct wfs_strmap dicts; /* path of the state dict -> struct wfs_node * */
+};
+
+static struct dcp *dcp_of(struct wfs_torch *t)
+{
+    return (struct dcp *)t;
+}
+
+static int refuse(const struct dcp *d, struct wfs_error *err, const char *what)
+{
+    return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
+}
+
+/* An attribute of an object that was not made; its state is a dict, or a dict and one of slots. */
+static const struct wfs_node *attribute(const struct wfs_node *object, const char *name)
+{
+    if (!object || object->kind != WFS_NODE_CALL)
+        return NULL;
+    const struct wfs_node *state = object->call->state;
+    const struct wfs_node *value = wfs_node_get(state, name);
+    for (uint32_t i = 0; !value && i < 2; i++)
+        value = wfs_node_get(wfs_node_item(state, i), name);
+    return value;
+}
+
+static bool is_class(const struct wfs_node *object, const char *name)
+{
+    const struct wfs_node *cls =
+        object && object->kind == WFS_NODE_CALL ? object->call->callee : NULL;
+    return cls && cls->kind == WFS_NODE_GLOBAL && strcmp(cls->global->name, name) == 0;
+}
+
+/* ---- where items lie
+ * ----------------------------------------------------------------------------- */
+
+/* A path that stays below the folder, as written. */
+static bool is_safe_path(const char *path)
+{
+    if (!path || !*path || *path == '/')
+        return false;
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+            return false;
+        p += n + (p[n] == '/');
+    }
+    return true;
+}
+
+static const char *item_key(struct dcp *d, const char *name, const struct wfs_node *offsets)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf key = {0};
+    uint32_t ndim = 0;
+    uint64_t offset[WFS_MAX_NDIM];
+    if (!wfs_torch_shape_of(offsets, &ndim, offset))
+        wfs_buf_str(&key, "-"); /* bytes have none */
+    for (uint32_t i = 0; i < ndim; i++)
+        wfs_buf_printf(&key, "%llu ", (unsigned long long)offset[i]);
+    wfs_buf_char(&key, WFS_SEP);
+    wfs_buf_str(&key, name);
+    return wfs_buf_ok(&key) ? wfs_arena_strndup(d->t.scratch, key.data, key.len) : NULL;
+}
+
+static int read_item(struct dcp *d, const struct wfs_node *index, const struct wfs_node *info,
+                     struct wfs_error *err)
+{
+    const char *name = wfs_node_text(attribute(index, "fqn"));
+    const struct wfs_node *path = attribute(info, "relative_path");
+    const struct wfs_node *transforms = attribute(info, "transform_descriptors");
+    struct dcp_item *item = wfs_arena_alloc(d->t.scratch, sizeof(*item));
+    if (!item)
+        return wfs_error_nomem(err, "DCP metadata");
+    if (!name || !wfs_node_u64(attribute(info, "offset"), &item->off) ||
+        !wfs_node_u64(attribute(info, "length"), &item->len))
+        return refuse(d, err, "its storage_data is not what DCP writes");
+    if (!is_safe_path(wfs_node_text(path)) || strlen(path->str->data) != path->str->len)
+        return wfs_error_set(err, EINVAL,
+                             "%s/" DCP_METADATA ": '%s' lies at '%s', not in the folder",
+                             d->listing->path, name, wfs_node_text(path) ? path->str->data : "?");
+    if (transforms && transforms->kind != WFS_NODE_NONE && transforms->n)
+        return wfs_error_set(err, ENOTSUP, "%s/" DCP_METADATA ": '%s' is compressed",
+                             d->listing->path, name);
+    item->path = path->str->data;
+    const char *key = item_key(d, name, attribute(index, "offset"));
+    int rc = key ? wfs_strmap_add(&d->items, key, (uint64_t)(uintptr_t)item) : -ENOMEM;
+    if (rc == -EEXIST)
+        return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": '%s' is stored twice",
+                             d->listing->path, name);
+    return rc ? wfs_error_nomem(err, "DCP metadata") : 0;
+}
+
+static int read_items(struct dcp *d, struct wfs_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < d->storage->n; i++)
+        rc = read_item(d, d->storage->items[2 * (size_t)i], d->storage->items[2 * (size_t)i + 1],
+                       err);
+    return rc;
+}
+
+static const struct dcp_item *find_item(struct dcp *d, const char *name,
+                                        const struct wfs_node *offsets)
+{
+    uint64_t item;
+    const char *key = item_key(d, name, offsets);
+    return key && wfs_strmap_get(&d->items, key, &item) ? (const struct dcp_item *)(uintptr_t)item
+                                                        : NULL;
+}
+
+/* ---- files
+ * -------------------------------------------------------------------------------------------- */
+
+static void free_catalog(void *catalog)
+{
+    wfs_catalog_free(catalog);
+}
+
+/* A file whose first bytes are no ZIP's is one safetensors file. */
+static int open_kind(struct dcp *d, const char *path, struct wfs_bytes *bytes,
+                     struct dcp_file *file, struct wfs_error *err)
+{
+    uint8_t magic[4] = {0};
+    if (bytes->size_bytes < sizeof(magic))
+        return 0;
+    int rc = wfs_bytes_read(bytes, magic, sizeof(magic), 0, err);
+    if (rc || memcmp(magic, "PK\3\4", 4) == 0)
+        return rc;
+    rc = wfs_catalog_open(path, NULL, &file->safetensors, err);
+    if (rc)
+        return rc;
+    if (wfs_arena_on_free(d->t.catalog->arena, free_catalog, file->safetensors))
+        return wfs_error_nomem(err, path);
+    return strcmp(file->safetensors->format, "safetensors") == 0
+               ? 0
+               : wfs_error_set(err, EINVAL, "%s: neither DCP's ZIPs nor safetensors", path);
+}
+
+static int open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err)
+{
+    uint64_t known;
+    if (wfs_strmap_get(&d->files, name, &known)) {
+        *ret = d->file[known];
+        return 0;
+    }
+    struct wfs_catalog *catalog = d->t.catalog;
+    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    struct dcp_file file = {0};
+    const char *path = wfs_arena_printf(catalog->arena, "%s/%s", d->listing->path, name);
+    if (!path || wfs_grow(&d->file, &d->cap_files, d->n_files + 1, sizeof(*d->file)))
+        return wfs_error_nomem(err, "a DCP file");
+    int rc = wfs_bytes_open(path, &bytes, err);
+    if (!rc)
+        rc = open_kind(d, path, bytes, &file, err);
+    if (!rc)
+        rc = wfs_catalog_add_file(catalog, path, name,
+                                  file.safetensors ? file.safetensors->files[0].bytes : bytes,
+                                  &file.file, err);
+    if (!rc && wfs_strmap_add(&d->files, name, d->n_files))
+        rc = wfs_error_nomem(err, "a DCP file");
+    if (rc)
+        return rc;
+    wfs_bytes_mix_id(catalog->files[file.file].bytes, &d->metadata_hash);
+    d->file[d->n_files++] = file;
+    *ret = file;
+    return 0;
+}
+
+/* ---- chunks
+ * ------------------------------------------------------------------------------------------- */
+
+/* The tensor of one item. */
+static int open_item(struct dcp *d, const char *name, const struct dcp_item *item,
+                     struct wfs_torch_tensor *ret, struct wfs_error *err)
+{
+    struct dcp_file file;
+    int rc = open_file(d, item->path, &file, err);
+    if (rc)
+        return rc;
+    if (!file.safetensors) {
+        rc = wfs_torch_zip_item(d->t.catalog, file.file, item->off, item->len, ret, err);
+    } else {
+        const struct wfs_tensor *t = wfs_catalog_find(file.safetensors, name);
+        if (!t)
+            return wfs_error_set(err, EINVAL, "%s: no tensor '%s' in it", item->path, name);
+        *ret = (struct wfs_torch_tensor){.expr = t->expr, .file_off = t->file_off};
+    }
+    ret->file = file.file + 1;
+    return rc;
+}
+
+static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *chunk,
+                      struct wfs_shard *shard, struct wfs_torch_tensor *ret, struct wfs_error *err)
+{
+    const struct wfs_node *offsets = attribute(chunk, "offsets");
+    uint32_t ndim = 0, n_sizes = 0;
+    uint64_t sizes[WFS_MAX_NDIM];
+    if (!wfs_torch_shape_of(offsets, &ndim, shard->offset) ||
+        !wfs_torch_shape_of(attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
+        return refuse(d, err, "a chunk without offsets and sizes");
+    const struct dcp_item *item = find_item(d, name, offsets);
+    if (!item)
+        return refuse(d, err, "a chunk that is stored nowhere");
+    int rc = open_item(d, name, item, ret, err);
+    if (rc)
+        return rc;
+    if (!wfs_shape_equal(ret->expr->ndim, ret->expr->shape, ndim, sizes))
+        return wfs_error_set(err, EINVAL, "%s: the item at byte %llu has not its chunk's sizes",
+                             item->path, (unsigned long long)item->off);
+    shard->expr = ret->expr;
+    return 0;
+}
+
+/* (dtype, layout, ...) or attributes. */
+static bool read_dtype(const struct wfs_node *properties, enum wfs_dtype *ret)
+{
+    const struct wfs_node *dtype = attribute(properties, "dtype");
+    if (!dtype && properties && properties->kind == WFS_NODE_CALL)
+        dtype = wfs_node_item(properties->call->state, 0);
+    return dtype && dtype->kind == WFS_NODE_GLOBAL && strcmp(dtype->global->module, "torch") == 0 &&
+           wfs_dtype_by_torch(dtype->global->name, ret);
+}
+
+/* A chunk of no elements need not be stored whole; it is left out. */
+static bool is_empty_chunk(const struct wfs_node *chunk)
+{
+    uint32_t ndim;
+    uint64_t sizes[WFS_MAX_NDIM];
+    bool is_empty = false;
+    if (!wfs_torch_shape_of(attribute(chunk, "sizes"), &ndim, sizes))
+        return false;
+    for (uint32_t i = 0; i < ndim; i++)
+        is_empty |= sizes[i] == 0;
+    return is_empty;
+}
+
+static int read_tensor(struct dcp *d, const char *name, const struct wfs_node *metadata,
+                       struct wfs_torch_tensor *ret, struct wfs_error *err)
+{
+    const struct wfs_node *chunks = attribute(metadata, "chunks");
+    enum wfs_dtype dtype;
+    uint32_t ndim, n = 0;
+    uint64_t shape[WFS_MAX_NDIM];
+    struct wfs_torch_tensor part = {0}, tensor = {.file_off = UINT64_MAX};
+    if (!read_dtype(attribute(metadata, "properties"), &dtype))
+        return refuse(d, err, "an element type that is not supported");
+    if (!wfs_torch_shape_of(attribute(metadata, "size"), &ndim, shape))
+        return refuse(d, err, "a size that is none");
+    if (!chunks || chunks->kind != WFS_NODE_LIST || chunks->n > DCP_MAX_CHUNKS)
+        return refuse(d, err, "no list of chunks");
+    wfs_cleanup(wfs_freep) struct wfs_shard *shards = calloc(chunks->n + 1u, sizeof(*shards));
+    if (!shards)
+        return wfs_error_nomem(err, "a sharded tensor");
+    for (uint32_t i = 0; i < chunks->n; i++) {
+        if (is_empty_chunk(chunks->items[i]))
+            continue;
+        int rc = read_chunk(d, name, chunks->items[i], &shards[n], &part, err);
+        if (rc)
+            return rc;
+        if (n++ == 0)
+            tensor.file = part.file;
+    }
+    if (n == 1)
+        tensor.file_off = part.file_off;
+    tensor.n_shards = n;
+    int rc = wfs_shards_assemble(d->t.catalog->arena, dtype, ndim, shape, shards, n, &tensor.expr,
+                                 &tensor.shard_axis, err);
+    if (!rc)
+        *ret = tensor;
+    return rc;
+}
+
+/* The persistent id of a tensor is the index of its row in state_dict_metadata. */
+static int assemble(struct wfs_torch *t, const struct wfs_node *persid,
+                    struct wfs_torch_tensor *ret, struct wfs_error *err)
+{
+    struct dcp *d = dcp_of(t);
+    if (!persid->is_mapped) /* a pickle's own, not one that was made here */
+        return refuse(d, err, "a storage inside an object is not shown");
+    size_t row = (size_t)persid->items[0]->i;
+    const char *name = wfs_node_text(d->tensors->items[2 * row]);
+    return read_tensor(d, name, d->tensors->items[2 * row + 1], ret, err);
+}
+
+/* ---- the state dict
+ * ------------------------------------------------------------------------------------ */
+
+static int put(struct dcp *d, struct wfs_node *dict, const char *key, const struct wfs_node *value,
+               struct wfs_error *err)
+{
+    uint32_t room = 8;
+    while (room < dict->n)
+        room *= 2;
+    struct wfs_node *text = wfs_torch_text(&d->t, key);
+    if (dict->n == 0 || dict->n == room) {
+        uint32_t cap = dict->n ? 2 * room : room;
+        struct wfs_node **items =
+            wfs_arena_array(d->t.scratch, 2 * (size_t)cap, sizeof(struct wfs_node *));
+        if (items && dict->n)
+            memcpy(items, dict->items, 2 * (size_t)dict->n * sizeof(struct wfs_node *));
+        dict->items = items;
+    }
+    if (!text || !dict->items)
+        return wfs_error_nomem(err, "a state dict");
+    dict->items[2 * (size_t)dict->n] = text;
+    dict->items[2 * (size_t)dict->n + 1] = (struct wfs_node *)value;
+    dict->n++;
+    return 0;
+}
+
+/* The dict at a path of the state dict, made with those above it where it is not there yet. */
+static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, struct wfs_error *err)
+{
+    uint64_t known;
+    if (wfs_strmap_get(&d->dicts, path, &known)) {
+        *ret = (struct wfs_node *)(uintptr_t)known;
+        return 0;
+    }
+    const char *last = strrchr(path, WFS_SEP);
+    struct wfs_node *parent = NULL, *dict = wfs_torch_node(&d->t, WFS_NODE_DICT);
+    const char *above = last ? wfs_arena_strndup(d->t.scratch, path, (size_t)(last - path)) : "";
+    if (!dict || !above)
+        return wfs_error_nomem(err, "a state dict");
+    int rc = *path ? find_dict(d, above, &parent, err) : 0;
+    if (!rc && parent)
+        rc = put(d, parent, last ? last + 1 : path, dict, err);
+    if (!rc && wfs_strmap_add(&d->dicts, path, (uint64_t)(uintptr_t)dict))
+        rc = wfs_error_nomem(err, "a state dict");
+    if (!rc)
+        *ret = dict;
+    return rc;
+}
+
+#define DCP_MAX_DEPTH 64
+
+/* The dict and key of a name: planner_data's path, or the name alone. */
+static int place(struct dcp *d, const char *name, const struct wfs_node *value,
+                 struct wfs_error *err)
+{
+    uint64_t found = 0;
+    const struct wfs_node *path =
+        wfs_strmap_get(&d->paths, name, &found) ? (const struct wfs_node *)(uintptr_t)found : NULL;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf above = {0}, key = {0};
+    struct wfs_node *dict = NULL;
+    uint32_t n = path && path->kind == WFS_NODE_TUPLE ? path->n : 0;
+    if (n > DCP_MAX_DEPTH)
+        return refuse(d, err, "a path of more than 64 keys");
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t number;
+        const char *text = wfs_node_text(path->items[i]);
+        struct wfs_buf *out = i + 1 < n ? &above : &key;
+        if (i && i + 1 < n)
+            wfs_buf_char(out, WFS_SEP);
+        if (text)
+            wfs_buf_str(out, text);
+        else if (wfs_node_i64(path->items[i], &number))
+            wfs_buf_printf(out, "%lld", (long long)number);
+        else
+            return refuse(d, err, "a path of keys that are no names");
+    }
+    if (above.failed || key.failed)
+        return wfs_error_nomem(err, "a state dict");
+    const char *own = wfs_arena_strdup(d->t.scratch, n ? (key.len ? key.data : "") : name);
+    const char *own_above = wfs_arena_strdup(d->t.scratch, above.len ? above.data : "");
+    if (!own || !own_above)
+        return wfs_error_nomem(err, "a state dict");
+    int rc = find_dict(d, own_above, &dict, err);
+    return rc ? rc : put(d, dict, own, value, err);
+}
+
+static int make_tensor_node(struct dcp *d, uint32_t row, const struct wfs_node **ret,
+                            struct wfs_error *err)
+{
+    struct wfs_node *node = wfs_torch_node(&d->t, WFS_NODE_PERSID);
+    struct wfs_node *number = wfs_torch_int(&d->t, row);
+    if (!node || !number ||
+        !(node->items = wfs_arena_array(d->t.scratch, 1, sizeof(struct wfs_node *))))
+        return wfs_error_nomem(err, "a state dict");
+    node->items[0] = number;
+    node->n = 1;
+    node->is_mapped = true;
+    *ret = node;
+    return 0;
+}
+
+/* A plain value: an object of its own in a file. What cannot be read is noted. */
+static int make_object_node(struct dcp *d, const char *name, const struct wfs_node **ret,
+                            struct wfs_error *err)
+{
+    const struct dcp_item *item = find_item(d, name, NULL);
+    struct dcp_file file = {0};
+    struct wfs_error why = {0};
+    int rc = item ? open_file(d, item->path, &file, &why)
+                  : wfs_error_set(&why, EINVAL, "it is stored nowhere");
+    if (!rc && file.safetensors)
+        rc = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
+    if (!rc)
+        rc = wfs_torch_zip_object(&d->t, file.file, item->off, item->len, ret, &why);
+    if (!rc || !wfs_torch_is_refusal(rc))
+        return rc ? wfs_error_set(err, -rc, "%s", why.message) : 0;
+    wfs_catalog_note(d->t.catalog, WFS_NOTE_WARNING, name, "its value is not shown: %s",
+                     why.message);
+    *ret = wfs_torch_node(&d->t, WFS_NODE_NONE);
+    return *ret ? 0 : wfs_error_nomem(err, "a state dict");
+}
+
+static int build_state_dict(struct dcp *d, struct wfs_error *err)
+{
+    struct wfs_node *root = NULL;
+    int rc = find_dict(d, "", &root, err);
+    for (uint32_t i = 0; !rc && i < d->tensors->n; i++) {
+        const struct wfs_node *key = d->tensors->items[2 * (size_t)i], *value = NULL;
+        const struct wfs_node *metadata = d->tensors->items[2 * (size_t)i + 1];
+        const char *name = wfs_node_text(key);
+        if (!name || strlen(name) != key->str->len)
+            return refuse(d, err, "a name that is none");
+        if (is_class(metadata, "TensorStorageMetadata"))
+            rc = make_tensor_node(d, i, &value, err);
+        else if (is_class(metadata, "BytesStorageMetadata"))
+            rc = make_object_node(d, name, &value, err);
+        else
+            rc = refuse(d, err, "a value that is neither a tensor nor bytes");
+        if (!rc)
+            rc = place(d, name, value, err);
+    }
+    d->t.pickle.root = root;
+    d->t.pickle.n_nodes += 4 * d->tensors->n;
+    return rc;
+}
+
+/* ---- the directory
+ * -------------------------------------------------------------------------------------- */
+
+static int parse_metadata(struct dcp *d, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = d->t.catalog;
+    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    wfs_cleanup(wfs_freep) struct wfs_cursor *cur = malloc(sizeof(*cur));
+    wfs_cleanup(wfs_freep) void *whole = NULL;
+    const char *path = wfs_arena_printf(catalog->arena, "%s/" DCP_METADATA, d->listing->path);
+    if (!path || !cur)
+        return wfs_error_nomem(err, "DCP metadata");
+    int rc = wfs_bytes_open(path, &bytes, err);
+    if (!rc && bytes->size_bytes > (UINT64_C(1) << 31))
+        rc = refuse(d, err, "larger than 2 GiB");
+    if (!rc)
+        rc = wfs_catalog_merge_file(catalog, bytes, err);
+    if (!rc)
+        rc = wfs_cursor_init(cur, bytes, 0, bytes->size_bytes, err);
+    if (!rc)
+        rc = wfs_pickle_parse(d->t.scratch, cur, &d->t.pickle, err);
+    if (!rc)
+        rc = wfs_torch_note_dangers(&d->t, &d->t.pickle, err);
+    if (rc)
+        return rc;
+    d->t.pickle.n_dangers = 0; /* noted */
+    whole = malloc((size_t)bytes->size_bytes + 1);
+    if (!whole)
+        return wfs_error_nomem(err, "DCP metadata");
+    rc = wfs_bytes_read(bytes, whole, (size_t)bytes->size_bytes, 0, err);
+    d->metadata_hash = wfs_hash_bytes(whole, rc ? 0 : (size_t)bytes->size_bytes);
+    return rc;
+}
+
+/* planner_data may be missing: names are split at their dots then. */
+static int read_paths(struct dcp *d, const struct wfs_node *planner, struct wfs_error *err)
+{
+    for (uint32_t i = 0; planner && planner->kind == WFS_NODE_DICT && i < planner->n; i++) {
+        const char *name = wfs_node_text(planner->items[2 * (size_t)i]);
+        const struct wfs_node *path = planner->items[2 * (size_t)i + 1];
+        if (name && wfs_strmap_set(&d->paths, name, (uint64_t)(uintptr_t)path))
+            return wfs_error_nomem(err, "DCP metadata");
+    }
+    return 0;
+}
+
+static int read_metadata(struct dcp *d, struct wfs_error *err)
+{
+    int rc = parse_metadata(d, err);
+    if (rc)
+        return rc;
+    const struct wfs_node *root = d->t.pickle.root;
+    d->tensors = attribute(root, "state_dict_metadata");
+    const struct wfs_node *planner = attribute(root, "planner_data");
+    d->storage = attribute(root, "storage_data");
+    if (!is_class(root, "Metadata") || !d->tensors || d->tensors->kind != WFS_NODE_DICT ||
+        !d->storage || d->storage->kind != WFS_NODE_DICT)
+        return refuse(d, err, "no metadata of torch.distributed.checkpoint");
+    rc = read_paths(d, planner, err);
+    return rc ? rc : read_items(d, err);
+}
+
+static int scan(struct dcp *d, struct wfs_error *err)
+{
+    int rc = read_metadata(d, err);
+    if (!rc)
+        rc = build_state_dict(d, err);
+    return rc ? rc : wfs_torch_catalog(&d->t, err);
+}
+
+/* Of tensors inside objects. */
+static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct wfs_error *err)
+{
+    (void)t;
+    (void)err;
+    storage->why = "a tensor inside an object is not shown";
+    return 0;
+}
+
+bool wfs_dcp_is(const struct wfs_listing *listing)
+{
+    const struct wfs_entry *entry = wfs_listing_find(listing, DCP_METADATA);
+    return entry && entry->kind == WFS_ENTRY_FILE;
+}
+
+int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
+                 const struct wfs_source_options *options, struct wfs_error *err)
+{
+    struct dcp d = {.listing = listing,
+                    .t = {.catalog = catalog,
+                          .file = WFS_NO_INDEX,
+                          .options = options,
+                          .name = DCP_METADATA,
+                          .assemble = assemble,
+                          .locate = locate,
+                          .scratch = wfs_arena_new()}};
+    catalog->format = "torch-dcp";
+    int rc = d.t.scratch ? scan(&d, err) : wfs_error_nomem(err, "DCP metadata");
+    free(d.file);
+    wfs_strmap_free(&d.paths);
+    wfs_strmap_free(&d.items);
+    wfs_strmap_free(&d.files);
+    wfs_strmap_free(&d.dicts);
+    wfs_torch_close(&d.t);
+    return rc;
+}
