@@ -17,6 +17,7 @@
  * Refused: relative paths that are absolute or lead upwards, transformed (compressed) items, chunks
  * that do not tile their tensor.
  */
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -557,7 +558,12 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct
 bool wfs_dcp_is(const struct wfs_listing *listing)
 {
     const struct wfs_entry *entry = wfs_listing_find(listing, DCP_METADATA);
-    return entry && entry->kind == WFS_ENTRY_FILE;
+    if (!entry || entry->kind != WFS_ENTRY_FILE)
+        return false;
+    for (uint32_t i = 0; i < listing->n_entries; i++)
+        if (fnmatch("*.distcp", listing->entries[i].name, 0) == 0)
+            return true;
+    return false;
 }
 
 int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
