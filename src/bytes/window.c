@@ -27,7 +27,8 @@ static struct {
     pthread_mutex_t lock;
     struct window windows[WINDOWS_MAX];
     uint64_t total_bytes, clock;
-} set = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    uint64_t keep_bytes; /* beyond it what is not in use goes; never refuses */
+} set = {.lock = PTHREAD_MUTEX_INITIALIZER, .keep_bytes = WFS_WINDOWS_MAX_BYTES};
 
 static void unmap(struct window *w)
 {
@@ -69,6 +70,12 @@ static struct window *free_slot(void)
 static struct window *make_room(uint64_t len)
 {
     struct window *slot;
+    while (set.total_bytes + len > set.keep_bytes) {
+        struct window *victim = least_recent();
+        if (!victim)
+            break;
+        unmap(victim);
+    }
     while (!(slot = free_slot()) || set.total_bytes + len > WFS_WINDOWS_MAX_BYTES) {
         struct window *victim = least_recent();
         if (!victim)
@@ -122,6 +129,13 @@ void wfs_window_release(struct wfs_window *window)
     w->n_users--;
     pthread_mutex_unlock(&set.lock);
     *window = (struct wfs_window){0};
+}
+
+void wfs_windows_keep(uint64_t max_bytes)
+{
+    pthread_mutex_lock(&set.lock);
+    set.keep_bytes = wfs_min_u64(max_bytes, WFS_WINDOWS_MAX_BYTES);
+    pthread_mutex_unlock(&set.lock);
 }
 
 void wfs_windows_forget(const struct wfs_bytes *owner)

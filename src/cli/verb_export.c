@@ -15,6 +15,9 @@
 #define OPTION_AS     0x103
 #define OPTION_SOURCE 0x104
 
+/* Each tensor is passed over once; a few are under way at a time. */
+#define WINDOWS_KEPT_BYTES (UINT64_C(64) << 20)
+
 struct export
 {
     struct wfs_export_options options;
@@ -71,6 +74,7 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
     if (export->finish)
         return wfs_export_finish(file, options, err);
     catch_signals();
+    wfs_windows_keep(WINDOWS_KEPT_BYTES);
     return wfs_export(file, session->cache, options, err);
 }
 
