@@ -19,7 +19,8 @@ enum wfs_tensor_format { WFS_FORMAT_NPY, WFS_FORMAT_RAW };
 struct wfs_session_options {
     const char *source;
     struct wfs_source_options source_options;
-    /* n_views; 0: the default view of the source. A name of NULL is the default view with options. */
+    /* n_views; 0: the default view of the source. A name of NULL is the default view with options.
+     */
     const struct wfs_view_options *views;
     uint32_t n_views;
     const char *files;             /* -o files=LIST|all|none, or NULL for the default */
