@@ -555,15 +555,19 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct
     return 0;
 }
 
+/* Weights of an ordinary name beside them are what the folder is about. */
 bool wfs_dcp_is(const struct wfs_listing *listing)
 {
     const struct wfs_entry *entry = wfs_listing_find(listing, DCP_METADATA);
+    bool has_files = false;
     if (!entry || entry->kind != WFS_ENTRY_FILE)
         return false;
-    for (uint32_t i = 0; i < listing->n_entries; i++)
-        if (fnmatch("*.distcp", listing->entries[i].name, 0) == 0)
-            return true;
-    return false;
+    for (uint32_t i = 0; i < listing->n_entries; i++) {
+        if (listing->entries[i].flags & WFS_NAME_READ)
+            return false;
+        has_files |= fnmatch("*.distcp", listing->entries[i].name, 0) == 0;
+    }
+    return has_files;
 }
 
 int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
