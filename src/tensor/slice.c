@@ -124,7 +124,7 @@ int wfs_expr_slice(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t 
                    uint64_t start, uint64_t stop, uint64_t step, const struct wfs_expr **ret,
                    struct wfs_error *err)
 {
-    const struct slice slice = {axis, start, stop, step};
+    struct slice slice = {axis, start, stop, step};
     uint64_t shape[WFS_MAX_NDIM];
     struct wfs_draft draft;
     int r = check_slice(in, &slice, err);
@@ -132,6 +132,7 @@ int wfs_expr_slice(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t 
         return r;
     memcpy(shape, in->shape, in->ndim * sizeof(*shape));
     shape[axis] = (stop - start) / step + ((stop - start) % step != 0);
+    slice.step = wfs_min_u64(step, wfs_max_u64(stop - start, 1)); /* the same, and small */
     wfs_draft_init(&draft, in->ndim);
     r = add_slices(&draft, in, &slice);
     if (r == -E2BIG) {

@@ -4,7 +4,6 @@ A case is a list of operations that is run twice: by numpy here, and by tests/un
 bytes must be the same. Values are moved, not looked at, so most cases use integers and voids of
 every width; operations that change values have a test of their own.
 """
-import os
 import pathlib
 import random
 import subprocess
@@ -12,8 +11,9 @@ import subprocess
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TOOL = pathlib.Path(os.environ.get("WEIGHTFS_BUILD", ROOT / "build")) / "tests/unit/expr_tool"
+from conftest import BIN
+
+TOOL = pathlib.Path(BIN).parent / "tests" / "unit" / "expr_tool"
 DTYPES = {"uint8": "<u1", "uint16": "<u2", "float32": "<f4", "complex64": "<c8", "int64": "<i8",
           "complex128": "<c16", "bfloat16": "<u2", "float8_e4m3fn": "<u1"}
 # One element a byte here, packed there; an expression must fill whole bytes.

@@ -342,6 +342,8 @@ static int do_read(struct tool *t, bool small)
     uint64_t off = number(t), len = number(t);
     char *buf wfs_cleanup(wfs_freep) = malloc(len + 1);
     uint64_t step = small ? 1 : len;
+    if (!buf)
+        return -ENOMEM;
     for (uint64_t at = 0; at < len; at += step, step = small ? step % 61 + 1 : step) {
         int r = wfs_expr_read(top(t), buf + at, wfs_min_u64(step, len - at), off + at, &t->err);
         if (r)
@@ -401,6 +403,8 @@ int main(void)
     char *line wfs_cleanup(wfs_freep) = NULL;
     size_t cap = 0;
     tool.arena = wfs_arena_new();
+    if (!tool.arena)
+        return 1;
     while (getline(&line, &cap, stdin) > 0) {
         tool.n_words = tool.at = 0;
         for (char *save, *w = strtok_r(line, " \n", &save); w && tool.n_words < WORDS_MAX;

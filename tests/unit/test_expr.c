@@ -188,6 +188,15 @@ static void test_expr__all_axes_of_two(void **state)
     assert_memory_equal(got, want, sizeof(got));
 }
 
+static void test_expr__steps_past_the_end_take_one(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *e = concat(f, leaf(f, 0, SHAPE(5)), leaf(f, 100, SHAPE(5)), 0);
+    assert_values(sliced(f, e, 0, 1, 10, UINT64_MAX), VALUES(1));
+    assert_values(sliced(f, e, 0, 1, 10, 5), VALUES(1, 101));
+    assert_int_equal(sliced(f, e, 0, 10, 10, UINT64_MAX)->n_elems, 0);
+}
+
 static void test_expr__splitting_and_joining_is_the_whole_again(void **state)
 {
     struct fixture *f = *state;
@@ -559,6 +568,7 @@ int main(void)
         EXPR_TEST(test_expr__sizes_that_overflow_are_refused),
         EXPR_TEST(test_expr__too_many_axes_are_refused),
         EXPR_TEST(test_expr__all_axes_of_two),
+        EXPR_TEST(test_expr__steps_past_the_end_take_one),
         EXPR_TEST(test_expr__splitting_and_joining_is_the_whole_again),
         EXPR_TEST(test_expr__layers_that_follow_each_other_are_one_piece),
         EXPR_TEST(test_expr__reshape_after_permute_keeps_factors),
