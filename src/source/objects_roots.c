@@ -103,10 +103,12 @@ static uint32_t count_children(const struct objects_walk *w, uint32_t parent, bo
 /* The tree to map; NO_TREE and the two equals where there is no telling. */
 static uint32_t choose(const struct objects_walk *w, uint32_t *ret_a, uint32_t *ret_b)
 {
+    bool is_named = false;
     for (uint32_t tree = 0;;) {
         uint32_t next = usual_child(w, tree), only = NO_TREE;
         if (next == NO_TREE) {
-            if (w->trees[tree].n_direct)
+            /* What has a usual name is it, however it is nested. */
+            if (is_named || w->trees[tree].n_direct)
                 return tree;
             uint32_t n = count_children(w, tree, true, &only);
             if (n == 0)
@@ -116,6 +118,8 @@ static uint32_t choose(const struct objects_walk *w, uint32_t *ret_a, uint32_t *
             if (n != 1)
                 return tree;
             next = only;
+        } else {
+            is_named = true;
         }
         tree = next;
     }
