@@ -123,8 +123,8 @@ static int probe_tables(sqlite3 *db)
         "SELECT count(*) FROM views",
         "SELECT count(*) FROM (SELECT 1 FROM tensors LIMIT 1)",
         "SELECT count(*) FROM (SELECT 1 FROM facts LIMIT 1)",
-        "SELECT count(*) FROM (SELECT key, number, elem_bytes, raw_bytes, stored_bytes, checksum,"
-        " used_at FROM blocks ORDER BY id DESC LIMIT 1)",
+        ("SELECT count(*) FROM (SELECT key, number, elem_bytes, raw_bytes, stored_bytes, checksum,"
+         " used_at FROM blocks ORDER BY id DESC LIMIT 1)"),
         "SELECT count(*) FROM (SELECT key FROM blocks ORDER BY used_at LIMIT 1)",
         "SELECT count(*) FROM (SELECT length(data) FROM chunks ORDER BY id DESC LIMIT 1)"};
     int64_t n;

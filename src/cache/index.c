@@ -29,8 +29,8 @@ enum { STMT_BEGIN, STMT_COMMIT, STMT_BLOCK, STMT_CHUNKS, STMT_FACT, STMT_ROWS, N
 static const char *const stmt_sql[N_STMTS] = {
     [STMT_BEGIN] = "BEGIN",
     [STMT_COMMIT] = "COMMIT",
-    [STMT_BLOCK] = "SELECT id, elem_bytes, raw_bytes, checksum, used_at FROM blocks"
-                   " WHERE key = ?1 AND number = ?2",
+    [STMT_BLOCK] = ("SELECT id, elem_bytes, raw_bytes, checksum, used_at FROM blocks"
+                    " WHERE key = ?1 AND number = ?2"),
     [STMT_CHUNKS] = "SELECT data FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id",
     [STMT_FACT] = "SELECT value, checksum FROM facts WHERE kind = ?1 AND hash = ?2",
     [STMT_ROWS] = "SELECT digest FROM views WHERE name = ?1",

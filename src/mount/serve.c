@@ -41,7 +41,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     server->no_opendir = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 }
 
-static void log_fuse(enum fuse_log_level level, const char *fmt, va_list ap)
+static void WFS_PRINTF(2, 0) log_fuse(enum fuse_log_level level, const char *fmt, va_list ap)
 {
     char line[512];
     vsnprintf(line, sizeof(line), fmt, ap);

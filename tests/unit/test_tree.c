@@ -60,17 +60,20 @@ static struct wfs_session *open_session(const char *source, enum wfs_tensor_form
 /* The last four bytes of the file at path, as the float they are. */
 static float value_at(struct wfs_session *session, const char *path)
 {
-    uint32_t node;
+    uint32_t node = 0;
     struct wfs_error err = {0};
-    struct wfs_open *open;
-    float v;
-    size_t n;
-    if (wfs_tree_resolve(session->tree, path, &node, &err) ||
-        wfs_open_node(session, node, &open, &err) ||
-        wfs_open_read(open, &v, sizeof(v), wfs_open_size_bytes(open) - sizeof(v), &n, &err))
+    struct wfs_open *open = NULL;
+    struct stat st;
+    float v = 0;
+    size_t n = 0;
+    int r = wfs_tree_resolve(session->tree, path, &node, &err);
+    if (!r)
+        r = wfs_open_node(session, node, &open, &err);
+    if (!r)
+        r = wfs_open_read(open, &v, sizeof(v), wfs_open_size_bytes(open) - sizeof(v), &n, &err);
+    if (r)
         fail_msg("%s: %s", path, err.message);
     assert_int_equal(n, sizeof(v));
-    struct stat st;
     assert_int_equal(wfs_tree_stat(session->tree, node, &st), 0);
     assert_int_equal(st.st_size, wfs_open_size_bytes(open));
     assert_int_equal(st.st_blocks, (st.st_size + 511) / 512);

@@ -368,12 +368,12 @@ static struct wfs_manifest random_manifest(struct wfs_arena *arena, uint64_t *rn
     for (uint32_t i = 0; i < n; i++) {
         enum wfs_dtype dtype = (enum wfs_dtype)(fx_random(rng) % WFS_N_DTYPES);
         uint32_t ndim = (uint32_t)(fx_random(rng) % 4);
-        uint64_t shape[4], elems = 1;
+        uint64_t shape[4];
         /* numpy shows complex32 as '<V4', which says nothing to a reader. */
         if (!writes_dtype(dtype) || (dtype == WFS_C32 && strcmp(writer->name, "npz") == 0))
             continue;
         for (uint32_t d = 0; d < ndim; d++)
-            elems *= shape[d] = fx_random(rng) % 20;
+            shape[d] = fx_random(rng) % 20;
         uint32_t bits = wfs_dtype_bits(dtype);
         if (bits % 8 || dtype == WFS_F4_E2M1_X2) { /* whole bytes, an even last axis */
             if (ndim == 0)
