@@ -1,0 +1,198 @@
+"""`weightfs export`: the bytes of `cat`, whole or in parts, and nothing left where it fails."""
+import hashlib
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from conftest import BIN, DATA, run
+
+MIB = 1 << 20
+
+
+def save(path, tensors, size=None):
+    """A safetensors file; `size`: of a last tensor of zeros, a hole in the file."""
+    header, off = {}, 0
+    shapes = {k: (v.dtype, v.shape, v.nbytes) for k, v in tensors.items()}
+    if size:
+        shapes["sparse.weight"] = (np.dtype("f4"), (size // 4096, 1024), size // 4096 * 4096)
+    for name, (_, shape, nbytes) in shapes.items():
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [off, off + nbytes]}
+        off += nbytes
+    text = json.dumps(header).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for value in tensors.values():
+            f.write(value.tobytes())
+        f.truncate(8 + len(text) + off)
+
+
+@pytest.fixture(name="source", scope="module")
+def fixture_source(tmp_path_factory):
+    """70 MiB of PyTorch names, so that there are several chunks and members across them."""
+    rng = np.random.default_rng(7)
+    path = tmp_path_factory.mktemp("export") / "model.safetensors"
+    save(path, {
+        "encoder.layer.0.attention.self.query.weight": rng.random((3000, 3001), np.float32),
+        "encoder.layer.0.attention.self.query.bias": rng.random(3000, np.float32),
+        "encoder.layer.0.output.dense.weight": rng.random((700, 800), np.float32),
+        "encoder.layer.0.LayerNorm.weight": rng.random(800, np.float32),
+        "encoder.layer.1.output.dense.weight": rng.random((2000, 4000), np.float32),
+    })
+    return path
+
+
+def sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def cat(source, path, *args):
+    return run("cat", source, path, "-o", "files=all", *args, text=False).stdout
+
+
+NAMES = ["model.safetensors", "flax_model.msgpack", "pytorch_model.bin", "tensors.npz"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_export__is_what_cat_gives(source, tmp_path, name):
+    run("export", source, "--view", "flax", tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == cat(source, f"flax/{name}", "--view", "flax")
+
+
+def test_export__file_by_extension_and_by_name(tmp_path):
+    source = DATA / "bert"
+    run("export", source, "--view", "flax", tmp_path / "x.msgpack")
+    run("export", source, "--view", "flax", "--as", "flax_model.msgpack", tmp_path / "y")
+    run("export", source, "--view", "flax", "--as", "msgpack", "-j", "1", tmp_path / "z")
+    assert sha(tmp_path / "x.msgpack") == sha(tmp_path / "y") == sha(tmp_path / "z")
+
+
+def test_export__source_is_the_file_itself(source, tmp_path):
+    run("export", source, "--source", tmp_path / "model.safetensors")
+    assert sha(tmp_path / "model.safetensors") == sha(source)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_export__parts_at_once_killed_and_again(source, tmp_path, name, seed):
+    rng = random.Random(seed)
+    run("export", source, "--view", "flax", tmp_path / ("whole-" + name), "--as", name)
+    out, parts = tmp_path / name, list(range(1, 6))
+    command = [BIN, "export", source, "--view", "flax", out, "--part"]
+    todo = parts
+    for attempt in range(20):
+        rng.shuffle(todo)
+        started = {i: subprocess.Popen([*command, f"{i}/5"], stderr=subprocess.PIPE) for i in todo}
+        if attempt < 3:
+            time.sleep(rng.random() / 5)
+            for i in rng.sample(todo, len(todo) // 2):
+                started[i].kill()
+        todo = []
+        for i, process in started.items():
+            _, stderr = process.communicate(timeout=120)
+            assert process.returncode in (0, -signal.SIGKILL), stderr
+            if process.returncode:
+                todo.append(i)
+        if not todo:
+            break
+        refused = run("export", source, "--view", "flax", out, "--finish", check=False)
+        assert refused.returncode == 2
+        assert "missing" in refused.stderr or "under way" in refused.stderr
+    run("export", source, "--view", "flax", out, "--finish")
+    assert sha(out) == sha(tmp_path / ("whole-" + name))
+    run("export", source, out, "--abort", check=False)  # what a killed part left of a marker
+    assert sorted(os.listdir(tmp_path)) == sorted([name, "whole-" + name])
+
+
+def test_export__finish_refuses_another_source_or_view(source, tmp_path):
+    mine, out = tmp_path / "model.safetensors", tmp_path / "out.npz"
+    mine.write_bytes(source.read_bytes())
+    run("export", mine, "--view", "flax", out, "--part", "1/2")
+    assert run("export", mine, "--source", out, "--part", "2/2", check=False).returncode == 2
+    run("export", mine, "--view", "flax", out, "--part", "2/2")
+    with open(mine, "r+b") as f:  # another time, the same size
+        f.seek(mine.stat().st_size - 1)
+        f.write(b"\x11")
+    os.utime(mine, (1, 1))
+    refused = run("export", mine, "--view", "flax", out, "--finish", check=False)
+    assert refused.returncode == 2 and "another checkpoint" in refused.stderr
+    run("export", mine, out, "--abort")
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
+def test_export__interrupted_leaves_nothing(tmp_path, signo):
+    source, out = tmp_path / "model.safetensors", tmp_path / "out" / "pytorch_model.bin"
+    out.parent.mkdir()
+    save(source, {"a.weight": np.ones((3, 4), np.float32)}, size=6 << 30)
+    process = subprocess.Popen([BIN, "export", source, "--source", out], stderr=subprocess.PIPE)
+    partial = out.with_name(out.name + ".partial")
+    for _ in range(500):
+        if partial.exists():
+            break
+        time.sleep(0.01)
+    process.send_signal(signo)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == -signo, stderr
+    assert os.listdir(out.parent) == []
+
+
+def test_export__killed_is_begun_afresh(source, tmp_path):
+    out = tmp_path / "tensors.npz"
+    (tmp_path / "tensors.npz.partial").write_bytes(os.urandom(MIB))
+    run("export", source, "--view", "flax", out)
+    assert out.read_bytes() == cat(source, "flax/tensors.npz", "--view", "flax")
+    assert os.listdir(tmp_path) == ["tensors.npz"]
+
+
+def test_export__no_room_leaves_nothing(source, tmp_path):
+    out = tmp_path / "model.safetensors"
+    out.write_text("what was there before")
+    done = subprocess.run(["bash", "-c", f"ulimit -f 20480; exec {BIN} export {source} {out}"],
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2 and "large" in done.stderr.lower(), done.stderr
+    assert os.listdir(tmp_path) == [out.name]
+    assert out.read_text() == "what was there before"
+
+
+def test_export__the_checkpoint_is_never_the_target(source, tmp_path):
+    mine = tmp_path / "model.safetensors"
+    mine.write_bytes(source.read_bytes())
+    before = sha(mine)
+    done = run("export", mine, "--source", mine, check=False)
+    assert done.returncode == 2 and "checkpoint itself" in done.stderr
+    os.link(mine, tmp_path / "link.safetensors")
+    done = run("export", mine, "--source", tmp_path / "link.safetensors", check=False)
+    assert done.returncode == 2 and sha(mine) == before
+
+
+def test_export__shows_nobody_more(source, tmp_path):
+    mine = tmp_path / "model.safetensors"
+    mine.write_bytes(source.read_bytes())
+    mine.chmod(0o600)
+    run("export", mine, "--view", "flax", tmp_path / "out.npz")
+    assert (tmp_path / "out.npz").stat().st_mode & 0o777 == 0o600
+
+
+def test_export__zeros_are_holes(tmp_path):
+    source, out = tmp_path / "model.safetensors", tmp_path / "out.safetensors"
+    save(source, {"a.weight": np.ones((3, 4), np.float32)}, size=300 * MIB)
+    run("export", source, "--source", out)
+    assert out.stat().st_size == source.stat().st_size
+    assert out.stat().st_blocks * 512 < 2 * MIB
+    assert sha(out) == sha(source)
+
+
+@pytest.mark.parametrize("args", [["--part", "0/2"], ["--part", "3/2"], ["--part", "x"],
+                                  ["--part", "1/2", "--finish"], ["-j", "0"], ["--as", "nothing"],
+                                  ["--finish"], ["--abort"], ["--source", "--view", "flax"]])
+def test_export__misuse(tmp_path, args):
+    done = run("export", DATA / "bert", tmp_path / "model.safetensors", *args, check=False)
+    assert done.returncode == 2 and done.stderr
+    assert os.listdir(tmp_path) == []
