@@ -32,8 +32,7 @@ static int eval_error(const struct wfs_scope *scope, const struct wfs_vexpr *e, 
                          e->pos.line, e->pos.col, message);
 }
 
-/* ---- leaves ------------------------------------------------------------------------------------
- */
+/* ---- leaves ----------------------------------------------------------------------------- */
 
 static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
@@ -75,27 +74,27 @@ static int eval_capture(const struct wfs_scope *scope, const struct wfs_vexpr *e
     return 0;
 }
 
-static int eval_shape(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                      struct wfs_value *ret)
+/* The size of an axis of a shape; NONE where there is none. */
+static int size_of(const struct wfs_scope *scope, const struct wfs_vexpr *axis_expr, uint32_t ndim,
+                   const uint64_t *shape, struct wfs_value *ret)
 {
     int64_t axis;
-    int r = wfs_eval_int(scope, e->args[0], &axis);
+    int r = wfs_eval_int(scope, axis_expr, &axis);
     if (r)
         return r;
-    *ret = none();
-    if (!scope->expr)
-        return 0;
     if (axis < 0)
-        axis += scope->expr->ndim;
-    if (axis >= 0 && axis < (int64_t)scope->expr->ndim)
-        *ret = integer((int64_t)scope->expr->shape[axis]);
+        axis += ndim;
+    *ret = axis >= 0 && axis < (int64_t)ndim ? integer((int64_t)shape[axis]) : none();
     return 0;
 }
 
+/* exists, template, dim and tdim: questions about another name. */
 static int eval_exists(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                        struct wfs_value *ret)
 {
     struct wfs_stage *st = scope->stage;
+    const struct wfs_template *t = st->is_last ? st->mapper->template : NULL;
+    uint64_t at = 0;
     if (scope->optimistic) {
         *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
         return 0;
@@ -107,11 +106,20 @@ static int eval_exists(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     if (!wfs_buf_ok(&st->scratch))
         return wfs_error_nomem(st->mapper->err, "names");
     const char *path = st->scratch.len ? st->scratch.data : "";
-    if (e->kind == WFS_V_TEMPLATE)
-        *ret = boolean(st->is_last && wfs_template_has(st->mapper->template, path));
-    else
-        *ret = boolean(wfs_strmap_get(&st->index, path, NULL));
-    return 0;
+    bool of_template = e->kind == WFS_V_TEMPLATE || e->kind == WFS_V_TDIM;
+    uint32_t key = of_template ? wfs_template_find(t, path) : WFS_NO_INDEX;
+    bool there = of_template ? key != WFS_NO_INDEX : wfs_strmap_get(&st->index, path, &at);
+    if (e->kind == WFS_V_EXISTS || e->kind == WFS_V_TEMPLATE) {
+        *ret = boolean(there);
+        return 0;
+    }
+    *ret = none();
+    if (!there)
+        return 0;
+    if (of_template)
+        return size_of(scope, e->args[0], t->keys[key].ndim, t->keys[key].shape, ret);
+    const struct wfs_expr *other = st->in->items[at].expr;
+    return size_of(scope, e->args[0], other->ndim, other->shape, ret);
 }
 
 static int eval_any(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
@@ -155,7 +163,8 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         }
         return 0;
     case WFS_V_SHAPE:
-        return eval_shape(scope, e, ret);
+        return scope->expr ? size_of(scope, e->args[0], scope->expr->ndim, scope->expr->shape, ret)
+                           : 0;
     case WFS_V_NAME:
         if (scope->item)
             *ret = text(scope->item->path, strlen(scope->item->path));
@@ -176,8 +185,7 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     }
 }
 
-/* ---- operators
- * ----------------------------------------------------------------------------------- */
+/* ---- operators -------------------------------------------------------------------------- */
 
 static bool is_number(const struct wfs_value *v)
 {
@@ -294,13 +302,13 @@ static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         return wfs_eval_needed(scope, e->args[0]);
     if (unknown && is_let(e->args[1]) && b->kind == WFS_VALUE_NONE)
         return wfs_eval_needed(scope, e->args[1]);
+    *ret = boolean(false);
+    if (unknown)
+        return 0;
     if (e->op == WFS_BIN_EQ || e->op == WFS_BIN_NE) {
         *ret = boolean(values_equal(a, b) == (e->op == WFS_BIN_EQ));
         return 0;
     }
-    *ret = boolean(false);
-    if (unknown)
-        return 0;
     if (!is_number(a) || !is_number(b))
         return eval_error(scope, e, "a comparison of what is no number");
     double x = as_real(a), y = as_real(b);
@@ -426,8 +434,7 @@ int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wf
     }
 }
 
-/* ---- what callers need
- * ----------------------------------------------------------------------------- */
+/* ---- what callers need ------------------------------------------------------------------ */
 
 /* The first part of an expression whose value is not known. */
 static const struct wfs_vexpr *find_unknown(const struct wfs_scope *scope,

@@ -34,7 +34,7 @@ static int nomem(struct inverting *v)
     return wfs_error_nomem(v->err, "rules");
 }
 
-/* ---- operations ------------------------------------------------------------------------------ */
+/* ---- operations ------------------------------------------------------------------------- */
 
 static struct wfs_vexpr *new_expr(struct inverting *v, enum wfs_vexpr_kind kind,
                                   const struct wfs_op *op)
@@ -251,8 +251,7 @@ static int invert_ops(struct inverting *v, const struct wfs_ops *in, struct wfs_
     return 0;
 }
 
-/* ---- names
- * --------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------ */
 
 static bool is_arithmetic(const struct wfs_vexpr *e)
 {
@@ -345,8 +344,7 @@ static bool is_known(const struct inverting *v, const struct wfs_parts *patterns
     return false;
 }
 
-/* ---- rules
- * ----------------------------------------------------------------------------------------- */
+/* ---- rules ------------------------------------------------------------------------------ */
 
 static bool parts_fan(const struct wfs_parts *parts, uint32_t cap)
 {
@@ -466,25 +464,51 @@ static void begin(struct inverting *v, const struct wfs_rule *rule, struct wfs_r
                              .asks_result = rule->cond != NULL};
 }
 
+/* `inverse drop`, as it is. */
+static int keep_drop(struct inverting *v, struct wfs_rule *out)
+{
+    out->kind = WFS_RULE_DROP;
+    out->sources = v->rule->sources;
+    return 0;
+}
+
+static int invert_rule(struct inverting *v, struct wfs_rule *out)
+{
+    if (v->rule->kind == WFS_RULE_MAP)
+        return invert_map(v, out);
+    return v->rule->inverse_only ? keep_drop(v, out) : invert_drop(v, out);
+}
+
+/* A rename only brings names into the form that comes back. */
+static bool has_inverse(const struct wfs_rule *rule)
+{
+    return rule->kind == WFS_RULE_MAP ||
+           (rule->kind == WFS_RULE_DROP && (rule->restore || rule->inverse_only));
+}
+
+static int invert_mappings(struct inverting *v, const struct wfs_set *set, struct wfs_rule *rules,
+                           uint32_t *n)
+{
+    int r = 0;
+    for (uint32_t i = 0; !r && i < set->n_rules; i++) {
+        const struct wfs_rule *rule = &set->rules[i];
+        if (!has_inverse(rule))
+            continue;
+        begin(v, rule, &rules[*n]);
+        r = invert_rule(v, &rules[*n]);
+        if (!r)
+            r = keep_lists(v, &rules[*n]);
+        ++*n;
+    }
+    return r;
+}
+
 /* Mappings first, in order; drops of fills last, so that a mapping wins. */
 static int invert_rules(struct inverting *v, const struct wfs_set *set, struct wfs_rule *rules,
                         uint32_t *ret_n)
 {
     uint32_t n = 0;
-    int r = 0;
-    for (uint32_t i = 0; !r && i < set->n_rules; i++) {
-        const struct wfs_rule *rule = &set->rules[i];
-        struct wfs_rule *out = &rules[n];
-        if (rule->kind == WFS_RULE_RENAME)
-            return refuse((begin(v, rule, out), v), rule->pos, "rename works in one direction");
-        if (rule->kind != WFS_RULE_MAP && !(rule->kind == WFS_RULE_DROP && rule->restore))
-            continue;
-        begin(v, rule, out);
-        r = rule->kind == WFS_RULE_MAP ? invert_map(v, out) : invert_drop(v, out);
-        if (!r)
-            r = keep_lists(v, out);
-        n++;
-    }
+    int r = invert_mappings(v, set, rules, &n);
     for (uint32_t i = 0; !r && i < set->n_rules; i++) {
         const struct wfs_rule *rule = &set->rules[i];
         uint32_t first = rule->kind == WFS_RULE_MAP ? 1 : 0;
@@ -501,8 +525,7 @@ static int invert_rules(struct inverting *v, const struct wfs_set *set, struct w
     return r;
 }
 
-/* ---- the set
- * ---------------------------------------------------------------------------------------- */
+/* ---- the set ---------------------------------------------------------------------------- */
 
 static int turn_namespaces(struct inverting *v, const struct wfs_set *in, struct wfs_set *out)
 {

@@ -112,6 +112,12 @@ static int parse_name_call(struct wfs_parser *p, struct wfs_vexpr *e, enum wfs_v
     p->in_target = saved;
     if (!r && kind != WFS_V_ANY && p->n_caps != n_caps)
         r = wfs_parse_error(p, e->pos, "expected only captures that the rule's patterns bind");
+    if (!r && (kind == WFS_V_DIM || kind == WFS_V_TDIM)) {
+        r = wfs_parse_expect(p, ",");
+        e->n_args = 1;
+        if (!r)
+            r = parse_level(p, 0, &e->args[0]);
+    }
     return r ? r : wfs_parse_expect(p, ")");
 }
 
@@ -165,7 +171,11 @@ static int parse_word_expr(struct wfs_parser *p, struct wfs_vexpr *e)
                  {"name", WFS_V_NAME},
                  {"tied", WFS_V_TIED},
                  {"packed", WFS_V_PACKED}},
-      names[] = {{"exists", WFS_V_EXISTS}, {"any", WFS_V_ANY}, {"template", WFS_V_TEMPLATE}};
+      names[] = {{"exists", WFS_V_EXISTS},
+                 {"any", WFS_V_ANY},
+                 {"template", WFS_V_TEMPLATE},
+                 {"dim", WFS_V_DIM},
+                 {"tdim", WFS_V_TDIM}};
     const char *word;
     int r = wfs_parse_ident(p, "a value", &word);
     if (r)

@@ -218,7 +218,7 @@ static int parse_fill(struct wfs_parser *p, struct wfs_rule *rule)
     return one_target(p, &part, rule);
 }
 
-/* ---- checks ---------------------------------------------------------------------------------- */
+/* ---- checks ----------------------------------------------------------------------------- */
 
 static bool name_uses(const struct wfs_name *name, uint32_t cap)
 {
@@ -320,7 +320,10 @@ int wfs_parse_rule(struct wfs_parser *p, struct wfs_rule *ret)
     size_t start = p->pos;
     int r;
     begin(p);
-    if (wfs_parse_accept(p, "drop ")) {
+    rule.inverse_only = wfs_parse_accept(p, "inverse ");
+    if (rule.inverse_only && !wfs_parse_accept(p, "drop "))
+        return wfs_parse_expected(p, "drop");
+    if (rule.inverse_only || wfs_parse_accept(p, "drop ")) {
         r = parse_drop(p, &rule);
     } else if (wfs_parse_accept(p, "alias ")) {
         r = parse_alias(p, &rule);
@@ -337,6 +340,8 @@ int wfs_parse_rule(struct wfs_parser *p, struct wfs_rule *ret)
         r = check_captures(p, &rule); /* before any() in the condition adds its own */
     if (!r)
         r = parse_condition(p, &rule);
+    if (!r && wfs_parse_accept(p, "doubt"))
+        r = wfs_parse_string(p, &rule.doubt);
     if (!r && wfs_parse_space(p))
         r = wfs_parse_expected(p, "'->', '&', 'if' or the end of the rule");
     if (!r)

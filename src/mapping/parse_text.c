@@ -263,7 +263,7 @@ const char *wfs_parse_text_since(struct wfs_parser *p, size_t start)
 
 bool wfs_parse_at_delimiter(struct wfs_parser *p)
 {
-    static const char *const words[] = {"->", "&", "if", "for", "of", ":"};
+    static const char *const words[] = {"->", "&", "if", "for", "of", ":", "doubt"};
     if (!wfs_parse_space(p))
         return true;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(words); i++) {

@@ -16,7 +16,8 @@ int wfs_pick_prepare(struct wfs_stage *stage)
         return wfs_error_nomem(stage->mapper->err, "rules");
     for (uint32_t i = 0; i < stage->set->n_rules; i++) {
         const struct wfs_rule *rule = &stage->set->rules[i];
-        bool takes = rule->kind != WFS_RULE_FILL && rule->kind != WFS_RULE_RENAME;
+        bool takes =
+            rule->kind != WFS_RULE_FILL && rule->kind != WFS_RULE_RENAME && !rule->inverse_only;
         for (uint32_t k = 0; takes && k < rule->sources.n; k++) {
             const struct wfs_name *name = rule->sources.part[k].name;
             struct wfs_candidate *c = &stage->candidates[stage->n_candidates++];
@@ -30,8 +31,7 @@ int wfs_pick_prepare(struct wfs_stage *stage)
     return 0;
 }
 
-/* ---- explain
- * ------------------------------------------------------------------------------------- */
+/* ---- explain ---------------------------------------------------------------------------- */
 
 static bool is_explained(const struct wfs_stage *stage, const struct wfs_item *item)
 {
@@ -52,8 +52,7 @@ static void explain(struct wfs_stage *stage, const struct wfs_item *item,
                        rule->text);
 }
 
-/* ---- one rule
- * ------------------------------------------------------------------------------------ */
+/* ---- one rule --------------------------------------------------------------------------- */
 
 /* The item that this one is a copy of: tied to it, or named by `of` where the condition holds. */
 static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
@@ -189,6 +188,9 @@ int wfs_pick_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *ret,
         if (stage->set->policy == WFS_MATCH_FIRST)
             break;
     }
+    if (found && ret->rule->doubt)
+        wfs_report(stage->mapper, WFS_AMBIGUOUS, item->path, "%s: %s", ret->rule->where,
+                   ret->rule->doubt);
     if (!found && is_explained(stage, item))
         wfs_buf_printf(stage->mapper->explain, "  no rule of %s takes it\n", stage->set->name);
     *ret_found = found;

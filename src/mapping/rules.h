@@ -19,7 +19,7 @@ struct wfs_pos {
     uint32_t line, col;
 };
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------- */
 
 enum wfs_value_kind {
     WFS_VALUE_NONE,
@@ -56,6 +56,8 @@ enum wfs_vexpr_kind {
     WFS_V_EXISTS,   /* name */
     WFS_V_ANY,      /* name */
     WFS_V_TEMPLATE, /* name */
+    WFS_V_DIM,      /* name, arg 0: a size of another source tensor */
+    WFS_V_TDIM,     /* name, arg 0: a size that the template gives */
 };
 enum wfs_binop {
     WFS_BIN_ADD,
@@ -101,7 +103,7 @@ struct wfs_vexpr {
     const struct wfs_name *name;
 };
 
-/* ---- names: patterns and targets ---------------------------------------------------------- */
+/* ---- names: patterns and targets -------------------------------------------------------- */
 
 enum wfs_cap_kind {
     WFS_CAP_PART,
@@ -157,7 +159,7 @@ struct wfs_match {
     struct wfs_binding b[WFS_RULE_MAX_CAPS];
 };
 
-/* ---- operations ----------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------- */
 
 enum wfs_op_kind {
     WFS_OP_TRANSPOSE,
@@ -211,8 +213,7 @@ struct wfs_ops {
     const struct wfs_op *op;
 };
 
-/* ---- statements --------------------------------------------------------------------------------
- */
+/* ---- statements ------------------------------------------------------------------------- */
 
 struct wfs_part {
     const struct wfs_name *name;
@@ -253,14 +254,16 @@ struct wfs_rule {
     const struct wfs_op *restore;       /* DROP: what the inverse fills ... */
     const struct wfs_name *restore_for; /* ... for each source name like this */
     const struct wfs_vexpr *cond;       /* or NULL */
+    const char *doubt;                  /* reported as ambiguous where the rule takes a tensor */
     bool takes_packed;                  /* its condition asks for `packed` */
     uint32_t level;                     /* 0: of the file itself; else how deep it was included */
     uint32_t fan_caps;                  /* bit i: capture i is fanned in */
     bool fans_in;                       /* several source parts, or a fan-in over a capture */
     uint32_t n_solves;                  /* of an inverse */
     const struct wfs_solve *solves;
-    bool asks_result; /* of an inverse: the condition is about what it makes */
-    bool for_target;  /* FILL made by an inverse: `for` matches targets */
+    bool asks_result;  /* of an inverse: the condition is about what it makes */
+    bool inverse_only; /* DROP: of the other direction */
+    bool for_target;   /* FILL made by an inverse: `for` matches targets */
 };
 
 enum wfs_match_policy { WFS_MATCH_ONE, WFS_MATCH_FIRST, WFS_MATCH_LONGEST };
