@@ -271,4 +271,25 @@ int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *ou
 /* True where every value of `from` is a value of `to`. */
 bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to);
 
+/* ---- statistics -------------------------------------------------------------------------------- */
+
+/* Zero-initialise; add numbers in any number of stretches; merge what several threads added.
+ * sum, sum_squares and m2 (of squared deviations from the mean) follow IEEE, so that one NaN makes
+ * them NaN, as numpy's mean, std and norm do; min and max leave NaN out (numpy's nanmin) and mean
+ * nothing until n > n_nan. Complex numbers count by their modulus. */
+struct wfs_stats {
+    uint64_t n, n_zero, n_nan, n_inf;
+    double sum, sum_low, sum_squares, sum_squares_low; /* *_low: what rounding lost; add it last */
+    double m2;
+    double min, max;
+};
+/* n packed elements of any numeric type; -EINVAL for opaque types. */
+int wfs_stats_add(struct wfs_stats *stats, enum wfs_dtype dtype, const void *data, uint64_t n,
+                  struct wfs_error *err);
+void wfs_stats_merge(struct wfs_stats *stats, const struct wfs_stats *more);
+/* Of nothing: 0 for the norm, NaN for mean and standard deviation (of the population). */
+double wfs_stats_l2(const struct wfs_stats *stats);
+double wfs_stats_mean(const struct wfs_stats *stats);
+double wfs_stats_std(const struct wfs_stats *stats);
+
 #endif

@@ -181,7 +181,7 @@ AVX2 static void f16c_from_f32(const void *in, void *out, uint64_t n)
 }
 
 /* clang's __builtin_cpu_supports does not know F16C. CPUID leaves a virtual machine: ask once. */
-static bool has_f16c(void)
+bool wfs_cpu_has_f16c(void)
 {
     static atomic_int known; /* 0: not asked yet, 1: no, 2: yes */
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
@@ -201,7 +201,7 @@ wfs_convert_fn wfs_convert_direct(enum wfs_dtype from, enum wfs_dtype to)
         {WFS_F16, WFS_F32, f16c_to_f32},
         {WFS_F32, WFS_F16, f16c_from_f32},
     };
-    if (__builtin_cpu_supports("avx2") && has_f16c())
+    if (__builtin_cpu_supports("avx2") && wfs_cpu_has_f16c())
         return find(pairs, WFS_ARRAY_SIZE(pairs), from, to);
     return wfs_convert_direct_portable(from, to);
 }

@@ -129,6 +129,17 @@ static void bf16_from(const void *in, uint64_t first, uint64_t n, double *ret)
     }
 }
 
+static void small_from(const double *table, uint32_t bits, const uint8_t *in, uint64_t first,
+                       uint64_t n, double *ret)
+{
+    if (bits == 8)
+        for (uint64_t i = 0; i < n; i++)
+            ret[i] = table[in[first + i]];
+    else
+        for (uint64_t i = 0; i < n; i++)
+            ret[i] = table[load_code(bits, in, first + i)];
+}
+
 void wfs_lanes_from(enum wfs_dtype dtype, const void *in, uint64_t first, uint64_t n,
                     enum wfs_decode_rounding rounding, double *ret)
 {
@@ -142,9 +153,7 @@ void wfs_lanes_from(enum wfs_dtype dtype, const void *in, uint64_t first, uint64
     } else if (fmt->bits == 16) {
         (fmt->man_bits == 7 ? bf16_from : f16_from)(in, first, n, ret);
     } else {
-        const double *table = wfs_small_table(dtype);
-        for (uint64_t i = 0; i < n; i++)
-            ret[i] = table[load_code(fmt->bits, in, first + i)];
+        small_from(wfs_small_table(dtype), fmt->bits, in, first, n, ret);
     }
 }
 

@@ -28,12 +28,13 @@ struct task {
     uint64_t size_bytes;
     uint64_t part_bytes; /* what is written at a time, always to the same place */
     const struct wfs_copy *copy;
+    enum wfs_dtype from, to;
 };
 
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -86,7 +87,7 @@ static void compare(const char *name, const struct task *task)
 static void bench_copy(const char *label, struct wfs_copy *copy)
 {
     char name[64];
-    struct task task = {run_copy, copy->elem_bytes, 0, copy};
+    struct task task = {.run = run_copy, .size_bytes = copy->elem_bytes, .copy = copy};
     for (uint32_t i = 0; i < copy->ndim; i++)
         task.size_bytes *= copy->axes[i].count;
     task.part_bytes = task.size_bytes;
@@ -140,7 +141,9 @@ static void bench_panels(uint64_t rows, uint64_t cols, uint64_t width_bytes, uin
 {
     char label[64];
     struct wfs_copy copy = {.elem_bytes = elem, .ndim = 2, .dst = destination, .src = source};
-    struct task task = {run_panels, rows * cols * elem, rows * width_bytes, &copy};
+    struct task task = {.run = run_panels, .copy = &copy};
+    task.size_bytes = rows * cols * elem;
+    task.part_bytes = rows * width_bytes;
     copy.axes[0] = (struct wfs_copy_axis){width_bytes / elem, (int64_t)(rows * elem), elem};
     copy.axes[1] = (struct wfs_copy_axis){rows, elem, (int64_t)(cols * elem)};
     snprintf(label, sizeof(label), "%llux%llu in panels of %llu B, %u B", (unsigned long long)rows,
@@ -163,6 +166,54 @@ static void bench_copies(void)
     }
 }
 
+static void run_stats(const struct task *task)
+{
+    struct wfs_stats stats = {0};
+    wfs_stats_add(&stats, task->from, source, task->size_bytes * 8 / wfs_dtype_bits(task->from),
+                  NULL);
+    if (stats.n == 0)
+        abort();
+}
+
+static void run_convert(const struct task *task)
+{
+    wfs_convert(task->from, source, task->to, destination,
+                task->size_bytes * 8 / wfs_dtype_bits(task->from), NULL);
+}
+
+/* Statistics read only: per byte they should stand beside memcpy, which reads and writes. */
+static void bench_stats(void)
+{
+    static const enum wfs_dtype types[] = {WFS_F32, WFS_BF16, WFS_F16,       WFS_F64,
+                                           WFS_I8,  WFS_I64,  WFS_F8_E4M3FN, WFS_C64};
+    char name[64];
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(types); i++) {
+        struct task task = {.run = run_stats, .from = types[i], .size_bytes = UINT64_C(256) << 20};
+        task.part_bytes = task.size_bytes;
+        snprintf(name, sizeof(name), "statistics, %s", wfs_dtype_info(types[i])->name);
+        compare(name, &task);
+    }
+}
+
+static void bench_conversions(void)
+{
+    static const enum wfs_dtype pairs[][2] = {
+        {WFS_BF16, WFS_F32},      {WFS_F32, WFS_BF16},      {WFS_F16, WFS_F32},
+        {WFS_F32, WFS_F16},       {WFS_F16, WFS_BF16},      {WFS_F64, WFS_F32},
+        {WFS_F8_E4M3FN, WFS_F32}, {WFS_F32, WFS_F8_E4M3FN}, {WFS_I64, WFS_I32}};
+    char name[64];
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(pairs); i++) {
+        struct task task = {.run = run_convert,
+                            .from = pairs[i][0],
+                            .to = pairs[i][1],
+                            .size_bytes = UINT64_C(64) << 20};
+        task.part_bytes = task.size_bytes;
+        snprintf(name, sizeof(name), "%s to %s", wfs_dtype_info(task.from)->name,
+                 wfs_dtype_info(task.to)->name);
+        compare(name, &task);
+    }
+}
+
 static int make_source(void)
 {
     char path[] = "/tmp/bench_kernels.XXXXXX";
@@ -170,9 +221,12 @@ static int make_source(void)
     if (fd < 0)
         return -1;
     unlink(path);
-    static float chunk[1 << 18];
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(chunk); i++)
-        chunk[i] = (float)(i * 2654435761u % 1000003) / 1e6f - 0.5f;
+    /* halves that are ordinary numbers of every float type, alone and together */
+    static uint16_t chunk[1 << 19];
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(chunk); i++) {
+        uint32_t noise = (uint32_t)i * 2654435761u;
+        chunk[i] = (uint16_t)((noise >> 16 & 0x8000) | 0x3c00 | (noise >> 12 & 0x1bf));
+    }
     for (uint64_t done = 0; done < ROOM_BYTES; done += sizeof(chunk))
         if (write(fd, chunk, sizeof(chunk)) != (ssize_t)sizeof(chunk))
             return -1;
@@ -207,5 +261,7 @@ int main(int argc, char **argv)
         return 3;
     }
     bench_copies();
+    bench_stats();
+    bench_conversions();
     return 0;
 }

@@ -1,0 +1,27 @@
+/*
+ * stats.h - private to tensor/: the moments of one short stretch of numbers, the inner loop of
+ * stats.c.
+ */
+#ifndef WFS_TENSOR_STATS_H
+#define WFS_TENSOR_STATS_H
+
+#include "weightfs/tensor.h"
+
+/* Of x - shift; n_zero, min and max of x, and only where shift is 0. With NaN or infinity among the
+ * numbers the sum of squares is not finite, and then min, max and n_zero say nothing. */
+struct wfs_moments {
+    double sum, sum_squares;
+    double min, max;
+    uint64_t n_zero;
+};
+
+typedef void (*wfs_moments_fn)(const void *x, uint64_t n, double shift, struct wfs_moments *ret);
+
+/* The loop for a type on this CPU; NULL: only through float64 (dtype WFS_F64 always has one). */
+wfs_moments_fn wfs_moments_for(enum wfs_dtype dtype);
+/* The architecture's own; NULL where it has none. */
+wfs_moments_fn wfs_moments_native(enum wfs_dtype dtype);
+/* In portable C, for float64. */
+void wfs_moments_portable(const void *x, uint64_t n, double shift, struct wfs_moments *ret);
+
+#endif
