@@ -8,7 +8,9 @@
 #include "tree/tree_internal.h"
 
 #define NODE_BLOCK_BYTES 512 /* st_blocks counts these: 0 would make `tar -S` see only holes */
-#define NODE_IO_BYTES    (1 << 20)
+/* Readers take it for their buffer: a larger one makes torch.load(mmap=True) read that much at
+ * every record, and nothing that copies files needs it. */
+#define NODE_IO_BYTES 4096
 
 uint32_t wfs_tree_n_nodes(const struct wfs_tree *tree)
 {
