@@ -66,7 +66,7 @@ def mount(tmp_path, monkeypatch):
         return made
 
     yield make
-    for m in mounts:
+    for m in reversed(mounts):  # one may be the source of another
         try:
             m.umount()
         except AssertionError:
