@@ -11,7 +11,8 @@
 
 enum wfs_cache_mode { WFS_CACHE_AUTO, WFS_CACHE_ALWAYS, WFS_CACHE_OFF };
 
-/* A file that holds the checkpoint's bytes, as it was when it was scanned: what makes an index stale. */
+/* A file that holds the checkpoint's bytes, as it was when it was scanned: what makes an index
+ * stale. */
 struct wfs_cache_file {
     const char *path;
     struct wfs_identity identity;
@@ -26,8 +27,8 @@ struct wfs_cache_options {
         *index_path;    /* index=PATH; NULL: $XDG_CACHE_HOME/weightfs/<key>.db; "none": no index */
     const char *source; /* the checkpoint's path, recorded for `weightfs index` */
     struct wfs_hash id; /* the checkpoint's identity: the index's key */
-    bool is_network;       /* the source lies on a network file system */
-    size_t n_files;        /* recorded in the index; 0: none, the index is never stale */
+    bool is_network;    /* the source lies on a network file system */
+    size_t n_files;     /* recorded in the index; 0: none, the index is never stale */
     const struct wfs_cache_file *files;
 };
 
@@ -65,14 +66,23 @@ bool wfs_cache_get_fact(struct wfs_cache *cache, const char *kind, const struct 
                         void *buf, size_t size_bytes);
 void wfs_cache_put_fact(struct wfs_cache *cache, const char *kind, const struct wfs_hash *hash,
                         const void *buf, size_t size_bytes);
-/* Documented tables for sqlite3 users: written once per mount when missing or stale.
- * `name` etc. as in info/tensors.tsv; view "source" or a view's name. */
+/* Documented tables for sqlite3 users (src/cache/db.h), one for each view. `name` etc. as in
+ * info/tensors.tsv. */
 struct wfs_index_row {
-    const char *view, *name, *dtype, *shape, *operations, *sources;
+    const char *name, *dtype, *shape, *operations, *sources; /* NULL where unknown */
     uint64_t n_elems, size_bytes;
     struct wfs_hash hash;
 };
-void wfs_cache_put_rows(struct wfs_cache *cache, const struct wfs_index_row *rows, size_t n);
+struct wfs_index_table {
+    const char *view; /* "source" or a view's name */
+    size_t n_rows;
+    /* Describes row i; what it must make for that it makes in `scratch`. */
+    int (*row)(const void *ctx, size_t i, struct wfs_arena *scratch, struct wfs_index_row *ret);
+    const void *ctx;
+};
+/* Written in the background where it is missing or stale: the rows are asked for one by one, on
+ * another thread, until wfs_cache_free; view and ctx must live as long. */
+void wfs_cache_put_table(struct wfs_cache *cache, const struct wfs_index_table *table);
 /* Where the index is; NULL when there is none. */
 const char *wfs_cache_index_path(const struct wfs_cache *cache);
 

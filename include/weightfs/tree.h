@@ -49,6 +49,8 @@ void wfs_session_free(struct wfs_session *session); /* frees the cache too */
 void wfs_session_freep(struct wfs_session **session);
 /* Fills the identity part of the cache's options. */
 void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret);
+/* Has the index of session->cache (which may be NULL) hold the views' tables; returns at once. */
+void wfs_session_put_tables(struct wfs_session *session);
 /* Warnings for stderr and report.txt: source notes and views' problems, one line each. */
 void wfs_session_warnings(const struct wfs_session *session, struct wfs_buf *out);
 

@@ -24,7 +24,6 @@
 #include "policy.h"
 #include "pool.h"
 #include "region.h"
-#include "rows.h"
 #include "writer.h"
 
 /* The workers' scratch is part of the budget: what this many gathers at once can hold is set aside,
@@ -346,7 +345,7 @@ int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
     return rc;
 }
 
-/* ---- statistics, facts, rows
+/* ---- statistics, facts, tables
  * ------------------------------------------------------------------------ */
 
 void wfs_cache_stats(const struct wfs_cache *cache, struct wfs_cache_stats *ret)
@@ -382,16 +381,10 @@ void wfs_cache_put_fact(struct wfs_cache *cache, const char *kind, const struct 
         wfs_writer_put_fact(cache->writer, kind, hash, buf, size_bytes);
 }
 
-void wfs_cache_put_rows(struct wfs_cache *cache, const struct wfs_index_row *rows, size_t n)
+void wfs_cache_put_table(struct wfs_cache *cache, const struct wfs_index_table *table)
 {
-    if (!cache || !cache->writer)
-        return;
-    for (size_t i = 0, end; i < n; i = end) {
-        end = wfs_rows_view_end(rows, n, i);
-        struct wfs_hash digest = wfs_rows_digest(rows + i, end - i);
-        if (!wfs_index_has_rows(cache->index, rows[i].view, &digest))
-            wfs_writer_put_rows(cache->writer, rows + i, end - i, &digest);
-    }
+    if (cache && cache->writer)
+        wfs_writer_put_table(cache->writer, table);
 }
 
 const char *wfs_cache_index_path(const struct wfs_cache *cache)

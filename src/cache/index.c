@@ -24,7 +24,7 @@
 #define MAX_IDLE_READERS 4u  /* each keeps about a megabyte */
 #define TOUCH_AFTER_S    60  /* used_at is no finer than this */
 
-enum { STMT_BEGIN, STMT_COMMIT, STMT_BLOCK, STMT_CHUNKS, STMT_FACT, STMT_ROWS, N_STMTS };
+enum { STMT_BEGIN, STMT_COMMIT, STMT_BLOCK, STMT_CHUNKS, STMT_FACT, N_STMTS };
 
 static const char *const stmt_sql[N_STMTS] = {
     [STMT_BEGIN] = "BEGIN",
@@ -33,7 +33,6 @@ static const char *const stmt_sql[N_STMTS] = {
                     " WHERE key = ?1 AND number = ?2"),
     [STMT_CHUNKS] = "SELECT data FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id",
     [STMT_FACT] = "SELECT value, checksum FROM facts WHERE kind = ?1 AND hash = ?2",
-    [STMT_ROWS] = "SELECT digest FROM views WHERE name = ?1",
 };
 
 struct reader {
@@ -421,7 +420,7 @@ enum wfs_index_result wfs_index_get_block(struct wfs_index *index, const struct 
     return result;
 }
 
-/* ---- facts and rows
+/* ---- facts
  * ----------------------------------------------------------------------------------------- */
 
 static bool column_is(sqlite3_stmt *stmt, int column, const void *data, size_t len)
@@ -460,19 +459,4 @@ bool wfs_index_get_fact(struct wfs_index *index, const char *kind, const struct 
     note_failure(index, reader, rc);
     put_reader(index, reader);
     return found;
-}
-
-bool wfs_index_has_rows(struct wfs_index *index, const char *view, const struct wfs_hash *digest)
-{
-    struct reader *reader = take_reader(index);
-    if (!reader)
-        return false;
-    sqlite3_stmt *stmt = reader->stmts[STMT_ROWS];
-    sqlite3_bind_text(stmt, 1, view, -1, SQLITE_STATIC);
-    int rc = sqlite3_step(stmt);
-    bool same = rc == SQLITE_ROW && column_is(stmt, 0, digest->bytes, sizeof digest->bytes);
-    sqlite3_reset(stmt);
-    note_failure(index, reader, rc);
-    put_reader(index, reader);
-    return same;
 }

@@ -27,9 +27,6 @@ enum wfs_index_result wfs_index_get_block(struct wfs_index *index, const struct 
                                           uint8_t *buf, uint64_t len, int64_t *ret_id);
 bool wfs_index_get_fact(struct wfs_index *index, const char *kind, const struct wfs_hash *hash,
                         void *buf, size_t size_bytes);
-/* True where the view's rows are the ones that `digest` names. */
-bool wfs_index_has_rows(struct wfs_index *index, const char *view, const struct wfs_hash *digest);
-
 /* ---- for the writer
  * ------------------------------------------------------------------------------ */
 

@@ -1,24 +1,16 @@
 /*
- * rows.h - the tensor tables' rows on their way to the writer.
+ * rows.h - a view's table on its way into the index, row by row.
  */
 #ifndef WEIGHTFS_CACHE_ROWS_H
 #define WEIGHTFS_CACHE_ROWS_H
 
 #include "weightfs/cache.h"
 
-/* One view's rows, copied into one allocation. */
-struct wfs_rows {
-    size_t n;
-    struct wfs_hash digest;
-    struct wfs_index_row rows[];
-};
-
-/* The end of the run of rows from `start` that have its view. */
-size_t wfs_rows_view_end(const struct wfs_index_row *rows, size_t n, size_t start);
-/* Over every field of every row. */
-struct wfs_hash wfs_rows_digest(const struct wfs_index_row *rows, size_t n);
-/* free() it; NULL when out of memory. */
-struct wfs_rows *wfs_rows_copy(const struct wfs_index_row *rows, size_t n,
-                               const struct wfs_hash *digest);
+/* Called with each row; 0 to go on. */
+typedef int (*wfs_row_fn)(void *ctx, const struct wfs_index_row *row);
+/* All rows in order, with scratch that is given back now and then. fn's failure, or the table's. */
+int wfs_rows_each(const struct wfs_index_table *table, wfs_row_fn fn, void *ctx);
+/* The hash of everything before and of this row. */
+void wfs_rows_digest(struct wfs_hash *digest, const struct wfs_index_row *row);
 
 #endif

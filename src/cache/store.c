@@ -1,11 +1,12 @@
 /*
- * store.c - writing blocks, facts and rows, and evicting.
+ * store.c - writing blocks, facts and tables, and evicting.
  *
  * The file's size is that of its pages in use: evicted pages are used again before the file grows.
  */
 #include "store.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "codec.h"
@@ -28,6 +29,7 @@ enum {
     STMT_DELETE_TENSORS,
     STMT_ADD_TENSOR,
     STMT_SET_VIEW,
+    STMT_VIEW_DIGEST,
     N_STMTS
 };
 
@@ -50,6 +52,7 @@ static const char *const stmt_sql[N_STMTS] = {
     [STMT_ADD_TENSOR] = "INSERT OR REPLACE INTO tensors(view, name, dtype, shape, n_elems,"
                         " size_bytes, sources, operations, hash)"
                         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STMT_VIEW_DIGEST] = "SELECT digest FROM views WHERE name = ?1",
     [STMT_SET_VIEW] = "INSERT OR REPLACE INTO views(name, n_tensors, size_bytes, digest,"
                       " written_at) VALUES(?1, ?2, ?3, ?4, ?5)",
 };
@@ -352,7 +355,7 @@ int wfs_store_vacuum(struct wfs_store *store, unsigned n_pages, bool *ret_done)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* ---- facts and rows
+/* ---- facts and tables
  * ------------------------------------------------------------------------------------ */
 
 int wfs_store_fact(struct wfs_store *store, const char *kind, const struct wfs_hash *hash,
@@ -368,10 +371,29 @@ int wfs_store_fact(struct wfs_store *store, const char *kind, const struct wfs_h
     return run(stmt);
 }
 
-static int add_tensor(struct wfs_store *store, const struct wfs_index_row *row)
+int wfs_store_table_digest(struct wfs_store *store, const char *view, struct wfs_hash *ret_digest)
+{
+    sqlite3_stmt *stmt = store->stmts[STMT_VIEW_DIGEST];
+    bind_text(stmt, 1, view);
+    int rc = sqlite3_step(stmt);
+    const void *digest = rc == SQLITE_ROW ? sqlite3_column_blob(stmt, 0) : NULL;
+    *ret_digest = (struct wfs_hash){{0}};
+    if (digest && sqlite3_column_bytes(stmt, 0) == (int)sizeof ret_digest->bytes)
+        memcpy(ret_digest->bytes, digest, sizeof ret_digest->bytes);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+int wfs_store_table_begin(struct wfs_store *store, const char *view)
+{
+    bind_text(store->stmts[STMT_DELETE_TENSORS], 1, view);
+    return run(store->stmts[STMT_DELETE_TENSORS]);
+}
+
+int wfs_store_table_row(struct wfs_store *store, const char *view, const struct wfs_index_row *row)
 {
     sqlite3_stmt *stmt = store->stmts[STMT_ADD_TENSOR];
-    bind_text(stmt, 1, row->view);
+    bind_text(stmt, 1, view);
     bind_text(stmt, 2, row->name);
     bind_text(stmt, 3, row->dtype);
     bind_text(stmt, 4, row->shape);
@@ -383,22 +405,14 @@ static int add_tensor(struct wfs_store *store, const struct wfs_index_row *row)
     return run(stmt);
 }
 
-int wfs_store_rows(struct wfs_store *store, const struct wfs_rows *rows)
+int wfs_store_table_end(struct wfs_store *store, const struct wfs_index_table *table,
+                        uint64_t size_bytes, const struct wfs_hash *digest)
 {
-    uint64_t size_bytes = 0;
-    bind_text(store->stmts[STMT_DELETE_TENSORS], 1, rows->rows[0].view);
-    int rc = run(store->stmts[STMT_DELETE_TENSORS]);
-    for (size_t i = 0; i < rows->n && rc == SQLITE_OK; i++) {
-        size_bytes += rows->rows[i].size_bytes; /* a sum for people: it may wrap */
-        rc = add_tensor(store, &rows->rows[i]);
-    }
-    if (rc != SQLITE_OK)
-        return rc;
     sqlite3_stmt *stmt = store->stmts[STMT_SET_VIEW];
-    bind_text(stmt, 1, rows->rows[0].view);
-    sqlite3_bind_int64(stmt, 2, (int64_t)rows->n);
+    bind_text(stmt, 1, table->view);
+    sqlite3_bind_int64(stmt, 2, (int64_t)table->n_rows);
     sqlite3_bind_int64(stmt, 3, (int64_t)size_bytes);
-    bind_hash(stmt, 4, &rows->digest);
+    bind_hash(stmt, 4, digest);
     sqlite3_bind_int64(stmt, 5, (int64_t)time(NULL));
     return run(stmt);
 }

@@ -7,7 +7,6 @@
 #define WEIGHTFS_CACHE_STORE_H
 
 #include "pool.h"
-#include "rows.h"
 #include "weightfs/cache.h"
 
 struct wfs_store;
@@ -29,7 +28,12 @@ int wfs_store_block(struct wfs_store *store, const struct wfs_block *block, bool
 int wfs_store_touch(struct wfs_store *store, int64_t block_id);
 int wfs_store_fact(struct wfs_store *store, const char *kind, const struct wfs_hash *hash,
                    const void *value, size_t size_bytes);
-int wfs_store_rows(struct wfs_store *store, const struct wfs_rows *rows);
+/* *ret_digest is all zeros where there is no such view. */
+int wfs_store_table_digest(struct wfs_store *store, const char *view, struct wfs_hash *ret_digest);
+int wfs_store_table_begin(struct wfs_store *store, const char *view);
+int wfs_store_table_row(struct wfs_store *store, const char *view, const struct wfs_index_row *row);
+int wfs_store_table_end(struct wfs_store *store, const struct wfs_index_table *table,
+                        uint64_t size_bytes, const struct wfs_hash *digest);
 int wfs_store_delete_block(struct wfs_store *store, int64_t block_id);
 /* Bytes that the file's pages in use come to. */
 int wfs_store_used_bytes(struct wfs_store *store, uint64_t *ret);

@@ -1,12 +1,13 @@
 /*
- * writer.c - the queue, the thread and its transactions.
+ * writer.c - the writing thread and its transactions.
  *
- * A transaction is opened by the first job and committed as soon as the queue is empty or enough
- * has gone into it: the write lock is never held while waiting. Where another program holds it,
- * BEGIN is tried again with growing pauses, up to LOCK_WAIT_MS; then the job is lost, and later
- * ones are tried once each until the lock can be had again, so that a stuck program does not hold
- * up the queue (nor, with cache=always, the readers behind it). A full disk or a damaged file ends
- * the writing for this mount, with one warning.
+ * A transaction is opened by the first job and committed as soon as the queue is empty, or when it
+ * is big or old enough: the write lock is never held while waiting, nor for long, and between two
+ * transactions of a full queue there is a pause in which another mount's writer gets it. Where
+ * another program holds the lock, BEGIN is tried again up to LOCK_WAIT_MS; then the job is lost,
+ * and later ones are tried once each until the lock can be had again, so that a stuck program does
+ * not hold up the queue (nor, with cache=always, the readers behind it). A full disk or a damaged
+ * file ends the writing for this mount, with one warning.
  */
 #include "writer.h"
 
@@ -14,61 +15,42 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "db.h"
 #include "files.h"
+#include "queue.h"
 #include "rows.h"
 #include "store.h"
 
-#define QUEUE_POOL_SHARE  4u /* queued blocks may pin this part of the pool */
-#define MAX_SMALL_JOBS    4096u
-#define MAX_FACT_BYTES    65536u
-#define COMMIT_BYTES      (UINT64_C(16) << 20)
-#define COMMIT_AFTER_MS   100u
-#define LOCK_WAIT_MS      2000u
-#define LOCK_PAUSE_MAX_MS 4u /* shorter than: */
-#define YIELD_MS          6u /* a busy writer lets others at the lock this long */
-#define EVICT_BATCH       32u
-#define VACUUM_PAGES      512u
-
-enum job_kind { JOB_IDENTITY, JOB_SHRINK, JOB_BLOCK, JOB_TOUCH, JOB_FACT, JOB_ROWS, JOB_BARRIER };
-
-struct job {
-    enum job_kind kind;
-    struct job *next;
-    struct wfs_block *block; /* pinned */
-    bool replace;
-    int64_t block_id;
-    struct wfs_rows *rows;
-    bool *done; /* of a barrier; guarded by the writer's lock */
-    struct wfs_hash hash;
-    char *fact_kind;
-    size_t size_bytes;
-    uint8_t value[];
-};
+#define MAX_FACT_BYTES       65536u
+#define COMMIT_BYTES         (UINT64_C(16) << 20)
+#define COMMIT_AFTER_MS      100u
+#define LOCK_WAIT_MS         2000u
+#define LOCK_PAUSE_MAX_MS    4u /* shorter than: */
+#define YIELD_MS             6u /* a busy writer lets others at the lock this long */
+#define EVICT_BATCH          32u
+#define VACUUM_PAGES         512u
+#define SMALL_TABLE          10000u /* rows, written at once */
+#define LARGE_TABLE_DELAY_MS 3000u
 
 struct wfs_writer {
     struct wfs_index *index;
     struct wfs_pool *pool;
+    struct wfs_queue *queue;
     struct wfs_cache_options options; /* strings are borrowed: see cache.h */
-    bool waits;
-    uint64_t max_block_bytes;
     pthread_t thread;
     atomic_uint_fast64_t n_lost;
 
-    pthread_mutex_t lock;
-    pthread_cond_t changed;    /* a job came, room was made, a barrier was passed, or the end */
-    struct job *first, **last; /* guarded by lock, as are: */
-    uint64_t block_bytes;
-    unsigned n_small;
-    bool ending, stopped;
-
     /* The thread's own. */
-    struct wfs_store *store;
+    struct wfs_store *store; /* NULL: it could not be opened, and the queue is stopped */
     bool in_transaction, was_locked;
     uint64_t bytes_in, n_blocks_in, begun_ms; /* of the open transaction */
 };
+
+static bool is_stopped(struct wfs_writer *writer)
+{
+    return wfs_queue_is_stopped(writer->queue) || !wfs_index_is_usable(writer->index);
+}
 
 /* ---- transactions ------------------------------------------------------------------------------
  */
@@ -76,15 +58,6 @@ struct wfs_writer {
 static void lose(struct wfs_writer *writer, uint64_t n_blocks)
 {
     atomic_fetch_add_explicit(&writer->n_lost, n_blocks, memory_order_relaxed);
-}
-
-/* Nothing more is written; producers that wait are let go. */
-static void stop(struct wfs_writer *writer)
-{
-    pthread_mutex_lock(&writer->lock);
-    writer->stopped = true;
-    pthread_cond_broadcast(&writer->changed);
-    pthread_mutex_unlock(&writer->lock);
 }
 
 static int when_unlocked(struct wfs_writer *writer, int (*fn)(struct wfs_store *))
@@ -109,14 +82,7 @@ static void give_up(struct wfs_writer *writer, int rc)
     lose(writer, writer->n_blocks_in);
     writer->in_transaction = false;
     if (!wfs_db_is_busy(rc))
-        stop(writer);
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+        wfs_queue_stop(writer->queue);
 }
 
 static bool begin(struct wfs_writer *writer)
@@ -125,7 +91,7 @@ static bool begin(struct wfs_writer *writer)
         return true;
     writer->bytes_in = writer->n_blocks_in = 0;
     int rc = when_unlocked(writer, wfs_store_begin);
-    writer->begun_ms = now_ms();
+    writer->begun_ms = wfs_now_ms();
     if (rc != SQLITE_OK)
         give_up(writer, rc);
     else
@@ -143,16 +109,8 @@ static void commit(struct wfs_writer *writer)
     writer->in_transaction = false;
 }
 
-/* ---- jobs
- * ----------------------------------------------------------------------------------------- */
-
-static bool is_ending(struct wfs_writer *writer)
-{
-    pthread_mutex_lock(&writer->lock);
-    bool ending = writer->ending;
-    pthread_mutex_unlock(&writer->lock);
-    return ending;
-}
+/* ---- blocks and size
+ * ------------------------------------------------------------------------------ */
 
 /* Down to the limit, in transactions small enough for others to get between. An unmount does not
  * wait for it: the next mount goes on. */
@@ -162,7 +120,7 @@ static int shrink(struct wfs_writer *writer)
     enum wfs_evicted evicted = WFS_EVICTED_SOME;
     bool evicted_any = false, vacuumed = false;
     while (evicted == WFS_EVICTED_SOME || (evicted_any && !vacuumed)) {
-        if (is_ending(writer) || !begin(writer))
+        if (wfs_queue_is_ending(writer->queue) || !begin(writer))
             return SQLITE_OK;
         int rc = evicted == WFS_EVICTED_SOME
                      ? wfs_store_evict(writer->store, 0, limit, EVICT_BATCH, &evicted)
@@ -175,7 +133,7 @@ static int shrink(struct wfs_writer *writer)
     return SQLITE_OK;
 }
 
-static int store_block(struct wfs_writer *writer, const struct job *job)
+static int store_block(struct wfs_writer *writer, const struct wfs_job *job)
 {
     bool stored = false;
     int rc = wfs_store_block(writer->store, job->block, job->replace, &stored);
@@ -186,243 +144,207 @@ static int store_block(struct wfs_writer *writer, const struct job *job)
     return rc;
 }
 
-static int run_job(struct wfs_writer *writer, const struct job *job)
+/* ---- tables
+ * ------------------------------------------------------------------------------------------ */
+
+struct table_write {
+    struct wfs_writer *writer;
+    const struct wfs_index_table *table;
+    struct wfs_hash digest;
+    uint64_t size_bytes;
+    int sqlite_rc;
+};
+
+/* A large table is not worth holding up an unmount. */
+static bool is_in_the_way(const struct table_write *write)
+{
+    return write->table->n_rows > SMALL_TABLE && wfs_queue_is_ending(write->writer->queue);
+}
+
+static int digest_row(void *ctx, const struct wfs_index_row *row)
+{
+    struct table_write *write = ctx;
+    wfs_rows_digest(&write->digest, row);
+    return is_in_the_way(write) ? -ECANCELED : 0;
+}
+
+/* True where the table is to be written; *ret_digest is what it will be then. */
+static bool table_is_stale(struct wfs_writer *writer, const struct wfs_index_table *table,
+                           struct wfs_hash *ret_digest)
+{
+    struct table_write write = {.writer = writer, .table = table};
+    struct wfs_hash have;
+    if (is_stopped(writer) || wfs_rows_each(table, digest_row, &write) < 0 ||
+        wfs_store_table_digest(writer->store, table->view, &have) != SQLITE_OK)
+        return false;
+    *ret_digest = write.digest;
+    return memcmp(have.bytes, write.digest.bytes, sizeof have.bytes) != 0;
+}
+
+static int write_row(void *ctx, const struct wfs_index_row *row)
+{
+    struct table_write *write = ctx;
+    write->size_bytes += row->size_bytes; /* a sum for people: it may wrap */
+    write->sqlite_rc = wfs_store_table_row(write->writer->store, write->table->view, row);
+    return write->sqlite_rc != SQLITE_OK || is_in_the_way(write) ? -ECANCELED : 0;
+}
+
+/* A table that is given up stays half written under no digest, so it is stale for the next mount.
+ */
+static int store_table(struct wfs_writer *writer, const struct wfs_index_table *table,
+                       const struct wfs_hash *digest)
+{
+    static const struct wfs_hash none;
+    struct table_write write = {.writer = writer, .table = table, .sqlite_rc = SQLITE_OK};
+    int rc = wfs_store_table_begin(writer->store, table->view);
+    if (rc != SQLITE_OK)
+        return rc;
+    bool whole = wfs_rows_each(table, write_row, &write) == 0;
+    if (write.sqlite_rc != SQLITE_OK)
+        return write.sqlite_rc;
+    return wfs_store_table_end(writer->store, table, write.size_bytes, whole ? digest : &none);
+}
+
+/* ---- jobs
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static int run_job(struct wfs_writer *writer, const struct wfs_job *job)
 {
     switch (job->kind) {
-    case JOB_IDENTITY:
+    case WFS_JOB_IDENTITY:
         return wfs_store_identity(writer->store, &writer->options);
-    case JOB_SHRINK:
+    case WFS_JOB_SHRINK:
         return shrink(writer);
-    case JOB_BLOCK:
+    case WFS_JOB_BLOCK:
         return store_block(writer, job);
-    case JOB_TOUCH:
+    case WFS_JOB_TOUCH:
         return wfs_store_touch(writer->store, job->block_id);
-    case JOB_FACT:
+    case WFS_JOB_FACT:
         return wfs_store_fact(writer->store, job->fact_kind, &job->hash, job->value,
                               job->size_bytes);
-    case JOB_ROWS:
-        return wfs_store_rows(writer->store, job->rows);
-    case JOB_BARRIER:
+    case WFS_JOB_TABLE:
+        return store_table(writer, &job->table, &job->hash);
+    case WFS_JOB_BARRIER:
         break;
     }
     return SQLITE_OK;
 }
 
-static void job_free(struct wfs_writer *writer, struct job *job)
+/* What is done without the write lock, or not at all. */
+static bool is_done_already(struct wfs_writer *writer, struct wfs_job *job)
 {
-    if (job->block)
-        wfs_pool_release(writer->pool, job->block);
-    free(job->rows);
-    free(job->fact_kind);
-    free(job);
+    if (job->kind != WFS_JOB_BARRIER && job->kind != WFS_JOB_TABLE)
+        return false;
+    commit(writer);
+    return job->kind == WFS_JOB_BARRIER || !table_is_stale(writer, &job->table, &job->hash);
 }
 
-static bool is_stopped(struct wfs_writer *writer)
+static void do_job(struct wfs_writer *writer, struct wfs_job *job)
 {
-    pthread_mutex_lock(&writer->lock);
-    bool stopped = writer->stopped;
-    pthread_mutex_unlock(&writer->lock);
-    return stopped || !wfs_index_is_usable(writer->index);
-}
-
-static void do_job(struct wfs_writer *writer, const struct job *job)
-{
-    if (job->kind == JOB_BARRIER) {
-        commit(writer);
+    if (is_done_already(writer, job))
         return;
-    }
     if (is_stopped(writer) || !begin(writer)) {
-        lose(writer, job->kind == JOB_BLOCK);
+        lose(writer, job->kind == WFS_JOB_BLOCK);
         return;
     }
     int rc = run_job(writer, job);
     if (rc != SQLITE_OK)
         give_up(writer, rc);
     if (writer->in_transaction &&
-        (writer->bytes_in >= COMMIT_BYTES || now_ms() - writer->begun_ms >= COMMIT_AFTER_MS)) {
+        (writer->bytes_in >= COMMIT_BYTES || wfs_now_ms() - writer->begun_ms >= COMMIT_AFTER_MS)) {
         commit(writer);
         wfs_sleep_ms(YIELD_MS);
     }
 }
 
-/* ---- the thread
- * -------------------------------------------------------------------------------------- */
-
-/* The next job, or NULL at the end. The transaction is not kept open while waiting. */
-static struct job *next_job(struct wfs_writer *writer)
+static void open_store(struct wfs_writer *writer)
 {
-    pthread_mutex_lock(&writer->lock);
-    while (!writer->first) {
-        if (writer->in_transaction) {
-            pthread_mutex_unlock(&writer->lock);
-            commit(writer);
-            pthread_mutex_lock(&writer->lock);
-        } else if (writer->ending) {
-            break;
-        } else {
-            pthread_cond_wait(&writer->changed, &writer->lock);
-        }
+    const char *path = wfs_index_path(writer->index);
+    uint64_t limit_bytes = wfs_index_limit_bytes(writer->index);
+    int rc = wfs_store_open(path, limit_bytes, &writer->store);
+    if (rc != SQLITE_OK) {
+        wfs_index_report_sqlite(writer->index, rc, sqlite3_errstr(rc));
+        wfs_queue_stop(writer->queue);
+    } else if (!writer->options.index_path) {
+        wfs_index_evict_others(path, limit_bytes);
     }
-    struct job *job = writer->first;
-    if (job) {
-        writer->first = job->next;
-        if (!writer->first)
-            writer->last = &writer->first;
-    }
-    pthread_mutex_unlock(&writer->lock);
-    return job;
-}
-
-static void finish_job(struct wfs_writer *writer, struct job *job)
-{
-    pthread_mutex_lock(&writer->lock);
-    if (job->kind == JOB_BLOCK)
-        writer->block_bytes -= job->block->size_bytes;
-    else
-        writer->n_small--;
-    if (job->done)
-        *job->done = true;
-    pthread_cond_broadcast(&writer->changed);
-    pthread_mutex_unlock(&writer->lock);
-    job_free(writer, job);
 }
 
 static void *writer_main(void *arg)
 {
     struct wfs_writer *writer = arg;
-    int rc = wfs_store_open(wfs_index_path(writer->index), wfs_index_limit_bytes(writer->index),
-                            &writer->store);
-    if (rc != SQLITE_OK) {
-        wfs_index_report_sqlite(writer->index, rc, sqlite3_errstr(rc));
-        stop(writer);
-    } else if (!writer->options.index_path) {
-        wfs_index_evict_others(wfs_index_path(writer->index), wfs_index_limit_bytes(writer->index));
-    }
-    for (struct job *job; (job = next_job(writer));) {
-        do_job(writer, job);
-        finish_job(writer, job);
-    }
+    open_store(writer);
+    do {
+        for (struct wfs_job *job; (job = wfs_queue_take(writer->queue));) {
+            do_job(writer, job);
+            wfs_queue_finish(writer->queue, job);
+        }
+        commit(writer);
+    } while (wfs_queue_wait(writer->queue));
     wfs_store_close(writer->store);
     return NULL;
 }
 
-/* ---- the queue
- * ------------------------------------------------------------------------------------------ */
+/* ---- producers
+ * --------------------------------------------------------------------------------------------- */
 
-/* The lock is held. */
-static void append(struct wfs_writer *writer, struct job *job)
+static void put_kind(struct wfs_writer *writer, enum wfs_job_kind kind)
 {
-    job->next = NULL;
-    *writer->last = job;
-    writer->last = &job->next;
-    pthread_cond_broadcast(&writer->changed);
-}
-
-/* Facts, rows, uses: small, and dropped when far too many wait. */
-static bool put_small(struct wfs_writer *writer, struct job *job)
-{
-    pthread_mutex_lock(&writer->lock);
-    bool fits = !writer->stopped && writer->n_small < MAX_SMALL_JOBS;
-    if (fits) {
-        writer->n_small++;
-        append(writer, job);
-    }
-    pthread_mutex_unlock(&writer->lock);
-    if (!fits)
-        job_free(writer, job);
-    return fits;
-}
-
-static bool put_kind(struct wfs_writer *writer, enum job_kind kind)
-{
-    struct job *job = calloc(1, sizeof *job);
+    struct wfs_job *job = wfs_job_new(kind, 0);
     if (job)
-        job->kind = kind;
-    return job && put_small(writer, job);
+        wfs_queue_put(writer->queue, job);
 }
 
 bool wfs_writer_put_block(struct wfs_writer *writer, struct wfs_block *block, bool replace)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct wfs_job *job = wfs_job_new(WFS_JOB_BLOCK, 0);
     if (!job)
         return false;
-    job->kind = JOB_BLOCK;
-    job->replace = replace;
-    job->block = block;
     wfs_pool_pin(writer->pool, block);
-    pthread_mutex_lock(&writer->lock);
-    /* A block larger than the whole share goes alone. */
-    while (writer->waits && !writer->stopped && writer->block_bytes > 0 &&
-           writer->block_bytes + block->size_bytes > writer->max_block_bytes)
-        pthread_cond_wait(&writer->changed, &writer->lock);
-    bool fits =
-        !writer->stopped && (writer->block_bytes == 0 ||
-                             writer->block_bytes + block->size_bytes <= writer->max_block_bytes);
-    if (fits) {
-        writer->block_bytes += block->size_bytes;
-        append(writer, job);
-    }
-    pthread_mutex_unlock(&writer->lock);
-    if (!fits)
-        job_free(writer, job);
-    return fits;
+    job->block = block;
+    job->replace = replace;
+    return wfs_queue_put_block(writer->queue, job);
 }
 
 void wfs_writer_touch(struct wfs_writer *writer, int64_t block_id)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct wfs_job *job = wfs_job_new(WFS_JOB_TOUCH, 0);
     if (!job)
         return;
-    job->kind = JOB_TOUCH;
     job->block_id = block_id;
-    put_small(writer, job);
+    wfs_queue_put(writer->queue, job);
 }
 
 void wfs_writer_put_fact(struct wfs_writer *writer, const char *kind, const struct wfs_hash *hash,
                          const void *buf, size_t size_bytes)
 {
-    struct job *job = size_bytes <= MAX_FACT_BYTES ? calloc(1, sizeof *job + size_bytes) : NULL;
+    struct wfs_job *job =
+        size_bytes <= MAX_FACT_BYTES ? wfs_job_new(WFS_JOB_FACT, size_bytes) : NULL;
     if (!job)
         return;
-    job->kind = JOB_FACT;
     job->hash = *hash;
-    job->size_bytes = size_bytes;
     memcpy(job->value, buf, size_bytes);
     job->fact_kind = strdup(kind);
     if (job->fact_kind)
-        put_small(writer, job);
+        wfs_queue_put(writer->queue, job);
     else
-        free(job);
+        wfs_job_free(writer->queue, job);
 }
 
-void wfs_writer_put_rows(struct wfs_writer *writer, const struct wfs_index_row *rows, size_t n,
-                         const struct wfs_hash *digest)
+void wfs_writer_put_table(struct wfs_writer *writer, const struct wfs_index_table *table)
 {
-    struct job *job = calloc(1, sizeof *job);
-    struct wfs_rows *copy = job ? wfs_rows_copy(rows, n, digest) : NULL;
-    if (!copy) {
-        free(job);
+    struct wfs_job *job = wfs_job_new(WFS_JOB_TABLE, 0);
+    if (!job)
         return;
-    }
-    job->kind = JOB_ROWS;
-    job->rows = copy;
-    put_small(writer, job);
+    job->table = *table;
+    job->due_ms = table->n_rows > SMALL_TABLE ? wfs_now_ms() + LARGE_TABLE_DELAY_MS : 0;
+    wfs_queue_put(writer->queue, job);
 }
 
 void wfs_writer_flush(struct wfs_writer *writer)
 {
-    bool done = false;
-    struct job *job = calloc(1, sizeof *job);
-    if (!job)
-        return;
-    job->kind = JOB_BARRIER;
-    job->done = &done;
-    pthread_mutex_lock(&writer->lock);
-    writer->n_small++;
-    append(writer, job);
-    while (!done)
-        pthread_cond_wait(&writer->changed, &writer->lock);
-    pthread_mutex_unlock(&writer->lock);
+    wfs_queue_flush(writer->queue);
 }
 
 uint64_t wfs_writer_n_lost(const struct wfs_writer *writer)
@@ -439,25 +361,19 @@ int wfs_writer_new(struct wfs_index *index, struct wfs_pool *pool,
                    struct wfs_error *err)
 {
     struct wfs_writer *writer = calloc(1, sizeof *writer);
-    if (!writer)
-        return wfs_error_nomem(err, "the index's writer");
-    writer->index = index;
-    writer->pool = pool;
-    writer->options = *options;
-    writer->waits = options->mode == WFS_CACHE_ALWAYS;
-    writer->max_block_bytes = pool ? wfs_pool_budget_bytes(pool) / QUEUE_POOL_SHARE : 0;
-    writer->last = &writer->first;
-    pthread_mutex_init(&writer->lock, NULL);
-    pthread_cond_init(&writer->changed, NULL);
-    put_kind(writer, JOB_IDENTITY);
-    put_kind(writer, JOB_SHRINK);
-    int rc = pthread_create(&writer->thread, NULL, writer_main, writer);
+    struct wfs_queue *queue = wfs_queue_new(pool, options->mode == WFS_CACHE_ALWAYS);
+    int rc = writer && queue ? 0 : ENOMEM;
+    if (rc == 0) {
+        writer->index = index;
+        writer->pool = pool;
+        writer->queue = queue;
+        writer->options = *options;
+        put_kind(writer, WFS_JOB_IDENTITY);
+        put_kind(writer, WFS_JOB_SHRINK);
+        rc = pthread_create(&writer->thread, NULL, writer_main, writer);
+    }
     if (rc != 0) {
-        writer->ending = writer->stopped = true;
-        for (struct job *job; (job = next_job(writer));)
-            job_free(writer, job);
-        pthread_cond_destroy(&writer->changed);
-        pthread_mutex_destroy(&writer->lock);
+        wfs_queue_free(queue);
         free(writer);
         return wfs_error_set(err, rc, "the index's writer: %s", strerror(rc));
     }
@@ -469,12 +385,8 @@ void wfs_writer_free(struct wfs_writer *writer)
 {
     if (!writer)
         return;
-    pthread_mutex_lock(&writer->lock);
-    writer->ending = true;
-    pthread_cond_broadcast(&writer->changed);
-    pthread_mutex_unlock(&writer->lock);
+    wfs_queue_end(writer->queue);
     pthread_join(writer->thread, NULL);
-    pthread_cond_destroy(&writer->changed);
-    pthread_mutex_destroy(&writer->lock);
+    wfs_queue_free(writer->queue);
     free(writer);
 }

@@ -1,6 +1,6 @@
 /*
- * writer.h - the one thread that writes the index: blocks, facts, rows, uses and evictions, from a
- * bounded queue. A queued block is pinned in the pool, so the memory budget counts it.
+ * writer.h - the one thread that writes the index: blocks, facts, tables, uses and evictions, from
+ * a bounded queue. A queued block is pinned in the pool, so the memory budget counts it.
  */
 #ifndef WEIGHTFS_CACHE_WRITER_H
 #define WEIGHTFS_CACHE_WRITER_H
@@ -26,9 +26,8 @@ void wfs_writer_touch(struct wfs_writer *writer, int64_t block_id);
 /* Copied. */
 void wfs_writer_put_fact(struct wfs_writer *writer, const char *kind, const struct wfs_hash *hash,
                          const void *buf, size_t size_bytes);
-/* The rows of one view; copied. */
-void wfs_writer_put_rows(struct wfs_writer *writer, const struct wfs_index_row *rows, size_t n,
-                         const struct wfs_hash *digest);
+/* Large tables wait until the mount has settled, and are left out where it ends before. */
+void wfs_writer_put_table(struct wfs_writer *writer, const struct wfs_index_table *table);
 /* Blocks that were queued and could not be written. */
 uint64_t wfs_writer_n_lost(const struct wfs_writer *writer);
 

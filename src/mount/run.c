@@ -52,7 +52,10 @@ static int start_cache(const struct wfs_mount_options *options, struct wfs_sessi
 {
     struct wfs_cache_options cache = options->cache;
     wfs_session_cache_options(session, &cache);
-    return wfs_cache_new(&cache, &session->cache, err);
+    int r = wfs_cache_new(&cache, &session->cache, err);
+    if (!r)
+        wfs_session_put_tables(session);
+    return r;
 }
 
 /* The index is one file; where it is ours to place, its whole directory is kept clear. */

@@ -569,9 +569,6 @@ static void test_cache__facts_outlive_the_mount(void **state)
     struct wfs_cache *cache = open_cache(s);
     assert_false(wfs_cache_get_fact(cache, "crc32", &hash, &back, sizeof back));
     wfs_cache_put_fact(cache, "crc32", &hash, &crc, sizeof crc);
-    struct wfs_index_row row = {.view = "source", .name = "w", .dtype = "bfloat16"};
-    wfs_cache_put_rows(cache, &row, 1);
-    wfs_cache_put_rows(cache, &row, 0);
     wfs_cache_free(cache);
     cache = open_cache(s);
     assert_true(wfs_cache_get_fact(cache, "crc32", &hash, &back, sizeof back));
@@ -579,7 +576,7 @@ static void test_cache__facts_outlive_the_mount(void **state)
     wfs_cache_free(cache);
     assert_false(wfs_cache_get_fact(NULL, "crc32", &hash, &back, sizeof back));
     wfs_cache_put_fact(NULL, "crc32", &hash, &crc, sizeof crc);
-    wfs_cache_put_rows(NULL, &row, 1);
+    wfs_cache_put_table(NULL, NULL);
     assert_null(wfs_cache_index_path(NULL));
 }
 

@@ -23,7 +23,6 @@
 #include "cache/files.h"
 #include "cache/index.h"
 #include "cache/pool.h"
-#include "cache/rows.h"
 #include "cache/writer.h"
 
 #define POOL_BYTES  (64u << 20)
@@ -367,47 +366,54 @@ static void test_index__facts(void **state)
     wfs_index_close(index);
 }
 
-static void test_index__rows_are_written_once(void **state)
+/* Rows whose names follow from their number; a table's ctx is the prefix. */
+static int make_row(const void *ctx, size_t i, struct wfs_arena *scratch, struct wfs_index_row *ret)
 {
-    struct scratch *s = *state;
-    struct wfs_index_row rows[] = {
-        {.view = "source",
-         .name = "a",
-         .dtype = "float32",
-         .shape = "(2,)",
-         .n_elems = 2,
-         .size_bytes = 8},
-        {.view = "source",
-         .name = "b",
-         .dtype = "float32",
-         .shape = "(1,)",
-         .n_elems = 1,
-         .size_bytes = 4},
-        {.view = "flax", .name = "c", .sources = "a", .operations = "transpose"}};
-    assert_int_equal(wfs_rows_view_end(rows, 3, 0), 2);
-    assert_int_equal(wfs_rows_view_end(rows, 3, 2), 3);
-    struct wfs_hash digest = wfs_rows_digest(rows, 2);
+    *ret = (struct wfs_index_row){.name = wfs_arena_printf(scratch, "%s%zu", (const char *)ctx, i),
+                                  .dtype = "float32",
+                                  .shape = "(2,)",
+                                  .n_elems = 2,
+                                  .size_bytes = 8};
+    return 0;
+}
+
+static int64_t query(struct scratch *s, const char *sql)
+{
+    int64_t n = -1;
+    sqlite3 *db = raw_connection(s->path);
+    assert_int_equal(wfs_db_get_i64(db, sql, &n), SQLITE_ROW);
+    sqlite3_close(db);
+    return n;
+}
+
+static void put_table(struct scratch *s, const char *view, const char *prefix, size_t n_rows)
+{
     struct wfs_index *index = wfs_index_open(&s->options);
     struct wfs_writer *writer = writer_of(s, index);
-    assert_false(wfs_index_has_rows(index, "source", &digest));
-    wfs_writer_put_rows(writer, rows, 2, &digest);
-    wfs_writer_flush(writer);
-    assert_true(wfs_index_has_rows(index, "source", &digest));
-    rows[1].name = "renamed";
-    struct wfs_hash changed = wfs_rows_digest(rows, 2);
-    assert_false(wfs_index_has_rows(index, "source", &changed));
-    wfs_writer_put_rows(writer, rows, 2, &changed);
+    wfs_writer_put_table(
+        writer,
+        &(struct wfs_index_table){.view = view, .n_rows = n_rows, .row = make_row, .ctx = prefix});
     wfs_writer_free(writer);
     wfs_index_close(index);
-    int64_t n = 0;
-    sqlite3 *db = raw_connection(s->path);
-    assert_int_equal(wfs_db_get_i64(db, "SELECT count(*) FROM tensors", &n), SQLITE_ROW);
-    assert_int_equal(n, 2);
-    assert_int_equal(
-        wfs_db_get_i64(db, "SELECT size_bytes FROM tensors WHERE name = 'renamed'", &n),
-        SQLITE_ROW);
-    assert_int_equal(n, 4);
-    sqlite3_close(db);
+}
+
+static void test_index__tables_are_written_when_stale(void **state)
+{
+    struct scratch *s = *state;
+    put_table(s, "source", "w", 1000);
+    put_table(s, "flax", "k", 3);
+    assert_int_equal(query(s, "SELECT count(*) FROM tensors"), 1003);
+    assert_int_equal(query(s, "SELECT n_tensors FROM views WHERE name = 'source'"), 1000);
+    assert_int_equal(query(s, "SELECT size_bytes FROM views WHERE name = 'source'"), 8000);
+    raw_exec(s->path, "UPDATE views SET written_at = 5");
+    put_table(s, "source", "w", 1000); /* as it is */
+    assert_int_equal(query(s, "SELECT written_at FROM views WHERE name = 'source'"), 5);
+    put_table(s, "source", "v", 10);
+    assert_int_equal(query(s, "SELECT count(*) FROM tensors WHERE view = 'source'"), 10);
+    assert_int_equal(query(s, "SELECT count(*) FROM tensors WHERE name = 'v9'"), 1);
+    /* A large one does not hold up an unmount. */
+    put_table(s, "torch", "w", 1000000);
+    assert_true(query(s, "SELECT count(*) FROM tensors WHERE view = 'torch'") < 1000000);
 }
 
 /* ---- files that cannot be used
@@ -829,7 +835,7 @@ int main(void)
         TEST(shrinks_to_a_smaller_limit),
         TEST(other_checkpoints_are_evicted_whole),
         TEST(facts),
-        TEST(rows_are_written_once),
+        TEST(tables_are_written_when_stale),
         TEST(none),
         TEST(foreign_files_are_left_alone),
         TEST(newer_version_is_left_alone),
