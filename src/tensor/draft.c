@@ -135,12 +135,12 @@ static int compare_pieces(const void *a_index, const void *b_index, void *arg)
     uint32_t ndim = order->draft->ndim;
     const uint64_t *a = order->draft->boxes + *(const uint32_t *)a_index * 2 * (size_t)ndim;
     const uint64_t *b = order->draft->boxes + *(const uint32_t *)b_index * 2 * (size_t)ndim;
-    if (ndim > 0 && a[order->axis] != b[order->axis])
+    if (!order->is_last && a[order->axis] != b[order->axis])
         return a[order->axis] < b[order->axis] ? -1 : 1;
     for (uint32_t i = 0; i < ndim; i++)
-        if (a[i] != b[i])
+        if (i != order->axis && a[i] != b[i])
             return a[i] < b[i] ? -1 : 1;
-    return 0;
+    return a[order->axis] < b[order->axis] ? -1 : a[order->axis] > b[order->axis];
 }
 
 uint32_t *wfs_draft_sorted(const struct wfs_draft *draft, struct wfs_draft_order *order)

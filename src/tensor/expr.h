@@ -138,12 +138,14 @@ void wfs_draft_free(struct wfs_draft *draft);
 /* 0, -ENOMEM, or -E2BIG past WFS_EXPR_MAX_PIECES: without a message, the caller may nest. */
 int wfs_draft_add(struct wfs_draft *draft, const struct wfs_sketch *sketch);
 struct wfs_piece wfs_draft_piece(const struct wfs_draft *draft, size_t i);
-/* The axis on which a range meets the fewest pieces, and their order by it. */
+/* Pieces by their start: on one axis first (or last, where is_last), then on the others in turn. */
 struct wfs_draft_order {
-    const struct wfs_draft *draft;
+    const struct wfs_draft *draft; /* of at least one axis */
     uint32_t axis;
-    uint64_t max_count;
+    bool is_last;
+    uint64_t max_count; /* of the pieces on the axis */
 };
+/* By the axis on which a range meets the fewest pieces. */
 struct wfs_draft_order wfs_draft_order(const struct wfs_draft *draft, const uint64_t *shape);
 /* A malloc'd permutation of the pieces, or NULL when out of memory. */
 uint32_t *wfs_draft_sorted(const struct wfs_draft *draft, struct wfs_draft_order *order);

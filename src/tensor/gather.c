@@ -18,6 +18,8 @@
 #define FEW_RUNS 16
 /* A span is read whole where at least 1 / SPARSE of it is used. */
 #define SPARSE 16
+/* A span so small is read whole, mapping it costs more. */
+#define SMALL_SPAN_BYTES (64u << 10)
 /* One window; a job over more is cut. */
 #define SPAN_MAP_BYTES (UINT64_C(4) << 30)
 /* A job whose widest steps are this far apart is cut there, so that its windows stay small enough
@@ -341,6 +343,9 @@ static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
     if (try_runs(job, &r, err))
         return r;
     struct span span = span_of(job);
+    bool is_dense = span.len / SPARSE <= used_bytes(job);
+    if (span.len <= SMALL_SPAN_BYTES && is_dense)
+        return copy_covered(reader, job, span, err);
     if (span.len > SPAN_GAP_BYTES && widest_step(job) > SPAN_GAP_BYTES)
         return gather_parts(reader, job, SPAN_GAP_BYTES, err);
     r = copy_mapped(reader, job, span, err);
@@ -348,7 +353,7 @@ static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
         return r;
     if (span.len > SPAN_MAP_BYTES && job->bytes->ops->map)
         return gather_parts(reader, job, SPAN_MAP_BYTES, err);
-    if (span.len <= WFS_SCRATCH_COVER && span.len / SPARSE <= used_bytes(job))
+    if (span.len <= WFS_SCRATCH_COVER && is_dense)
         return copy_covered(reader, job, span, err);
     return gather_parts(reader, job, WFS_SCRATCH_COVER, err);
 }

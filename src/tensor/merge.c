@@ -42,8 +42,7 @@ static struct outer outer_of(const struct wfs_factor *factors, uint32_t n, bool 
 }
 
 /* Whether b's steps on an axis follow a's, `distance` bits apart, as steps of one outer factor.
- * Two single steps follow each other at any distance: only one of `dense` bits, as in a tensor that
- * was split, makes them an axis (else what is joined first would decide what becomes one). */
+ * Where neither has such a factor, `dense` bits (0: any distance) make them one. */
 static bool join_outer(const struct wfs_factor *a, uint32_t a_n, const struct wfs_factor *b,
                        uint32_t b_n, int64_t distance, uint64_t dense, struct outer *ret)
 {
@@ -55,7 +54,7 @@ static bool join_outer(const struct wfs_factor *a, uint32_t a_n, const struct wf
             struct outer x = outer_of(a, a_n, with_a, stride), y = outer_of(b, b_n, with_b, stride);
             if (x.factor.stride_bits == y.factor.stride_bits &&
                 distance == stride * (int64_t)x.factor.count &&
-                (with_a || with_b || (uint64_t)llabs(distance) == dense) &&
+                (with_a || with_b || dense == 0 || (uint64_t)llabs(distance) == dense) &&
                 same_factors(x.inner, x.n_inner, y.inner, y.n_inner)) {
                 *ret = x;
                 ret->factor.count += y.factor.count;
@@ -96,6 +95,7 @@ static bool same_but(const struct wfs_sketch *a, const struct wfs_piece *b, uint
     return true;
 }
 
+/* The distance of a piece's next one in a tensor that was split. */
 static uint64_t dense_bits(const struct wfs_piece *piece, uint32_t ndim)
 {
     uint64_t bits = wfs_dtype_bits(piece->dtype);
@@ -105,7 +105,7 @@ static uint64_t dense_bits(const struct wfs_piece *piece, uint32_t ndim)
 }
 
 /* Makes a the union of a and b where that is one strided box. */
-static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b)
+static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b, bool at_any_distance)
 {
     uint32_t axis, n;
     struct outer outer;
@@ -115,7 +115,8 @@ static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b)
         return false;
     const struct wfs_factor *factors = sketch_factors(a, axis, &n);
     if (!join_outer(factors, n, wfs_piece_factors(b, axis), wfs_piece_n_factors(b, axis),
-                    (int64_t)(b->base_bits - a->base_bits), dense_bits(b, a->ndim), &outer))
+                    (int64_t)(b->base_bits - a->base_bits),
+                    at_any_distance ? 0 : dense_bits(b, a->ndim), &outer))
         return false;
 
     whole.base_bits = a->base_bits;
@@ -135,14 +136,14 @@ static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b)
 }
 
 /* One pass over the sorted pieces into `merged`. */
-static int merge_pass(const struct wfs_draft *draft, const uint32_t *index,
+static int merge_pass(const struct wfs_draft *draft, const uint32_t *index, bool at_any_distance,
                       struct wfs_draft *merged)
 {
     struct wfs_sketch sketch;
     int r = 0;
     for (size_t i = 0; !r && i < draft->n_pieces; i++) {
         struct wfs_piece next = wfs_draft_piece(draft, index[i]);
-        if (i > 0 && absorb(&sketch, &next))
+        if (i > 0 && absorb(&sketch, &next, at_any_distance))
             continue;
         if (i > 0)
             r = wfs_draft_add(merged, &sketch);
@@ -167,23 +168,45 @@ static void move_draft(struct wfs_draft *to, struct wfs_draft *from)
     wfs_draft_init(from, from->ndim);
 }
 
+static bool covers(const struct wfs_draft *draft, uint32_t axis, uint64_t extent)
+{
+    for (size_t i = 0; i < draft->n_pieces; i++)
+        if (wfs_draft_piece(draft, i).count[axis] != extent)
+            return false;
+    return true;
+}
+
+/* Joins what is adjacent on one axis. At any distance only if all of the axis becomes one: a part
+ * of it would depend on what was joined first, and equal functions are to look equal. */
+static int merge_axis(struct wfs_draft *draft, const uint64_t *shape, uint32_t axis,
+                      bool at_any_distance)
+{
+    struct wfs_draft_order order = {.draft = draft, .axis = axis, .is_last = true};
+    struct wfs_draft merged;
+    if (covers(draft, axis, shape[axis]))
+        return 0;
+    uint32_t *index wfs_cleanup(wfs_freep) = wfs_draft_sorted(draft, &order);
+    if (!index)
+        return -ENOMEM;
+    wfs_draft_init(&merged, draft->ndim);
+    int r = merge_pass(draft, index, at_any_distance, &merged);
+    if (!r && (!at_any_distance || covers(&merged, axis, shape[axis])))
+        move_draft(draft, &merged);
+    wfs_draft_free(&merged);
+    return r;
+}
+
 int wfs_draft_merge(struct wfs_draft *draft, const uint64_t *shape)
 {
-    /* Each pass may make neighbours for another axis; a pass that finds nothing is the last. */
-    for (uint32_t pass = 0; pass < draft->ndim && draft->n_pieces > 1; pass++) {
+    /* What is joined on one axis may make neighbours on another: a sweep that finds nothing is the
+     * last; more than one an axis are not worth their time. */
+    for (uint32_t sweep = 0; sweep < draft->ndim; sweep++) {
         size_t before = draft->n_pieces;
-        struct wfs_draft_order order = wfs_draft_order(draft, shape);
-        uint32_t *index wfs_cleanup(wfs_freep) = wfs_draft_sorted(draft, &order);
-        struct wfs_draft merged;
-        if (!index)
-            return -ENOMEM;
-        wfs_draft_init(&merged, draft->ndim);
-        int r = merge_pass(draft, index, &merged);
-        if (r) {
-            wfs_draft_free(&merged);
-            return r;
+        for (uint32_t i = 0; i < 2 * draft->ndim && draft->n_pieces > 1; i++) {
+            int r = merge_axis(draft, shape, i % draft->ndim, i >= draft->ndim);
+            if (r)
+                return r;
         }
-        move_draft(draft, &merged);
         if (draft->n_pieces == before)
             break;
     }

@@ -91,6 +91,16 @@ static uint64_t factored_offset(const struct wfs_factor *factors, uint32_t n, ui
     return bits;
 }
 
+/* Appends an inner factor; axes that continue each other are one factor, to be cut anywhere. */
+static void append_factor(struct run *run, const struct wfs_factor *inner)
+{
+    struct wfs_factor *outer = run->n_factors ? &run->factors[run->n_factors - 1] : NULL;
+    if (outer && outer->stride_bits == inner->stride_bits * (int64_t)inner->count)
+        *outer = (struct wfs_factor){outer->count * inner->count, inner->stride_bits};
+    else
+        run->factors[run->n_factors++] = *inner;
+}
+
 /* The which-th run: one index of each axis outside of `axis`, all of the piece from there on. */
 static void merge_run(const struct reshape *re, const struct group *group,
                       const struct wfs_piece *piece, uint32_t axis, uint64_t which, struct run *ret)
@@ -115,7 +125,7 @@ static void merge_run(const struct reshape *re, const struct group *group,
     ret->n_factors = 0;
     for (uint32_t a = axis; a < group->in_at + group->in_n; a++)
         for (uint32_t f = 0; f < wfs_piece_n_factors(piece, a); f++)
-            ret->factors[ret->n_factors++] = wfs_piece_factors(piece, a)[f];
+            append_factor(ret, &wfs_piece_factors(piece, a)[f]);
 }
 
 /* ---- cutting ----------------------------------------------------------------------------------
@@ -282,8 +292,20 @@ static int check_reshape(const struct wfs_expr *in, uint32_t ndim, const uint64_
     return wfs_error_set(err, EINVAL, "reshape: %s has not the elements of %s", from.data, to.data);
 }
 
-int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ndim,
-                     const uint64_t *shape, const struct wfs_expr **ret, struct wfs_error *err)
+/* What nested because of an earlier shape may have this one without. */
+static const struct wfs_expr *unnested(const struct wfs_expr *in)
+{
+    struct wfs_bytes *bytes;
+    uint64_t off;
+    const struct wfs_expr *inner;
+    if (!wfs_expr_is_any_run(in, &bytes, &off) || !(inner = wfs_nested_expr(bytes)) ||
+        inner->dtype != in->dtype || inner->n_elems != in->n_elems)
+        return in;
+    return inner;
+}
+
+static int reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ndim,
+                   const uint64_t *shape, const struct wfs_expr **ret, struct wfs_error *err)
 {
     struct wfs_draft draft;
     struct reshape re = {.in = in,
@@ -291,9 +313,7 @@ int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_
                          .out_shape = shape,
                          .max_pieces = (size_t)in->n_pieces + WFS_EXPR_MAX_CUTS,
                          .draft = &draft};
-    int r = check_reshape(in, ndim, shape, err);
-    if (r)
-        return r;
+    int r = 0;
     wfs_draft_init(&draft, ndim);
     if (in->n_elems > 0) {
         find_groups(&re);
@@ -307,4 +327,11 @@ int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_
     if (r != -E2BIG)
         return wfs_error_nomem(err, "a tensor expression");
     return wfs_expr_nest(arena, in, ndim, shape, in->dtype, ret, err);
+}
+
+int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ndim,
+                     const uint64_t *shape, const struct wfs_expr **ret, struct wfs_error *err)
+{
+    int r = check_reshape(in, ndim, shape, err);
+    return r ? r : reshape(arena, unnested(in), ndim, shape, ret, err);
 }

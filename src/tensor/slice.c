@@ -142,6 +142,8 @@ int wfs_expr_slice(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t 
             return r;
         r = add_slices(&draft, in, &slice);
     }
+    if (!r)
+        r = wfs_draft_merge(&draft, shape);
     if (r) {
         wfs_draft_free(&draft);
         return wfs_error_nomem(err, "a tensor expression");

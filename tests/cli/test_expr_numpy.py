@@ -307,6 +307,56 @@ def test_large_arrays_equal_numpy(tmp_path, seed):
         check(path, kind, cases)
 
 
+def identity(case, array, kind):
+    """Emits operations that change nothing."""
+    axis = case.rng.randrange(array.ndim)
+    if kind == "permute":
+        perm = case.rng.sample(range(array.ndim), array.ndim)
+        case.emit("permute", *perm)
+        case.emit("permute", *[perm.index(i) for i in range(array.ndim)])
+    elif kind == "flip":
+        case.emit("flip", axis)
+        case.emit("flip", axis)
+    elif kind == "squeeze":
+        case.emit("unsqueeze", axis)
+        case.emit("squeeze", axis)
+    elif kind == "nothing":
+        case.emit("tile", axis, 1)
+        case.emit("repeat", axis, 1)
+        case.emit("pad", axis, 0, 0, 0)
+        case.emit("slice", axis, 0, array.shape[axis], 1)
+    elif kind == "split":
+        made, at = list(case.lines), case.rng.randint(0, array.shape[axis])
+        case.emit("slice", axis, 0, at, 1)
+        case.lines += made
+        case.emit("slice", axis, at, array.shape[axis], 1)
+        case.emit("concat", 2, axis)
+
+
+def test_equal_functions_have_equal_hashes(source, seed):
+    path, data = source
+    rng = random.Random(seed)
+    script, checked = [f"source file {path}"], []
+    for _ in range(400):
+        case = Case(rng, data, rng.choice(["uint16", "float32"]))
+        kind = rng.choice(["permute", "flip", "squeeze", "nothing", "split"])
+        if kind == "split":  # of merged axes it is not promised
+            case.OPS = ["permute", "flip", "slice", "squeeze", "unsqueeze"]
+        case, array = chain(case, rng.randint(0, 6))
+        if array.ndim == 0 or array.size == 0:
+            continue
+        made = list(case.lines)
+        identity(case, array, kind)
+        script += [*made, "hash", "clear", *case.lines, "hash", "clear"]
+        checked.append((kind, case))
+    hashes = tool("\n".join(script) + "\n")
+    assert len(hashes) == 32 * len(checked)
+    for i, (kind, case) in enumerate(checked):
+        one, other = hashes[32 * i:32 * i + 16], hashes[32 * i + 16:32 * i + 32]
+        assert one == other, f"{kind}:\n" + "\n".join(case.lines)
+    assert len({hashes[i:i + 16] for i in range(0, len(hashes), 32)}) > len(checked) // 2
+
+
 # ---- values ---------------------------------------------------------------------------------------
 
 FLOATS, COMPLEX = ["float16", "float32", "float64"], ["complex64", "complex128"]
