@@ -1,0 +1,91 @@
+"""Hostile PyTorch files: nothing runs, ever; what lies is refused with the reason, the rest is shown."""
+import json
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from conftest import BIN, run
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from make_hostile_torch import ATTACKS, CASES, FLOATS, MARKER, attack_pickle, program, torch_zip  # noqa: E402
+
+TOOL = os.environ.get("WEIGHTFS_CATALOG_TOOL", str(pathlib.Path(BIN).parent / "tests" / "unit" / "catalog_tool"))
+MEMORY_LIMIT = 1 << 30
+
+
+def limited():
+    if "asan" not in BIN:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+
+
+def catalog(path, cwd, *args):
+    return subprocess.run([TOOL, *args, "-o", str(cwd), str(path)], capture_output=True, text=True, timeout=20,
+                          cwd=cwd, preexec_fn=limited)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_hostile(tmp_path, name):
+    data, expect = CASES[name]
+    path = tmp_path / "x.pt"
+    path.write_bytes(data)
+    out = tmp_path / "out"
+    out.mkdir()
+    done = catalog(path, out)
+    assert not (out / MARKER).exists()
+    if "refused" in expect:
+        assert done.returncode == 1, done.stdout
+        assert done.stderr.strip() and re.search(expect["refused"], done.stderr), done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    tensors = [x for x in lines if "tensor" in x]
+    assert tuple(t["name"] for t in tensors) == tuple(expect["shown"])
+    for t in tensors:
+        got = (out / str(t["tensor"])).read_bytes()
+        assert len(got) == t["bytes"]
+        assert got == (FLOATS * (len(got) // 16 + 1))[:len(got)]
+    if expect["note"]:
+        kind, text = expect["note"]
+        notes = [x for x in lines if "note" in x and x["kind"] == kind and text in x["subject"] + x["text"]]
+        assert notes, lines
+
+
+@pytest.mark.parametrize("name", ["os_system", "eval", "exec", "inst", "obj", "nested_pickle",
+                                  "stack_global", "getattr", "subprocess"])
+def test_the_attacks_are_real(tmp_path, name):
+    """Python's own unpickler runs them: so that nothing happens here means something."""
+    body = ATTACKS[name][0]
+    (tmp_path / "x.pkl").write_bytes(program(body))
+    subprocess.run([sys.executable, "-c", "import pickle; pickle.load(open('x.pkl', 'rb'))"], cwd=tmp_path,
+                   timeout=20, capture_output=True)
+    for _ in range(50):
+        if (tmp_path / MARKER).exists():
+            return
+        subprocess.run(["sleep", "0.1"])
+    pytest.fail("the attack did not run")
+
+
+def test_danger__is_told_on_stderr_and_refused_when_strict(tmp_path):
+    path = tmp_path / "x.pt"
+    path.write_bytes(torch_zip(attack_pickle(ATTACKS["os_system"][0])))
+    done = run("ls", path, check=False, cwd=tmp_path)
+    assert done.returncode == 0 and "posix.system" in done.stderr
+    strict = catalog(path, tmp_path, "-s")
+    assert strict.returncode == 1 and "posix.system" in strict.stderr
+    report = run("cat", path, "info/report.txt", cwd=tmp_path).stdout
+    assert "posix.system" in report
+    assert not (tmp_path / MARKER).exists()
+
+
+def test_every_truncation_is_refused_or_safe(tmp_path):
+    whole = torch_zip()
+    out = tmp_path / "out"
+    out.mkdir()
+    for length in range(0, len(whole), 7):
+        (tmp_path / "x.pt").write_bytes(whole[:length])
+        assert catalog(tmp_path / "x.pt", out).returncode == 1, length
