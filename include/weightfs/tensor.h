@@ -271,7 +271,7 @@ int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *ou
 /* True where every value of `from` is a value of `to`. */
 bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to);
 
-/* ---- statistics -------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------- */
 
 /* Zero-initialise; add numbers in any number of stretches; merge what several threads added.
  * sum, sum_squares and m2 (of squared deviations from the mean) follow IEEE, so that one NaN makes

@@ -36,8 +36,7 @@ struct wfs_num_format {
 /* class is WFS_NUM_NONE for opaque types. */
 const struct wfs_num_format *wfs_num_format(enum wfs_dtype dtype);
 
-/* ---- formats of at most 16 bits
- * ------------------------------------------------------------------- */
+/* ---- formats of at most 16 bits ------------------------------------------------------------- */
 
 double wfs_small_decode(const struct wfs_num_format *fmt, uint32_t code);
 /* The code of the largest finite number. */
@@ -47,8 +46,7 @@ uint32_t wfs_small_encode(const struct wfs_num_format *fmt, double value);
 /* The 256 values of a format of at most 8 bits (codes beyond its bits repeat); made once. */
 const double *wfs_small_table(enum wfs_dtype dtype);
 
-/* ---- stretches
- * -------------------------------------------------------------------------------------- */
+/* ---- stretches ------------------------------------------------------------------------------ */
 
 /* 64-bit integers that float64 cannot hold: to nearest, or to odd, which a second rounding to a
  * narrower format undoes. */
@@ -70,8 +68,7 @@ static inline bool wfs_num_is_integer(const struct wfs_num_format *fmt)
     return fmt->class == WFS_NUM_BOOL || fmt->class == WFS_NUM_INT || fmt->class == WFS_NUM_UINT;
 }
 
-/* ---- direct loops between 16-bit floats and float32
- * ----------------------------------------------------- */
+/* ---- direct loops between 16-bit floats and float32 ----------------------------------------- */
 
 typedef void (*wfs_convert_fn)(const void *in, void *out, uint64_t n);
 /* NULL where there is no direct loop. */

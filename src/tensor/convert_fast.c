@@ -1,8 +1,8 @@
 /*
  * convert_fast.c - the conversions that whole checkpoints go through: bfloat16 and float16 to and
- * from float32. Plain loops that the compiler turns into vectors; float16 through F16C where the
- * CPU has it. The portable loops give the same bits: NaNs keep sign and the payload's upper bits
- * and become quiet (bfloat16 to float32 is a shift and changes nothing).
+ * from float32, by AVX2 and F16C where the CPU has them. The portable loops give the same bits:
+ * NaNs keep sign and the payload's upper bits and become quiet (bfloat16 to float32 is a shift and
+ * changes nothing).
  */
 #include <string.h>
 
@@ -29,42 +29,28 @@ static inline uint16_t load16(const void *p)
     return v;
 }
 
-/* ---- bfloat16
- * ------------------------------------------------------------------------------------- */
-
-static inline __attribute__((always_inline)) void widen_bf16(const uint8_t *in, uint8_t *out,
-                                                             uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t v = (uint32_t)load16(in + 2 * i) << 16;
-        memcpy(out + 4 * i, &v, sizeof(v));
-    }
-}
-
-static inline __attribute__((always_inline)) void narrow_bf16(const uint8_t *in, uint8_t *out,
-                                                              uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t v = load32(in + 4 * i);
-        uint32_t rounded = (v + 0x7fff + (v >> 16 & 1)) >> 16;
-        uint32_t nan = v >> 16 | 0x40;
-        uint16_t code = (uint16_t)((v & 0x7fffffff) > 0x7f800000 ? nan : rounded);
-        memcpy(out + 2 * i, &code, sizeof(code));
-    }
-}
+/* ---- bfloat16 ------------------------------------------------------------------------------- */
 
 static void bf16_to_f32(const void *in, void *out, uint64_t n)
 {
-    widen_bf16(in, out, n);
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t v = (uint32_t)load16((const uint8_t *)in + 2 * i) << 16;
+        memcpy((uint8_t *)out + 4 * i, &v, sizeof(v));
+    }
 }
 
 static void f32_to_bf16(const void *in, void *out, uint64_t n)
 {
-    narrow_bf16(in, out, n);
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t v = load32((const uint8_t *)in + 4 * i);
+        uint32_t rounded = (v + 0x7fff + (v >> 16 & 1)) >> 16;
+        uint32_t nan = v >> 16 | 0x40;
+        uint16_t code = (uint16_t)((v & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+        memcpy((uint8_t *)out + 2 * i, &code, sizeof(code));
+    }
 }
 
-/* ---- float16
- * ----------------------------------------------------------------------------------------- */
+/* ---- float16 -------------------------------------------------------------------------------- */
 
 /* The exponent is moved by a multiplication, which makes subnormals normal at once. */
 static inline uint32_t widen_one_f16(uint16_t half)
@@ -117,8 +103,7 @@ static void f32_to_f16(const void *in, void *out, uint64_t n)
     }
 }
 
-/* ---- with the CPU's help
- * --------------------------------------------------------------------------------- */
+/* ---- with the CPU's help -------------------------------------------------------------------- */
 
 struct pair {
     enum wfs_dtype from, to;
@@ -149,12 +134,41 @@ wfs_convert_fn wfs_convert_direct_portable(enum wfs_dtype from, enum wfs_dtype t
 
 AVX2 static void avx2_bf16_to_f32(const void *in, void *out, uint64_t n)
 {
-    widen_bf16(in, out, n);
+    const uint8_t *from = in;
+    uint8_t *to = out;
+    uint64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(from + 2 * i)));
+        _mm256_storeu_si256((__m256i *)(to + 4 * i), _mm256_slli_epi32(wide, 16));
+    }
+    bf16_to_f32(from + 2 * i, to + 4 * i, n - i);
 }
 
+/* The lower halves hold the results; magnitudes compare as signed integers. */
+AVX2 static inline __m256i narrow_eight(__m256i v)
+{
+    __m256i upper = _mm256_srli_epi32(v, 16);
+    __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+    __m256i sum = _mm256_add_epi32(_mm256_add_epi32(v, _mm256_set1_epi32(0x7fff)), odd);
+    __m256i is_nan = _mm256_cmpgt_epi32(_mm256_and_si256(v, _mm256_set1_epi32(0x7fffffff)),
+                                        _mm256_set1_epi32(0x7f800000));
+    __m256i nan = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+    return _mm256_blendv_epi8(_mm256_srli_epi32(sum, 16), nan, is_nan);
+}
+
+/* Packing works a lane at a time: the middle quarters change places. */
 AVX2 static void avx2_f32_to_bf16(const void *in, void *out, uint64_t n)
 {
-    narrow_bf16(in, out, n);
+    const uint8_t *from = in;
+    uint8_t *to = out;
+    uint64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m256i a = narrow_eight(_mm256_loadu_si256((const __m256i *)(from + 4 * i)));
+        __m256i b = narrow_eight(_mm256_loadu_si256((const __m256i *)(from + 4 * i + 32)));
+        __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
+        _mm256_storeu_si256((__m256i *)(to + 2 * i), packed);
+    }
+    f32_to_bf16(from + 4 * i, to + 2 * i, n - i);
 }
 
 AVX2 static void f16c_to_f32(const void *in, void *out, uint64_t n)

@@ -62,8 +62,7 @@ static void chain_offsets(const struct wfs_chain *chain, uint64_t first, size_t 
         ret[i] = off;
 }
 
-/* ---- strips in portable C
- * --------------------------------------------------------------------------- */
+/* ---- strips in portable C ------------------------------------------------------------------- */
 
 #define DEFINE_PORTABLE(ELEM)                                                                      \
     static void some_rows_##ELEM(uint8_t *out, const uint8_t *src, const int64_t *src_off,         \
@@ -108,8 +107,7 @@ const struct wfs_strips *wfs_strips_native(unsigned level)
 }
 #endif
 
-/* ---- blocks
- * ------------------------------------------------------------------------------------------- */
+/* ---- blocks --------------------------------------------------------------------------------- */
 
 struct block {
     const struct wfs_plane *plane;

@@ -3,7 +3,7 @@
  * run: source in a file's page cache (mapped), destination in huge pages that are used again.
  * Samples are interleaved and medians shown; differences under 15 % mean nothing.
  *
- *     ninja -C build bench_kernels && build/tests/bench/bench_kernels [REPEATS [NAME]]
+ *     meson compile -C build bench_kernels && build/tests/bench/bench_kernels [REPEATS [NAME]]
  */
 #include <stdint.h>
 #include <stdio.h>
