@@ -265,7 +265,9 @@ struct wfs_hash wfs_expr_hash(const struct wfs_expr *expr);
 int wfs_convert_to_f64(enum wfs_dtype dtype, const void *in, uint64_t n, double *out,
                        struct wfs_error *err);
 /* n elements from one type to another, round to nearest even, overflow as ml_dtypes does
- * (to inf, or NaN where the type has no inf). In-place is allowed where sizes are equal. */
+ * (to inf, or NaN where the type has no inf). Between integers: wraps. A float to an integer is cut
+ * towards zero and saturates, NaN is 0 (undefined in numpy and torch). To bool: is not 0. Complex
+ * to real drops the imaginary part. In-place is allowed where sizes are equal. */
 int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *out, uint64_t n,
                 struct wfs_error *err);
 /* True where every value of `from` is a value of `to`. */

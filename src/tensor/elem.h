@@ -2,8 +2,8 @@
  * elem.h - element operations: the only place where a read changes values.
  *
  * Arrays are packed as files are (sub-byte types: first element in the low bits). Every operation
- * is computed in float64 and rounded once to the type after it; integers of 64 bits stay exact
- * where no fraction or scale is involved.
+ * is computed in float64 and rounded once to the type after it (an integer type: to the nearest,
+ * ties to even, saturating); adding a whole number to integers is exact and wraps.
  */
 #ifndef WEIGHTFS_TENSOR_ELEM_H
 #define WEIGHTFS_TENSOR_ELEM_H
