@@ -110,7 +110,8 @@ struct wfs_writer {
 const struct wfs_writer *const *wfs_writers(void);             /* NULL-terminated */
 const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
 
-/* ---- sharded safetensors ------------------------------------------------------------------------------- */
+/* ---- sharded safetensors
+ * ------------------------------------------------------------------------------- */
 
 /* One file of the set that `-o shards=SIZE` shows in place of model.safetensors. */
 struct wfs_shard {
@@ -128,7 +129,8 @@ int wfs_shards_split(const struct wfs_manifest *manifest, uint64_t shard_bytes,
 int wfs_shards_index(const struct wfs_shard *shards, uint32_t n, struct wfs_arena *arena,
                      const struct wfs_vfile **ret, struct wfs_error *err);
 
-/* ---- one tensor ---------------------------------------------------------------------------------------- */
+/* ---- one tensor
+ * ---------------------------------------------------------------------------------------- */
 
 /* One tensor as a .npy (format 1.0, header padded to 64; section C of the formats facts).
  * -ENOTSUP where numpy has no such element type. */
@@ -140,7 +142,8 @@ uint64_t wfs_npy_size(const struct wfs_expr *expr);
 int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
                  struct wfs_error *err);
 
-/* ---- export -------------------------------------------------------------------------------------------- */
+/* ---- export
+ * -------------------------------------------------------------------------------------------- */
 
 /* Writes a virtual file out. Until it is whole it is PATH.partial; then it is fsynced and renamed.
  * Runs of zeros are left as holes. A file's layout is a pure function of metadata, so N processes,
@@ -158,8 +161,8 @@ struct wfs_export_options {
     const atomic_bool *interrupt; /* set by a signal handler; may be NULL */
     bool progress;                /* a bar where stderr is a terminal */
 };
-/* -EINTR when interrupted. A whole export that fails leaves nothing behind; a part that fails leaves
- * no marker, and is run again. A part whose marker is there already does nothing. */
+/* -EINTR when interrupted. A whole export that fails leaves nothing behind; a part that fails
+ * leaves no marker, and is run again. A part whose marker is there already does nothing. */
 int wfs_export(const struct wfs_vfile *file, struct wfs_cache *cache,
                const struct wfs_export_options *options, struct wfs_error *err);
 /* Checks that every part is there and of this plan and source, writes the CRC corrections, fsyncs,
