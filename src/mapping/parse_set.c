@@ -140,6 +140,16 @@ static int do_invertible(struct reading *rd)
     return 0;
 }
 
+/* For compiled-in sets whose mapping is code. */
+static int do_program(struct reading *rd)
+{
+    struct wfs_parser at = *rd->p;
+    int r = wfs_parse_word(rd->p, "a program", &rd->set->program);
+    if (!r && strcmp(rd->set->program, "xlstm") != 0)
+        return wfs_parse_expected(&at, "xlstm");
+    return r;
+}
+
 static int do_detect(struct reading *rd)
 {
     const struct wfs_name *names[MAX_WORDS];
@@ -293,7 +303,7 @@ static const struct {
     {"let ", do_let},
     {"require ", do_require},
     {"prefix ", do_prefix},
-    {"invertible", do_invertible},
+    {"invertible", do_invertible}, {"program ", do_program},
 };
 
 static int parse_statement(struct reading *rd)

@@ -207,6 +207,19 @@ static int load_template(struct wfs_mapper *mapper, const struct wfs_chain *chai
     return wfs_template_load(mapper->arena, path, sep, &mapper->template, mapper->err);
 }
 
+/* Only a program takes options of the view's own. */
+static int check_options(struct wfs_mapper *mapper, const struct wfs_chain *chain)
+{
+    const char *const *own = mapper->options->options;
+    for (uint32_t i = 0; i < chain->n; i++)
+        if (chain->sets[i]->program)
+            return 0;
+    if (!own || !own[0])
+        return 0;
+    return wfs_error_set(mapper->err, EINVAL, "view %s takes no option '%s'",
+                         mapper->options->name ? mapper->options->name : "", own[0]);
+}
+
 static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct wfs_plan *plan)
 {
     struct wfs_chain chain;
@@ -214,6 +227,8 @@ static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct
                             mapper->err);
     if (!r)
         r = wfs_chain_find(mapper, &chain);
+    if (!r)
+        r = check_options(mapper, &chain);
     if (!r)
         r = load_template(mapper, &chain);
     if (!r)

@@ -9,6 +9,7 @@
 
 #include "mapping/pick.h"
 #include "mapping/run.h"
+#include "mapping/xlstm.h"
 
 int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct wfs_error *err)
 {
@@ -281,6 +282,8 @@ static int run(struct wfs_stage *st)
 int wfs_stage_run(struct wfs_mapper *mapper, const struct wfs_set *set, bool is_last,
                   const struct wfs_table *in, struct wfs_table *ret_out)
 {
+    if (set->program)
+        return wfs_xlstm_run(mapper, in, ret_out);
     struct wfs_table copy = {0}; /* names are edited while they are read */
     struct wfs_stage st = {.mapper = mapper, .set = set, .is_last = is_last, .in = &copy};
     int r = 0;

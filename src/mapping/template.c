@@ -143,6 +143,7 @@ static int from_catalog(struct wfs_arena *arena, const char *file,
         key->shape = wfs_arena_memdup(arena, e->shape, e->ndim * sizeof(e->shape[0]));
         key->has_dtype = true;
         key->dtype = e->dtype;
+        key->expr = e;
         if (!key->path || (e->ndim && !key->shape))
             return wfs_error_nomem(err, "template");
     }
@@ -188,6 +189,11 @@ static bool is_index(const char *path)
     return len > sizeof(end) - 1 && strcmp(path + len - (sizeof(end) - 1), end) == 0;
 }
 
+static void free_catalog(void *catalog)
+{
+    wfs_catalog_free(catalog);
+}
+
 int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
                       struct wfs_template **ret, struct wfs_error *err)
 {
@@ -205,9 +211,9 @@ int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
     int r = wfs_catalog_open(path, &options, &catalog, err);
     if (r)
         return wfs_error_prefix(err, "template");
-    r = from_catalog(arena, path, catalog, ret, err);
-    wfs_catalog_free(catalog);
-    return r;
+    if (wfs_arena_on_free(arena, free_catalog, catalog))
+        return wfs_error_nomem(err, "template");
+    return from_catalog(arena, path, catalog, ret, err);
 }
 
 /* ---- looking up ------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ struct wfs_template_key {
     const uint64_t *shape;
     bool has_dtype;
     enum wfs_dtype dtype;
+    const struct wfs_expr *expr; /* NULL: a JSON template has no values */
 };
 struct wfs_template {
     const char *file;

@@ -150,14 +150,18 @@ def wrappers():
     yield "vision-text-dual-encoder", "FlaxVisionTextDualEncoderModel", dual
 
 
+SINUSOIDS = ("pegasus", "marian", "roformer")
+
+
 def randomise(model, seed=0):
-    """Everything floating gets random values, buffers too."""
+    """Everything floating gets random values, buffers too; computed tables stay."""
     import torch
     g = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         done = set()
         for name, t in model.state_dict().items():
-            if t.is_floating_point() and t.data_ptr() not in done:
+            table = "embed_positions" in name and model.config.model_type in SINUSOIDS
+            if t.is_floating_point() and not table and t.data_ptr() not in done:
                 done.add(t.data_ptr())
                 t.copy_(torch.randn(t.shape, generator=g) * 0.1)
                 if name.endswith("running_var"):

@@ -1,0 +1,187 @@
+"""Every Flax architecture of transformers, both ways: weightfs' view against the real conversion.
+
+The view is copied out with `weightfs cp` (the same bytes as a mount's) and compared array for array
+with transformers' own convert_pytorch_state_dict_to_flax; the way back is compared with the PyTorch
+model that it came from. A class of each architecture is also loaded from a real mount.
+"""
+import json
+import logging
+import warnings
+
+import numpy as np
+import pytest
+
+import flax_zoo
+from conftest import run
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+flax_traverse = pytest.importorskip("flax.traverse_util")
+from safetensors.numpy import load_file, save_file  # noqa: E402
+from transformers.modeling_flax_pytorch_utils import (  # noqa: E402
+    convert_pytorch_state_dict_to_flax)
+
+warnings.filterwarnings("ignore")
+VARIANTS = list(flax_zoo.variants())
+NAMES = [v[0] for v in VARIANTS]
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """name -> (PyTorch model, {Flax key: shape}, {Flax key: array}, folder), made once each."""
+    made = {}
+
+    def get(name):
+        if name not in made:
+            made.clear()  # tests of one name follow each other: keep one
+            made[name] = make(name, tmp_path_factory.mktemp("zoo"))
+        return made[name]
+
+    return get
+
+
+def make(name, folder):
+    _, flax_name, maker = VARIANTS[NAMES.index(name)]
+    pt, flax = flax_zoo.make(name, flax_name, maker)
+    pt.save_pretrained(folder / "st")
+    pt.config.save_pretrained(folder / "bin")
+    torch.save(pt.state_dict(), folder / "bin" / "pytorch_model.bin")
+    shapes = {".".join(k): tuple(v.shape)
+              for k, v in flax_traverse.flatten_dict(flax.params_shape_tree).items()}
+    state = dict(pt.state_dict())
+    if name == "resnet-basic":  # transformers leaves these random: name them as Flax does
+        state = {rename_basic(k): v for k, v in state.items()}
+    converted = convert_pytorch_state_dict_to_flax(state, flax)
+    arrays = {".".join(k): np.asarray(v)
+              for k, v in flax_traverse.flatten_dict(converted).items()}
+    return pt, shapes, arrays, folder
+
+
+def rename_basic(key):
+    for j in "01":
+        for m in ("convolution", "normalization"):
+            key = key.replace(f".layer.{j}.{m}.", f".layer.layer_{j}.{m}.")
+    return key
+
+
+def view(folder, view_name, out, *options):
+    """The view's model.safetensors as arrays, and its report."""
+    run("cp", *options, folder, f"{view_name}/model.safetensors", out)
+    report = json.loads(run("map", folder, "--view", view_name, "--json", check=False).stdout)
+    return load_file(out), report[0] if isinstance(report, list) else report
+
+
+def same_bytes(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["st", "bin"])
+def test_mapping_flax__is_transformers_conversion(zoo, tmp_path, name, kind):
+    _, shapes, expected, folder = zoo(name)
+    got, report = view(folder / kind, "flax", tmp_path / "model.safetensors")
+    assert set(got) == set(shapes)
+    for key, array in got.items():
+        assert array.shape == shapes[key], key
+        if key in expected:
+            assert same_bytes(array, expected[key]), key
+    assert report["clean"], report["report"]
+    assert not set(shapes) - set(expected) or name in FILLED
+
+
+# Where transformers' conversion itself leaves a parameter out.
+FILLED = {"big_bird-bias"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mapping_torch__is_the_model_it_came_from(zoo, tmp_path, name):
+    pt, shapes, arrays, folder = zoo(name)
+    source = tmp_path / "flax"
+    pt.config.save_pretrained(source)
+    flax = {k: np.array(arrays[k]) if k in arrays else np.zeros(s, "f4")
+            for k, s in shapes.items()}
+    save_file(flax, source / "model.safetensors", metadata={"format": "flax"})
+    got, report = view(source, "torch", tmp_path / "model.safetensors")
+    assert report["clean"], report["report"]
+    saved = load_file(folder / "st" / "model.safetensors")
+    state = {k: v.numpy() for k, v in pt.state_dict().items()}
+    assert not set(saved) - set(got), "missing"
+    assert not set(got) - set(state), "unexpected"
+    for key, array in got.items():
+        if key.startswith("bert.pooler.") and key not in saved_pooler(shapes):
+            continue  # Flax has none: zeros
+        assert same_bytes(array, state[key]), key
+
+
+def saved_pooler(shapes):
+    return {"bert.pooler.weight", "bert.pooler.bias"} if "bert.pooler.kernel" in shapes else set()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["bert-FlaxBertForMaskedLM", "gpt2-FlaxGPT2LMHeadModel",
+                                  "resnet-FlaxResNetForImageClassification"])
+def test_mapping_flax__keeps_narrow_types(zoo, tmp_path, name, dtype):
+    pt, shapes, _, _ = zoo(name)
+    half = type(pt)(pt.config).to(getattr(torch, dtype))
+    half.save_pretrained(tmp_path / "half")
+    run("cp", tmp_path / "half", "flax/model.safetensors", tmp_path / "out")
+    from safetensors.torch import load_file as load_torch
+    got = load_torch(tmp_path / "out")
+    assert set(got) == set(shapes)
+    for key, tensor in half.state_dict().items():
+        if key.endswith("dense.weight"):
+            flax_key = key[:-len("weight")] + "kernel"
+            assert torch.equal(got[flax_key], tensor.T), key
+    assert {t.dtype for t in got.values()} == {getattr(torch, dtype)}
+
+
+def test_mapping_flax__reads_sharded_safetensors(zoo, tmp_path):
+    pt, shapes, expected, _ = zoo("bert-FlaxBertForMaskedLM")
+    pt.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    assert len(list((tmp_path / "shards").glob("model-*.safetensors"))) > 1
+    got, _ = view(tmp_path / "shards", "flax", tmp_path / "out")
+    assert set(got) == set(shapes)
+    assert all(same_bytes(got[k], expected[k]) for k in got)
+
+
+# ---- real mounts ------------------------------------------------------------------------------
+
+# One class of each architecture.
+LOADED = {}
+for _name, _flax_name, _maker in VARIANTS:
+    LOADED.setdefault(_name.rsplit("-Flax", 1)[0].split("-basic")[0], (_name, _flax_name))
+SWITCHES = {s[0] for s in flax_zoo.SWITCHES}
+LOADED = {k: v for k, v in LOADED.items() if k not in SWITCHES or k == "roberta-prelayernorm"}
+
+
+@pytest.mark.parametrize("arch", sorted(LOADED))
+def test_mapping_flax__real_class_loads_the_mount(zoo, mount, caplog, arch):
+    name, flax_name = LOADED[arch]
+    pt, shapes, _, folder = zoo(name)
+    mnt = mount(folder / "st", "--view", "flax")
+    logging.getLogger("transformers").propagate = True
+    options = flax_zoo.input_shape(pt.config)
+    with caplog.at_level(logging.WARNING, "transformers"):
+        model = getattr(transformers, flax_name).from_pretrained(mnt / "flax", **options)
+    said = [r.message for r in caplog.records if "weights" in r.message.lower()]
+    assert not [m for m in said if "were not used" in m or "newly initialized" in m], said
+    assert model.params is not None
+
+
+# ---- outputs ------------------------------------------------------------------------------------
+
+TEXT = ["albert-FlaxAlbertModel", "bert-FlaxBertModel", "distilbert-FlaxDistilBertModel",
+        "electra-FlaxElectraModel", "roberta-FlaxRobertaModel", "roformer-FlaxRoFormerModel",
+        "gpt2-FlaxGPT2Model", "gptj-FlaxGPTJModel", "llama-FlaxLlamaModel", "opt-FlaxOPTModel",
+        "xglm-FlaxXGLMModel", "bloom-FlaxBloomModel", "mistral-FlaxMistralModel"]
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_mapping_flax__outputs_agree(zoo, mount, name):
+    pt, _, _, folder = zoo(name)
+    mnt = mount(folder / "st", "--view", "flax")
+    flax = getattr(transformers, VARIANTS[NAMES.index(name)][1]).from_pretrained(mnt / "flax")
+    ids = np.arange(4, 16).reshape(2, 6)
+    with torch.no_grad():
+        want = pt(torch.tensor(ids))[0].numpy()
+    assert np.abs(np.asarray(flax(ids)[0]) - want).max() < 1e-4
