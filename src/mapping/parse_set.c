@@ -303,7 +303,8 @@ static const struct {
     {"let ", do_let},
     {"require ", do_require},
     {"prefix ", do_prefix},
-    {"invertible", do_invertible}, {"program ", do_program},
+    {"invertible", do_invertible},
+    {"program ", do_program},
 };
 
 static int parse_statement(struct reading *rd)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mapping/inverse.h"
+#include "mapping/pair.h"
 
 const char *wfs_status_name(enum wfs_status status)
 {
@@ -187,7 +188,10 @@ static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
         struct wfs_table out = {0};
         if (mapper->explain)
             wfs_buf_printf(mapper->explain, "%s:\n", chain->sets[i]->name);
-        int r = wfs_stage_run(mapper, chain->sets[i], i + 1 == chain->n, items, &out);
+        bool is_last = i + 1 == chain->n;
+        int r = is_last ? wfs_pair(mapper, chain->sets[i], items) : 0;
+        if (!r)
+            r = wfs_stage_run(mapper, chain->sets[i], is_last, items, &out);
         if (!r && chain->sets[i]->is_inverse)
             r = wfs_inverse_prove(mapper, chain->sets[i], items, &out);
         free(items->items);

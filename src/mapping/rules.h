@@ -308,7 +308,7 @@ struct wfs_set {
     enum wfs_unmatched unmatched;
     bool invertible;
     const char *program; /* "xlstm": done by code, not by rules; or NULL */
-    bool is_inverse; /* made by wfs_set_invert */
+    bool is_inverse;     /* made by wfs_set_invert */
     const struct wfs_set *inverse_of;
     uint32_t n_lets;
     const struct wfs_let *lets;

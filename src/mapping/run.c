@@ -312,9 +312,14 @@ static int run_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n)
     if (!r)
         r = wfs_clauses_run(st, rule, &all, text.len ? text.data : "");
     free(all.v);
-    if (r && r != -ENOMEM)
+    if (wfs_stage_forgives(st, r)) {
+        r = 0;
+        for (size_t i = 0; !r && i < n; i++)
+            r = wfs_stage_keep(st, hits[i].item);
+    } else if (r && r != -ENOMEM) {
         wfs_error_prefix(st->mapper->err, "%s",
                          wfs_dotted(st->mapper->arena, st->in->items[hits->item].path));
+    }
     return r;
 }
 

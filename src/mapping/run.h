@@ -27,6 +27,8 @@ int wfs_emit(struct wfs_stage *stage, const struct wfs_rule *rule, const struct 
 /* All clauses of a rule over its tensors after their own operations. */
 int wfs_clauses_run(struct wfs_stage *stage, const struct wfs_rule *rule,
                     const struct wfs_vals *vals, const char *source_ops);
+/* True where a failed rule counts as none (a lenient run); the error is forgotten. */
+bool wfs_stage_forgives(struct wfs_stage *stage, int r);
 /* No rule took it after all. */
 int wfs_stage_keep(struct wfs_stage *stage, uint32_t item);
 

@@ -75,9 +75,22 @@ static int place(struct wfs_stage *st, uint32_t index)
     struct wfs_pick pick;
     bool found;
     int r = wfs_pick_rule(st, index, &pick, &found);
+    if (wfs_stage_forgives(st, r))
+        return unmatched(st, index);
     if (r)
         return r;
-    return found ? take(st, index, &pick) : unmatched(st, index);
+    if (!found)
+        return unmatched(st, index);
+    r = take(st, index, &pick);
+    return wfs_stage_forgives(st, r) ? unmatched(st, index) : r;
+}
+
+bool wfs_stage_forgives(struct wfs_stage *stage, int r)
+{
+    if (r != -EINVAL || !stage->mapper->lenient)
+        return false;
+    *stage->mapper->err = (struct wfs_error){0};
+    return true;
 }
 
 int wfs_stage_keep(struct wfs_stage *stage, uint32_t item)
@@ -242,7 +255,7 @@ static int prepare(struct wfs_stage *st)
         r = index_items(st);
     if (!r)
         r = rename_items(st);
-    if (!r && st->is_last && st->mapper->template)
+    if (!r && st->is_last && st->mapper->template && !st->mapper->aligned)
         r = wfs_template_align(st->mapper->template, st->in, arena, st->mapper->err);
     return r ? r : wfs_pick_prepare(st);
 }

@@ -42,6 +42,8 @@ struct wfs_mapper {
     struct wfs_template *template; /* or NULL; of the chain's last set */
     struct wfs_report_entry *entries;
     size_t n_entries, cap_entries;
+    bool lenient;            /* what an operation cannot take is kept, as if no rule took it */
+    bool aligned;            /* the template's prefix is known: leave it */
     bool failed;             /* an entry could not be kept */
     struct wfs_buf *explain; /* NULL, or where --explain writes */
     const char *explain_name;

@@ -1,13 +1,14 @@
 /*
- * xlstm.c - the `xlstm` view: the parameter handling of xlstm-jax, its matching by substrings and its
- * errors included, on names instead of loaded state dicts.
+ * xlstm.c - the `xlstm` view: the parameter handling of xlstm-jax, its matching by substrings and
+ * its errors included, on names instead of loaded state dicts.
  *
  *   match=FILE.json       {substring of a source key: substring of a target key}; needs a template,
  *                         whose keys are the target state dict's
  *   keys=FILE.json        or a full mapping {source key: target key}; other sources are dropped
- *   transforms=FILE.json  {"transpose"|"squeeze"|"squeeze-N"|"flatten": [substrings of target keys]}
- *   blocks=NAME           keys that contain .NAME. are first split along axis 0 into .NAME.0. ...
- *   unmapped=keep         a target that no source maps to comes from the template (else: an error)
+ *   transforms=FILE.json  {"transpose"|"squeeze"|"squeeze-N"|"flatten": [substrings of target
+ * keys]} blocks=NAME           keys that contain .NAME. are first split along axis 0 into .NAME.0.
+ * ... unmapped=keep         a target that no source maps to comes from the template (else: an
+ * error)
  *
  * What it does not copy: two sources on one target go unnoticed there; here they are a collision.
  */
@@ -39,7 +40,7 @@ struct xlstm {
     struct keys source, target;
 };
 
-/* ---- options ----------------------------------------------------------------------------- */
+/* ---- options ---------------------------------------------------------------------------- */
 
 static int load_json(struct xlstm *x, const char *path, json_t **ret)
 {
@@ -70,7 +71,8 @@ static int parse_option(struct xlstm *x, const char *option)
         x->keep_unmapped = true;
         return 0;
     }
-    return wfs_error_set(x->mapper->err, EINVAL, "xlstm: option '%s': expected match=FILE.json, "
+    return wfs_error_set(x->mapper->err, EINVAL,
+                         "xlstm: option '%s': expected match=FILE.json, "
                          "keys=FILE.json, transforms=FILE.json, blocks=NAME or unmapped=keep",
                          option);
 }
@@ -93,7 +95,7 @@ static int parse_options(struct xlstm *x)
     return 0;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------- */
 
 static int nomem(const struct xlstm *x)
 {
@@ -189,7 +191,7 @@ static int read_source(struct xlstm *x, const struct wfs_table *in)
     return 0;
 }
 
-/* ---- matching ------------------------------------------------------------------------------ */
+/* ---- matching --------------------------------------------------------------------------- */
 
 static void list_keys(struct wfs_buf *out, const json_t *match, const char *in)
 {
@@ -312,7 +314,8 @@ static int move_by_match(struct xlstm *x)
         if (taken[i])
             continue;
         if (!x->keep_unmapped)
-            return wfs_error_set(m->err, EINVAL, "xlstm: no source key maps to the target %s "
+            return wfs_error_set(m->err, EINVAL,
+                                 "xlstm: no source key maps to the target %s "
                                  "(unmapped=keep would take the template's)",
                                  x->target.k[i].name);
         if (!x->target.k[i].item.expr)
@@ -323,7 +326,7 @@ static int move_by_match(struct xlstm *x)
     return 0;
 }
 
-/* ---- full mappings --------------------------------------------------------------------------- */
+/* ---- full mappings ---------------------------------------------------------------------- */
 
 static int move_by_keys(struct xlstm *x)
 {
@@ -359,7 +362,7 @@ static int move_by_keys(struct xlstm *x)
     return r;
 }
 
-/* ---- transforms ------------------------------------------------------------------------------ */
+/* ---- transforms ------------------------------------------------------------------------- */
 
 static int squeeze_dim(struct xlstm *x, const char *transform, const struct wfs_expr *e,
                        const struct wfs_expr **ret)
@@ -381,9 +384,9 @@ static int transform_one(struct xlstm *x, const char *transform, struct key *key
     const struct wfs_expr *e = key->item.expr;
     int r;
     if (strcmp(transform, "transpose") == 0) {
-        r = e->ndim == 2 ? wfs_expr_reverse_axes(m->arena, e, &key->item.expr, m->err)
-                         : wfs_error_set(m->err, EINVAL, "transpose is for 2 axes, not %u",
-                                         e->ndim);
+        r = e->ndim == 2
+                ? wfs_expr_reverse_axes(m->arena, e, &key->item.expr, m->err)
+                : wfs_error_set(m->err, EINVAL, "transpose is for 2 axes, not %u", e->ndim);
     } else if (strcmp(transform, "flatten") == 0) {
         r = wfs_expr_reshape(m->arena, e, 1, &e->n_elems, &key->item.expr, m->err);
     } else if (strchr(transform, '-')) {
@@ -415,8 +418,10 @@ static int transform_partial(struct xlstm *x, const char *transform, const json_
     }
     if (n)
         return 0;
-    return wfs_error_set(x->mapper->err, EINVAL, "xlstm: transforms: %s: no target key contains "
-                         "'%s'", transform, text);
+    return wfs_error_set(x->mapper->err, EINVAL,
+                         "xlstm: transforms: %s: no target key contains "
+                         "'%s'",
+                         transform, text);
 }
 
 static int transform_all(struct xlstm *x)
@@ -431,15 +436,17 @@ static int transform_all(struct xlstm *x)
         if (r)
             break;
         if (!known || !json_is_array(partials))
-            return wfs_error_set(x->mapper->err, EINVAL, "xlstm: transforms: '%s': expected "
-                                 "transpose, squeeze, squeeze-N or flatten, and a list", transform);
+            return wfs_error_set(x->mapper->err, EINVAL,
+                                 "xlstm: transforms: '%s': expected "
+                                 "transpose, squeeze, squeeze-N or flatten, and a list",
+                                 transform);
         for (size_t i = 0; !r && i < json_array_size(partials); i++)
             r = transform_partial(x, transform, json_array_get(partials, i));
     }
     return r;
 }
 
-/* ---- the view ---------------------------------------------------------------------------------- */
+/* ---- the view --------------------------------------------------------------------------- */
 
 static int run(struct xlstm *x, const struct wfs_table *in, struct wfs_table *out)
 {

@@ -6,7 +6,6 @@
 
 #include "mapping/template.h"
 
-int wfs_xlstm_run(struct wfs_mapper *mapper, const struct wfs_table *in,
-                  struct wfs_table *ret_out);
+int wfs_xlstm_run(struct wfs_mapper *mapper, const struct wfs_table *in, struct wfs_table *ret_out);
 
 #endif

@@ -19,7 +19,7 @@ SMALL = dict(
     hidden_dim=48, max_position_embeddings=40, n_positions=40, seq_length=40, type_vocab_size=2,
     image_size=32, patch_size=8, num_channels=3,
     max_source_positions=50, max_target_positions=40, num_mel_bins=8,
-    projection_dim=24, d_embed=32, word_embed_proj_dim=32, output_hidden_size=32,
+    projection_dim=24, d_embed=32, word_embed_proj_dim=32, output_hidden_size=32, pooler_output_size=32,
     pad_token_id=1, bos_token_id=2, eos_token_id=3, decoder_start_token_id=2, sep_token_id=3,
     forced_eos_token_id=3, forced_bos_token_id=None, num_labels=3,
 )
