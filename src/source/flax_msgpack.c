@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/flax_roots.h"
 #include "source/msgpack.h"
 #include "source/source.h"
 
@@ -262,7 +263,6 @@ static int keep_objects(struct walk *w, const struct msgpack_node *root)
 static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
                      const struct wfs_source_options *options, struct wfs_error *err)
 {
-    (void)options;
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct walk w = {.catalog = catalog, .file = file, .err = err};
     struct msgpack_node *root;
@@ -278,6 +278,8 @@ static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
         r = walk_node(&w, root, false);
     if (!r)
         r = keep_objects(&w, root);
+    if (!r)
+        r = flax_settle_roots(catalog, options, err);
     wfs_buf_free(&w.path);
     return r;
 }

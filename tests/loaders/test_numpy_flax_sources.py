@@ -126,3 +126,28 @@ def test_bfloat16_of_jax(tmp_path):
     path.write_bytes(serialization.to_bytes({"kernel": array}))
     shown = np.load(io.BytesIO(run("cat", path, "source/tensors/kernel.npy", text=False).stdout))
     assert shown.view(ml_dtypes.bfloat16).tobytes() == np.asarray(array).tobytes()
+
+
+def test_train_state_maps_its_parameters(tmp_path):
+    """Views map `params`; the moments stay in source/ and are noted; -o root= maps them instead."""
+    import jax
+    import optax
+    from flax import linen as nn
+    from flax.training import train_state
+
+    class Model(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(4, name="head")(x)
+
+    model = Model()
+    params = model.init(jax.random.key(0), jnp.ones((1, 3)))["params"]
+    state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(1e-3))
+    path = tmp_path / "state.msgpack"
+    path.write_bytes(serialization.to_bytes(state))
+    kernel = np.asarray(params["head"]["kernel"])
+    assert cat_raw(path, "torch/tensors/head/weight.float32.raw") == kernel.T.tobytes()
+    assert cat_raw(path, "source/tensors/params/head/kernel.float32.raw") == kernel.tobytes()
+    assert "opt_state" in run("cat", path, "info/report.txt").stdout
+    moments = run("ls", "-R", "-o", "root=opt_state.0.mu", path, "torch/tensors").stdout
+    assert "head" in moments and "weight.npy" in moments

@@ -1,0 +1,14 @@
+/*
+ * flax_roots.h (private) - the tree of a Flax checkpoint that views map.
+ */
+#ifndef SOURCE_FLAX_ROOTS_H
+#define SOURCE_FLAX_ROOTS_H
+
+#include "weightfs/source.h"
+
+/* Fills the catalog's roots where a train state's parameters are to be told from what training
+ * keeps; leaves them alone where the whole is one model. */
+int flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_options *options,
+                      struct wfs_error *err);
+
+#endif
