@@ -372,7 +372,7 @@ def put(parser, file, data):
 def seeds():
     """Small files of every kind; the larger bombs are left to the tests."""
     for key, (data, expect) in CASES.items():
-        if len(data) < 4096 and not key.startswith("attack_legacy"):
+        if len(data) < 8192 and not key.startswith("attack_legacy"):
             put("torch", ("should-fail-" if "refused" in expect else "") + key.replace("_", "-"), data)
         if key.startswith("zip_") and len(data) < 4096:
             put("zip", ("should-fail-" if "refused" in expect else "") + key.replace("_", "-"), data)

@@ -91,7 +91,7 @@ int pickle_pop_mark(struct wfs_pickle_machine *m, struct wfs_node ***ret_items, 
     if (m->n_marks == 0)
         return pickle_fail(m, "no mark on the stack");
     size_t height = m->marks[--m->n_marks];
-    *ret_items = m->stack + height;
+    *ret_items = m->stack ? m->stack + height : NULL;
     *ret_n = m->n_stack - height;
     m->n_stack = height;
     return 0;

@@ -1,0 +1,209 @@
+/*
+ * test_torch_faults.c - opening PyTorch files while memory runs out or reads fail: an error with a
+ * message each time or the same catalog, nothing leaked (the sanitizer build tells). The files are
+ * seeds of the fuzz corpus: every container, deflated records, attacks, broken storages.
+ *
+ * Linked with --wrap for the allocation functions.
+ */
+#include "source_fixture.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__wrap_strdup(const char *s);
+
+static long allocations_left = -1; /* -1: no end of them */
+static bool fail_once;
+
+static bool must_fail(void)
+{
+    if (allocations_left < 0)
+        return false;
+    if (allocations_left > 0) {
+        allocations_left--;
+        return false;
+    }
+    if (fail_once)
+        allocations_left = -1;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return must_fail() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return must_fail() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return must_fail() ? NULL : __real_realloc(p, size);
+}
+
+char *__wrap_strdup(const char *s)
+{
+    return must_fail() ? NULL : __real_strdup(s);
+}
+
+static const char *const seeds[] = {
+    "good",           "deflated",          "legacy",         "tar-good",
+    "attack-getattr", "storage-two-types", "foreign-class",  "record-short",
+    "record-long",    "contains-itself",   "zip-local-name", "stride-0-small",
+};
+
+static const char *seed_path(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof(path), "%s/../fuzz/corpus/torch/%s", getenv("WEIGHTFS_TEST_DATA"), name);
+    return path;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+struct expected {
+    uint32_t n_tensors, n_notes, n_roots;
+    bool has_objects;
+};
+
+static bool try_open(const char *path, struct expected *ret, long n)
+{
+    struct wfs_error err = {0};
+    struct wfs_catalog *c = NULL;
+    int r = wfs_catalog_open(path, NULL, &c, &err);
+    long left = allocations_left;
+    allocations_left = -1;
+    if (r && (r != -ENOMEM || err.code != ENOMEM || !err.message[0]))
+        fail_msg("%s: allocation %ld: %d: %s", path, n, r, err.message);
+    allocations_left = left;
+    if (r) {
+        assert_null(c);
+        return false;
+    }
+    *ret = (struct expected){.n_tensors = c->n_tensors,
+                             .n_notes = c->n_notes,
+                             .n_roots = c->n_roots,
+                             .has_objects = c->objects_json != NULL};
+    wfs_catalog_free(c);
+    return true;
+}
+
+static void run_out(const char *path)
+{
+    struct expected want = {0}, got = {0};
+    allocations_left = -1;
+    assert_true(try_open(path, &want, -1));
+    for (int once = 0; once < 2; once++) {
+        long n = 0;
+        for (bool was_hit = true; was_hit; n++) {
+            fail_once = once;
+            allocations_left = n;
+            bool opened = try_open(path, &got, n);
+            was_hit = allocations_left <= 0;
+            allocations_left = -1;
+            if (opened && (got.n_tensors != want.n_tensors || got.n_notes != want.n_notes ||
+                           got.n_roots != want.n_roots || got.has_objects != want.has_objects))
+                fail_msg("%s: allocation %ld: another catalog", path, n);
+            assert_true(opened || was_hit);
+        }
+        assert_true(n > 20);
+    }
+}
+
+static void test_torch_faults__memory_runs_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(seeds); i++)
+        run_out(seed_path(seeds[i]));
+}
+
+/* ---- reads ------------------------------------------------------------------------------------
+ */
+
+struct faulty {
+    struct wfs_bytes base;
+    const uint8_t *data;
+    long reads_left;
+};
+
+static int faulty_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
+                       struct wfs_error *err)
+{
+    struct faulty *f = (struct faulty *)bytes;
+    if (f->reads_left == 0)
+        return wfs_error_set(err, EIO, "faulty: cannot read at byte %llu", (unsigned long long)off);
+    f->reads_left--;
+    memcpy(buf, f->data + off, len);
+    return 0;
+}
+
+static void faulty_free(struct wfs_bytes *bytes)
+{
+    (void)bytes;
+}
+
+static uint8_t *read_seed(const char *name, size_t *ret_len)
+{
+    FILE *f = fopen(seed_path(name), "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    *ret_len = (size_t)ftell(f);
+    rewind(f);
+    uint8_t *data = malloc(*ret_len);
+    assert_non_null(data);
+    assert_int_equal(fread(data, 1, *ret_len, f), *ret_len);
+    fclose(f);
+    return data;
+}
+
+/* Each read fails once, as the last that is made. */
+static void reads_fail(const struct wfs_format *format, const char *name)
+{
+    static const struct wfs_bytes_ops ops = {
+        .kind = "faulty", .read = faulty_read, .free = faulty_free};
+    size_t len;
+    uint8_t *data = read_seed(name, &len);
+    int r = -1;
+    long n = 0;
+    for (; r; n++) {
+        struct faulty faulty = {
+            .base = {.ops = &ops, .n_refs = 1, .size_bytes = len, .name = "faulty"},
+            .data = data,
+            .reads_left = n};
+        struct wfs_error err = {0};
+        uint32_t index;
+        struct wfs_catalog *c = wfs_catalog_new("faulty");
+        assert_int_equal(wfs_catalog_add_file(c, "faulty", "faulty", &faulty.base, &index, &err),
+                         0);
+        r = format->scan(c, index, NULL, &err);
+        if (r && (r != -EIO || !strstr(err.message, "cannot read")))
+            fail_msg("%s: read %ld: %d: %s", name, n, r, err.message);
+        wfs_catalog_free(c);
+    }
+    assert_true(n >= 2);
+    free(data);
+}
+
+static void test_torch_faults__reads_fail(void **state)
+{
+    (void)state;
+    reads_fail(&wfs_format_torch_zip, "good");
+    reads_fail(&wfs_format_torch_zip, "deflated");
+    reads_fail(&wfs_format_torch_legacy, "legacy");
+    reads_fail(&wfs_format_torch_tar, "tar-good");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_torch_faults__memory_runs_out),
+        cmocka_unit_test(test_torch_faults__reads_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
