@@ -19,7 +19,7 @@ MEMORY_LIMIT = 1 << 30
 
 
 def limited():
-    if "asan" not in BIN:
+    if "asan" not in BIN and "asan" not in TOOL:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
 
 

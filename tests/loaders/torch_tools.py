@@ -52,10 +52,10 @@ def tensor_bytes(t):
     """The row-major bytes of any tensor."""
     if t.is_quantized:
         t = t.int_repr()
-    t = t.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    t = t.detach().resolve_conj().resolve_neg().contiguous()
     if t.numel() == 0:
         return b""
-    return t.view(torch.uint8).numpy().tobytes()
+    return t.as_strided((t.numel(),), (1,)).view(torch.uint8).numpy().tobytes()
 
 
 def dtype_name(t):
