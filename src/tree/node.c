@@ -10,7 +10,9 @@
 #define NODE_BLOCK_BYTES 512 /* st_blocks counts these: 0 would make `tar -S` see only holes */
 /* Readers take it for their buffer: a larger one makes torch.load(mmap=True) read that much at
  * every record, and nothing that copies files needs it. */
-#define NODE_IO_BYTES 4096
+#define NODE_IO_BYTES    4096
+#define NODE_LIST_BYTES  (1 << 20) /* of a very large directory */
+#define NODE_ENTRY_BYTES 128       /* of a listing, about */
 
 uint32_t wfs_tree_n_nodes(const struct wfs_tree *tree)
 {
@@ -99,6 +101,16 @@ static mode_t mode_of(const struct wfs_tree *tree, const struct wfs_node *node)
     return S_IFREG | mode;
 }
 
+/* readdir(3) takes it for its buffer, and the kernel gets as many pages for each call: what a
+ * directory needs, or a tree of small ones spends its time there. A power of two, for FUSE. */
+static blksize_t io_bytes(const struct wfs_node *node)
+{
+    blksize_t bytes = NODE_IO_BYTES;
+    while (bytes < NODE_LIST_BYTES && bytes / NODE_ENTRY_BYTES < (blksize_t)node->n_children)
+        bytes *= 2;
+    return bytes;
+}
+
 int wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret)
 {
     const struct wfs_node *n = &tree->nodes[node];
@@ -114,7 +126,7 @@ int wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret)
                          .st_uid = tree->uid,
                          .st_gid = tree->gid,
                          .st_size = (off_t)size,
-                         .st_blksize = NODE_IO_BYTES,
+                         .st_blksize = io_bytes(n),
                          .st_blocks = (blkcnt_t)((size + NODE_BLOCK_BYTES - 1) / NODE_BLOCK_BYTES),
                          .st_atim = mtime,
                          .st_mtim = mtime,
