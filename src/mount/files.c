@@ -7,20 +7,61 @@
 
 #include "mount/server.h"
 
-struct handle {
+struct wfs_handle {
+    struct wfs_handle *prev, *next; /* under handles_lock */
     struct wfs_open *open;
     uint32_t node;
     atomic_bool failed; /* said so in the log */
 };
 
-static struct handle *handle_of(const struct fuse_file_info *fi)
+static struct wfs_handle *handle_of(const struct fuse_file_info *fi)
 {
-    return (struct handle *)(uintptr_t)fi->fh;
+    return (struct wfs_handle *)(uintptr_t)fi->fh;
+}
+
+static void keep_handle(struct wfs_server *server, struct wfs_handle *h)
+{
+    pthread_mutex_lock(&server->handles_lock);
+    h->next = server->handles;
+    if (h->next)
+        h->next->prev = h;
+    server->handles = h;
+    server->n_open++;
+    pthread_mutex_unlock(&server->handles_lock);
+}
+
+static void drop_handle(struct wfs_server *server, struct wfs_handle *h)
+{
+    pthread_mutex_lock(&server->handles_lock);
+    if (h->prev)
+        h->prev->next = h->next;
+    else
+        server->handles = h->next;
+    if (h->next)
+        h->next->prev = h->prev;
+    server->n_open--;
+    pthread_mutex_unlock(&server->handles_lock);
+    wfs_open_free(h->open);
+    free(h);
+}
+
+unsigned wfs_server_n_open(struct wfs_server *server)
+{
+    pthread_mutex_lock(&server->handles_lock);
+    unsigned n = server->n_open;
+    pthread_mutex_unlock(&server->handles_lock);
+    return n;
+}
+
+void wfs_server_close_files(struct wfs_server *server)
+{
+    while (server->handles)
+        drop_handle(server, server->handles);
 }
 
 /* A page fault on a mapped file cannot return an error, only kill its reader: what will not be
  * readable is refused when it is opened. Only asked when a source is known to have changed. */
-static int check_readable(struct handle *h, struct wfs_error *err)
+static int check_readable(struct wfs_handle *h, struct wfs_error *err)
 {
     uint64_t size = wfs_open_size_bytes(h->open);
     char byte;
@@ -28,10 +69,10 @@ static int check_readable(struct handle *h, struct wfs_error *err)
     return size ? wfs_open_read(h->open, &byte, 1, size - 1, &n, err) : 0;
 }
 
-static int open_handle(struct wfs_server *server, uint32_t node, bool all_well, struct handle **ret,
-                       struct wfs_error *err)
+static int open_handle(struct wfs_server *server, uint32_t node, bool all_well,
+                       struct wfs_handle **ret, struct wfs_error *err)
 {
-    struct handle *h = calloc(1, sizeof(*h));
+    struct wfs_handle *h = calloc(1, sizeof(*h));
     if (!h)
         return wfs_error_nomem(err, "an open file");
     h->node = node;
@@ -57,7 +98,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct wfs_server *server = wfs_server_of(req);
     struct wfs_error err = {0};
-    struct handle *h = NULL;
+    struct wfs_handle *h = NULL;
     uint32_t node;
     if (!wfs_server_node(req, ino, &node))
         return;
@@ -76,12 +117,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fi->direct_io = wfs_open_is_live(h->open);
     fi->keep_cache = !fi->direct_io && all_well;
     fi->noflush = 1;
-    atomic_fetch_add(&server->n_open, 1);
-    if (fuse_reply_open(req, fi) == -ENOENT) { /* interrupted: there will be no release */
-        atomic_fetch_sub(&server->n_open, 1);
-        wfs_open_free(h->open);
-        free(h);
-    }
+    keep_handle(server, h);
+    if (fuse_reply_open(req, fi) == -ENOENT) /* interrupted: there will be no release */
+        drop_handle(server, h);
 }
 
 /* Readers understand EIO; what a range fails with inside is for the log. */
@@ -90,7 +128,7 @@ static int read_errno(int r)
     return r == -ENOMEM ? ENOMEM : EIO;
 }
 
-static void fail_read(fuse_req_t req, struct handle *h, int r, const struct wfs_error *err)
+static void fail_read(fuse_req_t req, struct wfs_handle *h, int r, const struct wfs_error *err)
 {
     struct wfs_server *server = wfs_server_of(req);
     if (!atomic_exchange(&h->failed, true))
@@ -122,11 +160,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct handle *h = handle_of(fi);
     (void)ino;
-    atomic_fetch_sub(&wfs_server_of(req)->n_open, 1);
-    wfs_open_free(h->open);
-    free(h);
+    drop_handle(wfs_server_of(req), handle_of(fi));
     fuse_reply_err(req, 0);
 }
 

@@ -187,7 +187,7 @@ static int start(struct wfs_serve *serve, const struct wfs_mount_options *option
         return r;
     if (fuse_session_mount(serve->server.fuse, serve->mountpoint->path))
         return wfs_error_set(err, EINVAL, "%s: cannot be mounted on", serve->mountpoint->path);
-    serve->mounted = true;
+    serve->mounted = serve->has_mountpoint = true;
     r = start_workers(serve, options->n_workers ? options->n_workers : WFS_MOUNT_WORKERS, err);
     return r ? r : wait_answer(serve, err);
 }
@@ -198,6 +198,7 @@ int wfs_serve_start(const struct wfs_mount_options *options, struct wfs_session 
     *ret = (struct wfs_serve){
         .server = {.session = session, .event_fd = -1}, .mountpoint = mountpoint, .signal_fd = -1};
     wfs_buffers_init(&ret->server.buffers);
+    pthread_mutex_init(&ret->server.handles_lock, NULL);
     int r = start(ret, options, err);
     if (r)
         wfs_serve_close(ret);
@@ -221,7 +222,7 @@ static bool is_ours(const struct wfs_serve *serve)
 static void abort_server(struct wfs_serve *serve)
 {
     wfs_log(WFS_LOG_WARNING, "%s: told to end at once; %u open files end with it",
-            serve->mountpoint->path, atomic_load(&serve->server.n_open));
+            serve->mountpoint->path, wfs_server_n_open(&serve->server));
     wfs_mountpoint_remove(serve->mountpoint);
     _exit(WFS_EXIT_PROBLEMS);
 }
@@ -235,7 +236,7 @@ static void end(struct wfs_serve *serve)
         err = (struct wfs_error){0};
         r = is_ours(serve) ? wfs_mountpoint_unmount(path, true, &err) : 0;
         wfs_log(WFS_LOG_INFO, "%s: detached; %u open files are served to their end", path,
-                atomic_load(&serve->server.n_open));
+                wfs_server_n_open(&serve->server));
     }
     if (r)
         wfs_log(WFS_LOG_ERROR, "%s", err.message);
@@ -287,8 +288,12 @@ void wfs_serve_close(struct wfs_serve *serve)
     for (unsigned i = 0; i < serve->n_threads; i++)
         pthread_join(serve->threads[i], NULL);
     free(serve->threads);
+    if (serve->has_mountpoint)
+        fuse_session_unmount(serve->server.fuse); /* only lets go: the mount is down */
     if (serve->server.fuse)
         fuse_session_destroy(serve->server.fuse);
+    wfs_server_close_files(&serve->server);
+    pthread_mutex_destroy(&serve->server.handles_lock);
     wfs_closep(&serve->signal_fd);
     wfs_closep(&serve->server.event_fd);
     wfs_buffers_close(&serve->server.buffers);

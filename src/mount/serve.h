@@ -17,6 +17,7 @@ struct wfs_serve {
     int signal_fd;
     unsigned n_threads;
     pthread_t *threads;
+    bool has_mountpoint; /* in libfuse's session */
     bool mounted, ending;
 };
 

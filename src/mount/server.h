@@ -27,13 +27,18 @@ struct wfs_server {
     bool no_opendir; /* the kernel lists directories without opening them: set at INIT */
     int event_fd;    /* wakes the main thread: a worker ended, or n_changed grew */
     atomic_uint n_workers;
-    atomic_uint n_open;    /* files */
-    atomic_uint n_changed; /* source files known to have been changed in place */
+    atomic_uint n_changed;        /* source files known to have been changed in place */
+    pthread_mutex_t handles_lock; /* guards the list of open files; held for a few instructions */
+    struct wfs_handle *handles;
+    unsigned n_open;
 };
 
 /* The handlers, in part: metadata (ops.c) and open files (files.c). */
 void wfs_server_ops(struct fuse_lowlevel_ops *ops, bool noxattr);
 void wfs_server_file_ops(struct fuse_lowlevel_ops *ops);
+unsigned wfs_server_n_open(struct wfs_server *server);
+/* After the last request: the kernel does not tell the end of every file when the mount ends. */
+void wfs_server_close_files(struct wfs_server *server);
 
 static inline struct wfs_server *wfs_server_of(fuse_req_t req)
 {
