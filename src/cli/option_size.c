@@ -14,8 +14,8 @@ int wfs_options_parse_size(const char *text, uint64_t *ret, struct wfs_error *er
 {
     static const char units[] = "KMGTP";
     char *end;
-    double value = isdigit((unsigned char)*text) ? strtod(text, &end) : -1;
-    if (value < 0)
+    double value = strtod(text, &end);
+    if (!isdigit((unsigned char)*text) || (size_t)(end - text) != strspn(text, "0123456789."))
         return wfs_error_set(err, EINVAL, "\"%s\" is not a size (like 64M or 10G)", text);
     const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
     if (unit) {

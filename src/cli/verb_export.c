@@ -180,6 +180,7 @@ const struct wfs_verb wfs_verb_export = {
     .operands = "SOURCE FILE",
     .summary = "writes one loader file of a view out; alone, or as one of several machines",
     .help =
+        "  --source         of the checkpoint as it is, not of a view\n"
         "  --as NAME        which file of the view, where FILE's name or extension does not tell\n"
         "  -j, --jobs N     threads; one a processor by default\n"
         "  --part I/N       write the I-th of N parts of FILE.partial\n"
