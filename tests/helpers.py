@@ -89,12 +89,15 @@ LIVE = ("stats.json", "norms.tsv")
 
 
 def server_of(path):
-    """The process id of the server of a mount: of all weightfs that listen, the one for its device."""
+    """The process id of the server of a mount: it was called with this path, and listens under the
+    mount's device number (as a server that is just ending may, too)."""
     dev = os.stat(path).st_dev
     name = f"@weightfs/mount/{os.major(dev)}:{os.minor(dev)}/"
     inodes = {line.split()[6] for line in open("/proc/net/unix") if name in line}
     for proc in pathlib.Path("/proc").glob("[0-9]*"):
         try:
+            if str(path).encode() not in (proc / "cmdline").read_bytes().split(b"\0"):
+                continue
             for fd in (proc / "fd").iterdir():
                 match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(fd))
                 if match and match[1] in inodes:

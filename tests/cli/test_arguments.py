@@ -1,0 +1,74 @@
+"""How -o, --view and operands are understood, by verbs that need no mount."""
+import numpy as np
+import pytest
+
+from conftest import run
+from helpers import write_safetensors
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return write_safetensors(tmp_path / "model.safetensors",
+                             {"a.weight": np.ones((2, 3), np.float32), "a.bias": np.ones(2, np.float32)},
+                             {"format": "pt"})
+
+
+def test_arguments__a_source_called_like_a_verb(tmp_path):
+    write_safetensors(tmp_path / "index", {"a.weight": np.ones((2, 3), np.float32)})
+    assert run("ls", "index", "source/tensors/a", cwd=tmp_path).stdout == "weight.npy\n"
+    assert run("ls", "./index", cwd=tmp_path).stdout.split() == ["flax", "info", "source"]
+    done = run("index", "mnt", cwd=tmp_path, check=False)  # the verb
+    assert done.returncode == 2 and "verify" in done.stderr
+
+
+def test_arguments__a_source_that_begins_with_a_dash(tmp_path):
+    write_safetensors(tmp_path / "-m.safetensors", {"a.weight": np.ones((2, 3), np.float32)})
+    assert run("ls", "--", "-m.safetensors", "source/tensors/a", cwd=tmp_path).stdout == "weight.npy\n"
+
+
+def test_arguments__anywhere_among_operands(checkpoint):
+    for args in (("-o", "view=flax", checkpoint, "flax"), (checkpoint, "-o", "view=flax", "flax"),
+                 (checkpoint, "flax", "-oview=flax"), (checkpoint, "flax", "--view=flax")):
+        assert "tensors" in run("ls", *args).stdout.split()
+
+
+def test_arguments__several_views(checkpoint):
+    assert run("ls", "--view", "flax", "-o", "view=mine=flax", checkpoint).stdout.split() == \
+        ["flax", "info", "mine", "source"]
+
+
+def test_arguments__dtype_for_the_default_view_and_for_one(checkpoint):
+    def dtype(view, *args):
+        line = [x for x in run("ls", "-l", *args, checkpoint, f"{view}/tensors/a").stdout.splitlines()
+                if "bias" in x][0]
+        return line.split()[-2]
+
+    assert dtype("flax") == "float32"
+    assert dtype("flax", "-o", "dtype=float16") == "float16"
+    both = ("--view", "flax:dtype=float16", "--view", "other=flax")
+    assert dtype("flax", *both) == "float16"
+    assert dtype("other", *both) == "float32"
+
+
+@pytest.mark.parametrize("view, named", [
+    ("flax:bogus=1", "bogus"), ("flax:dtype", "dtype"), ("flax:dtype=", "dtype"), ("", "--view"), ("info", "info"),
+    (".", "."), ("nosuchset", "nosuchset"), ("xlstm,flax:match=x", "match"),
+])
+def test_arguments__views_that_are_mistakes(checkpoint, view, named):
+    done = run("ls", "--view", view, checkpoint, check=False)
+    assert done.returncode == 2 and named in done.stderr
+
+
+def test_arguments__a_views_own_key_needs_that_view(checkpoint):
+    done = run("ls", "-o", "match=x.json", checkpoint, check=False)
+    assert done.returncode == 2 and "match" in done.stderr and "no such option" in done.stderr
+    done = run("ls", "--view", "a=xlstm", "--view", "b=xlstm", "-o", "match=x.json", checkpoint, check=False)
+    assert done.returncode == 2 and "match" in done.stderr and "--view NAME:match" in done.stderr
+
+
+@pytest.mark.parametrize("size, good", [("1", True), ("64K", True), ("1.5GiB", True), ("10g", True), ("7MB", True),
+                                        ("", False), ("x", False), ("1KK", False), ("1e30", False), ("nan", False),
+                                        ("0", False), ("-5", False), ("0x10", False)])
+def test_arguments__sizes(checkpoint, size, good):
+    done = run("ls", "-o", f"memory={size}", checkpoint, check=False)
+    assert (done.returncode == 0) == good, done.stderr

@@ -1,0 +1,164 @@
+"""ls, cat and cp: the tree without a mount."""
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+from conftest import BIN, run
+from helpers import files_below, small_bert, write_safetensors
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    tensors = {f"encoder.layer.{i}.weight": np.full((3, 4), i, np.float32) for i in range(12)}
+    write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
+    (folder / "config.json").write_text('{"model_type": "bert"}\n')
+    return folder
+
+
+def test_ls__root_and_natural_order(checkpoint):
+    assert run("ls", checkpoint).stdout.split() == ["flax", "info", "source"]
+    layers = run("ls", checkpoint, "source/tensors/encoder/layer").stdout.split()
+    assert layers == [str(i) for i in range(12)]
+
+
+def test_ls__long(checkpoint):
+    [line] = run("ls", "-l", checkpoint, "source/tensors/encoder/layer/3").stdout.splitlines()
+    mode, size, *_ = line.split()
+    assert mode.startswith("-r--r--r--") and int(size) == 128 + 48
+    assert line.endswith("weight.npy  float32  (3, 4)")
+    assert run("ls", "-l", checkpoint).stdout.splitlines()[0].startswith("dr-xr-xr-x")
+
+
+def test_ls__file_and_several_paths(checkpoint):
+    done = run("ls", checkpoint, "source/config.json", "/source/tensors//encoder/layer/11/")
+    assert done.stdout.splitlines() == ["source/config.json", "weight.npy"]
+
+
+def test_ls__recursive(checkpoint):
+    text = run("ls", "-R", checkpoint, "source/tensors").stdout
+    folders = [line[:-1] for line in text.splitlines() if line.endswith(":")]
+    assert folders[:3] == ["source/tensors", "source/tensors/encoder", "source/tensors/encoder/layer"]
+    assert folders[3:] == [f"source/tensors/encoder/layer/{i}" for i in range(12)]
+
+
+@pytest.mark.parametrize("verb", ["ls", "cat"])
+def test_files__no_such_path_is_2(checkpoint, verb):
+    done = run(verb, checkpoint, "source/none/x", check=False)
+    assert done.returncode == 2 and "none" in done.stderr
+    assert run(verb, checkpoint, "source/config.json/x", check=False).returncode == 2
+
+
+def test_cat__bytes(checkpoint):
+    done = run("cat", checkpoint, "source/tensors/encoder/layer/7/weight.npy", text=False)
+    assert done.stdout[:6] == b"\x93NUMPY" and done.stdout[128:] == np.full((3, 4), 7, np.float32).tobytes()
+    both = run("cat", checkpoint, "source/config.json", "source/model.safetensors", text=False).stdout
+    assert both == (checkpoint / "config.json").read_bytes() + (checkpoint / "model.safetensors").read_bytes()
+
+
+def test_cat__options_change_the_bytes(checkpoint):
+    raw = run("cat", "-o", "format=raw", checkpoint, "source/tensors/encoder/layer/7/weight", check=False, text=False)
+    names = run("ls", "-o", "format=raw", checkpoint, "source/tensors/encoder/layer/7").stdout.split()
+    raw = run("cat", "-o", "format=raw", checkpoint, f"source/tensors/encoder/layer/7/{names[0]}", text=False).stdout
+    assert raw == np.full((3, 4), 7, np.float32).tobytes()
+
+
+def test_cat__directory(checkpoint):
+    done = run("cat", checkpoint, "source", check=False)
+    assert done.returncode == 2 and "directory" in done.stderr
+
+
+def test_cat__closed_pipe_ends_quietly(tmp_path):
+    big = write_safetensors(tmp_path / "big.safetensors", {"a": np.zeros(1 << 20, np.float32)})
+    done = subprocess.run(["bash", "-c", f"{BIN} cat {big} source/model.safetensors | head -c 10"],
+                          capture_output=True)
+    assert len(done.stdout) == 10 and done.stderr == b""
+
+
+def test_cat__full_device_is_an_error(checkpoint):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BIN, "cat", checkpoint, "source/config.json"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2 and b"No space left" in done.stderr
+
+
+def test_cp__file_to_name_and_into_directory(checkpoint, tmp_path):
+    run("cp", checkpoint, "source/model.safetensors", tmp_path / "a")
+    (tmp_path / "dir").mkdir()
+    run("cp", checkpoint, "source/config.json", "source/model.safetensors", tmp_path / "dir")
+    wanted = (checkpoint / "model.safetensors").read_bytes()
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "dir/model.safetensors").read_bytes() == wanted
+    assert sorted(os.listdir(tmp_path / "dir")) == ["config.json", "model.safetensors"]
+
+
+def test_cp__recursive(checkpoint, tmp_path):
+    run("cp", "-r", checkpoint, "source", tmp_path / "copy")
+    run("cp", "-r", checkpoint, "source/", tmp_path / "copy")  # into it, now that it is there
+    assert "tensors/encoder/layer/11/weight.npy" in files_below(tmp_path / "copy")
+    assert "source/model.safetensors" in files_below(tmp_path / "copy")
+    for name in files_below(tmp_path / "copy/source"):
+        assert (tmp_path / "copy" / name).read_bytes() == run("cat", checkpoint, f"source/{name}", text=False).stdout
+
+
+def test_cp__directory_without_r(checkpoint, tmp_path):
+    done = run("cp", checkpoint, "source", tmp_path / "x", check=False)
+    assert done.returncode == 2 and "-r" in done.stderr and not (tmp_path / "x").exists()
+
+
+def test_cp__many_need_a_directory(checkpoint, tmp_path):
+    done = run("cp", checkpoint, "source/config.json", "source/config.json", tmp_path / "x", check=False)
+    assert done.returncode == 2 and "not a directory" in done.stderr
+
+
+def test_cp__overwrites_whole_files_only(checkpoint, tmp_path):
+    (tmp_path / "there").write_bytes(b"x" * 10_000_000)
+    run("cp", checkpoint, "source/config.json", tmp_path / "there")
+    assert (tmp_path / "there").read_bytes() == (checkpoint / "config.json").read_bytes()
+
+
+def test_cp__to_a_device(checkpoint):
+    run("cp", checkpoint, "source/model.safetensors", "/dev/null")
+    done = run("cp", checkpoint, "source/model.safetensors", "/dev/full", check=False)
+    assert done.returncode == 2 and "No space left" in done.stderr
+
+
+def test_cp__full_disk_leaves_nothing(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a small file system")
+    big = write_safetensors(tmp_path / "big.safetensors", {"a.weight": np.ones((1024, 1024), np.float32)})
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
+    try:
+        (disk / "out").write_text("before")
+        done = run("cp", big, "source/model.safetensors", disk / "out", check=False)
+        assert done.returncode == 2 and "No space left" in done.stderr
+        assert os.listdir(disk) == ["out"] and (disk / "out").read_text() == "before"
+        done = run("cp", "-r", big, "source", disk / "all", check=False)
+        assert done.returncode == 2 and "No space left" in done.stderr
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_cp__failing_source_leaves_nothing(tmp_path):
+    """The file ends before what its header says at the time of reading: no zeros are written."""
+    path = write_safetensors(tmp_path / "m.safetensors", small_bert(1))
+    script = (f"{BIN} cp {path} source/model.safetensors {tmp_path}/out")
+    os.truncate(path, path.stat().st_size - 100)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2 and "m.safetensors" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_files__strict_is_1_where_there_are_problems(tmp_path):
+    """A template that wants more than there is."""
+    path = write_safetensors(tmp_path / "m.safetensors", {"a.weight": np.ones((2, 3), np.float32)})
+    template = tmp_path / "t.json"
+    template.write_text('{"a.kernel": [3, 2], "b.kernel": [3, 2]}')
+    args = ("--view", "flax", "--template", template, path)
+    loose = run("ls", *args)
+    assert "missing" in loose.stderr
+    strict = run("ls", "--strict", *args, check=False)
+    assert strict.returncode == 1 and "strict" in strict.stderr
