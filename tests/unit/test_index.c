@@ -607,7 +607,7 @@ static void test_index__locked_for_reading(void **state)
     uint64_t start = now_ms();
     for (int i = 0; i < 20; i++)
         assert_int_equal(get(index, 1), WFS_INDEX_MISS);
-    assert_true(now_ms() - start < 500);
+    assert_true(now_ms() - start < 4000);     /* not even one wait each */
     assert_null(wfs_index_open(&s->options)); /* a mount starts without it */
     assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
