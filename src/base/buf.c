@@ -97,8 +97,10 @@ void wfs_buf_json(struct wfs_buf *buf, const char *s)
         } else if (*p == '"' || *p == '\\') {
             wfs_buf_char(buf, '\\');
             wfs_buf_char(buf, (char)*p);
-        } else if (*p < 0x20) {
+        } else if (*p < 0x20 || *p == 0x7f) {
             wfs_buf_printf(buf, "\\u%04x", *p);
+        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) { /* C1 controls drive terminals */
+            wfs_buf_printf(buf, "\\u%04x", *++p);
         } else if ((char)*p == WFS_SEP) {
             wfs_buf_char(buf, '.');
         } else {
@@ -118,13 +120,25 @@ static void visible_byte(struct wfs_buf *buf, unsigned char c)
         wfs_buf_printf(buf, "\\x%02x", c);
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 when there is none. C1 controls count as none. */
+/* U+200E, 200F, 2028-202E, 2066-2069: marks that turn the direction of a line, or end it. */
+static bool is_line_control(const unsigned char *p)
+{
+    if (p[0] != 0xe2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+           (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
+/* Length of the valid UTF-8 sequence at p, 0 when there is none. C1 controls and what turns or
+ * ends a line count as none. */
 static size_t printable_sequence(const unsigned char *p, size_t left)
 {
     size_t n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
     if (n == 0 || n > left || !wfs_utf8_valid((const char *)p, n))
         return 0;
     if (n == 1 && (*p < 0x20 || *p == 0x7f))
+        return 0;
+    if (n == 3 && is_line_control(p))
         return 0;
     return n == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : n;
 }

@@ -7,12 +7,15 @@
 
 #include "weightfs/base.h"
 
-/* Names come from files: what goes to a terminal must not drive it. */
+/* Names come from files: what goes to a terminal must not drive it. C1 controls are two bytes. */
 static void sanitise(char *s)
 {
-    for (; *s; s++)
+    for (; *s; s++) {
         if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == WFS_SEP)
             *s = *s == WFS_SEP ? '.' : '?';
+        else if (*s == '\xc2' && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0)
+            s[0] = s[1] = '?';
+    }
 }
 
 int wfs_error_set(struct wfs_error *err, int code, const char *fmt, ...)

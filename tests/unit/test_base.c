@@ -129,6 +129,16 @@ static void test_buf__json_and_visible(void **state)
     out.len = 0;
     wfs_buf_visible(&out, "a\x1b[31m\n\\ü\xc0\x80\xfe\xc2\x85");
     assert_string_equal(out.data, "a\\x1b[31m\\n\\\\ü\\x00\\xfe\\xc2\\x85");
+    out.len = 0; /* right-to-left override, left-to-right mark, line separator, isolate; a euro */
+    wfs_buf_visible(&out, "\u202e\u200e\u2028\u2066\u20ac");
+    assert_string_equal(out.data, "\\xe2\\x80\\xae\\xe2\\x80\\x8e\\xe2\\x80\\xa8"
+                                  "\\xe2\\x81\\xa6\u20ac");
+    out.len = 0;
+    wfs_buf_json(&out, "\x7f\xc2\x9b");
+    assert_string_equal(out.data, "\"\\u007f\\u009b\"");
+    struct wfs_error err = {0};
+    wfs_error_set(&err, EINVAL, "a\x1b\xc2\x9b");
+    assert_string_equal(err.message, "a???");
     wfs_buf_free(&out);
 }
 
