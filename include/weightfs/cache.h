@@ -66,6 +66,9 @@ bool wfs_cache_get_fact(struct wfs_cache *cache, const char *kind, const struct 
                         void *buf, size_t size_bytes);
 void wfs_cache_put_fact(struct wfs_cache *cache, const char *kind, const struct wfs_hash *hash,
                         const void *buf, size_t size_bytes);
+/* Waits until what was put is written. Of facts, some thousands may wait at once, and what is put
+ * beyond is not kept: who puts many waits in between. */
+void wfs_cache_flush(struct wfs_cache *cache);
 /* Documented tables for sqlite3 users (src/cache/db.h), one for each view. `name` etc. as in
  * info/tensors.tsv. */
 struct wfs_index_row {

@@ -381,6 +381,12 @@ void wfs_cache_put_fact(struct wfs_cache *cache, const char *kind, const struct 
         wfs_writer_put_fact(cache->writer, kind, hash, buf, size_bytes);
 }
 
+void wfs_cache_flush(struct wfs_cache *cache)
+{
+    if (cache && cache->writer)
+        wfs_writer_flush(cache->writer);
+}
+
 void wfs_cache_put_table(struct wfs_cache *cache, const struct wfs_index_table *table)
 {
     if (cache && cache->writer)

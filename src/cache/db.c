@@ -30,6 +30,12 @@ static const char create_sql[] =
     " checksum BLOB NOT NULL, used_at INTEGER NOT NULL, UNIQUE(key, number));"
     "CREATE INDEX blocks_used_at ON blocks(used_at);"
     "CREATE TABLE chunks(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE VIEW statistics AS SELECT view, name, json_extract(j, '$.l2') AS l2,"
+    " json_extract(j, '$.mean') AS mean, json_extract(j, '$.std') AS std,"
+    " json_extract(j, '$.min') AS min, json_extract(j, '$.max') AS max,"
+    " json_extract(j, '$.zeros') AS zeros, json_extract(j, '$.nan') AS nan,"
+    " json_extract(j, '$.inf') AS inf FROM (SELECT t.view, t.name, CAST(f.value AS TEXT) AS j"
+    " FROM tensors AS t JOIN facts AS f ON f.hash = t.hash AND f.kind = 'statistics');"
     "INSERT INTO identity VALUES('created_at', CAST(strftime('%s') AS INTEGER));";
 
 void wfs_sleep_ms(unsigned ms)

@@ -10,6 +10,9 @@
  *   tensors(view, name, dtype, shape, n_elems, size_bytes, sources, operations, hash)
  *   facts(kind, hash, value, checksum, used_at)
  *                            statistics, content hashes, CRCs of the expression with that hash
+ *   statistics(view, name, l2, mean, std, min, max, zeros, nan, inf)
+ *                            a view of the facts of kind "statistics", which are JSON; NULL is NaN,
+ *                            infinities are text
  *   blocks(id, key, number, elem_bytes, raw_bytes, stored_bytes, checksum, used_at)
  *                            key: expression hash, block size, engine version; number: which block
  *   chunks(id, data)         the block's bytes: id = blocks.id * 1024 + n, 512 KiB of it each, as
@@ -27,7 +30,7 @@
 #include "weightfs/base.h"
 
 #define WFS_DB_APPLICATION_ID 0x57664978 /* "WfIx" */
-#define WFS_DB_SCHEMA_VERSION 1
+#define WFS_DB_SCHEMA_VERSION 2
 #define WFS_DB_CHUNKS_A_BLOCK 1024
 
 enum wfs_db_access {
