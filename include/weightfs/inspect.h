@@ -9,17 +9,16 @@
 #ifndef WEIGHTFS_INSPECT_H
 #define WEIGHTFS_INSPECT_H
 
-#include "weightfs/file.h"
+#include "weightfs/cache.h"
 #include "weightfs/mapping.h"
-
-struct wfs_stats; /* tensor.h */
 
 /* ---- rows: what a plan shows below one root
  * ------------------------------------------------------ */
 
 struct wfs_inspect_row {
-    const char *name; /* joined by the view's separator, without the root */
-    const char *path; /* WFS_SEP path, without the root */
+    const char *name;   /* joined by the view's separator, without the root */
+    const char *dotted; /* the same, joined by '.' */
+    const char *path;   /* WFS_SEP path, without the root */
     const struct wfs_target *target;
     const struct wfs_expr *expr;
     int32_t shard_axis; /* -1: replicated */
@@ -27,15 +26,22 @@ struct wfs_inspect_row {
     const char *axes;    /* names of axes where the file records them, else NULL */
     int8_t weight_decay; /* -1: no mask was asked for; else 0 or 1 */
 };
+/* What is looked at where no root is named. In a train state (a tree of parameters beside what
+ * training keeps) either is the model's tree alone. */
+enum wfs_root_rule {
+    WFS_ROOT_PARAMETERS, /* of Flax variables with running statistics, the collection params */
+    WFS_ROOT_MODEL,      /* and all of its collections */
+};
 struct wfs_inspect_options {
-    const char *root;           /* dotted; NULL: the parameters of a train state, else all */
+    const char *root; /* joined by '.' or '/'; "" and ".": all; NULL: by the rule */
+    enum wfs_root_rule rule;
     const char *const *globs;   /* NULL-terminated; a row must match one; NULL: all */
     const char *const *exclude; /* regular expressions, searched in the "."-joined name */
     const char *const *include; /* both: -EINVAL, as get_param_mask_fn */
 };
 struct wfs_inspect_rows {
     struct wfs_arena *arena;
-    const char *root; /* what was chosen; "" for all */
+    const char *root; /* the path that was chosen; "" for all */
     uint32_t n;
     struct wfs_inspect_row *rows; /* naturally sorted by name */
 };
@@ -46,6 +52,10 @@ int wfs_inspect_rows(const struct wfs_catalog *catalog, const struct wfs_plan *p
                      struct wfs_error *err);
 void wfs_inspect_rows_free(struct wfs_inspect_rows *rows);
 void wfs_inspect_rows_freep(struct wfs_inspect_rows **rows);
+/* "axis 0, 4 parts", "Replicated", or the names of its axes. */
+void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row);
+/* Text for a terminal: lines longer than `width` columns (0: none) are cut; colours stay. */
+void wfs_inspect_fit(struct wfs_buf *text, unsigned width);
 
 /* ---- table
  * ------------------------------------------------------------------------------------------ */
@@ -120,8 +130,9 @@ struct wfs_diff {
         *entries; /* by name; renamed and only-in-b where their name sorts */
     uint32_t n_by_kind[WFS_N_DIFF_KINDS];
 };
-/* A second diff of unchanged checkpoints with an index reads nothing but the tensors that differ.
- */
+/* Paired by dotted name, a Flax collection that one side alone has left out; what is left, by
+ * content. A second diff of unchanged checkpoints with an index reads nothing. The result borrows
+ * both rows. */
 int wfs_diff_rows(const struct wfs_inspect_rows *a, const struct wfs_inspect_run *run_a,
                   const struct wfs_inspect_rows *b, const struct wfs_inspect_run *run_b,
                   struct wfs_diff **ret, struct wfs_error *err);
@@ -139,15 +150,25 @@ int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_insp
                       bool only_known, struct wfs_stats *ret, bool *ret_known,
                       struct wfs_error *err);
 
-/* Per parameter, per module and global: l2 (a module's: sqrt of the sum of its leaves' squares),
- * mean, std (population), min, max, zeros, nan, inf. Opaque types have no statistics and are left
- * out. */
+/* The statistics as JSON (see wfs_norms_json) are a fact of this kind: the index's view
+ * `statistics` reads them. */
+#define WFS_STATISTICS_FACT "statistics"
+
+/* Per parameter, per module (all of its leaves taken together) and global: l2, mean, std (of the
+ * population), min, max, zeros, nan, inf. Opaque types have no statistics and are left out. */
+struct wfs_norms_options {
+    unsigned width; /* of the terminal; 0: as wide as it gets */
+    bool color;
+};
 void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
-                    const bool *known, struct wfs_buf *out);
+                    const bool *known, const struct wfs_norms_options *options,
+                    struct wfs_buf *out);
 void wfs_norms_tsv(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                    const bool *known, struct wfs_buf *out);
+/* The most bytes that wfs_norms_tsv can write, whatever the numbers; 0 without memory. */
+uint64_t wfs_norms_tsv_bytes_max(const struct wfs_inspect_rows *rows);
 /* {"global": x, "params": {name: {"l2", "mean", "std", "min", "max", "zeros", "nan", "inf"}},
- * "modules": {name: l2}} */
+ * "modules": {name: likewise}}; NaN is null, infinities are "Infinity" and "-Infinity". */
 void wfs_norms_json(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                     const bool *known, struct wfs_buf *out);
 
@@ -159,7 +180,8 @@ enum wfs_check_kind {
     WFS_CHECK_MISSING, /* in the target, not in the checkpoint: it would not be loaded */
     WFS_CHECK_SHAPE,
     WFS_CHECK_DTYPE,
-    WFS_CHECK_UNINITIALISED, /* all zeros or one constant where that is no norm and no bias */
+    WFS_CHECK_UNINITIALISED, /* one value everywhere, where that is no norm and no bias; or all NaN
+                              */
     WFS_N_CHECK_KINDS,
 };
 const char *wfs_check_kind_name(enum wfs_check_kind kind);
@@ -172,9 +194,11 @@ struct wfs_check_key {
     enum wfs_dtype dtype;
     bool has_dtype;
 };
-/* Keys of a checkpoint, or of a JSON {key: shape}, at path; or of rows. */
-int wfs_check_keys_load(struct wfs_arena *arena, const char *path, const struct wfs_check_key **ret,
-                        size_t *ret_n, struct wfs_error *err);
+/* Keys of a JSON {key: shape} (or {key: {"shape", "dtype"}}) at path, and of rows, whose names are
+ * borrowed. */
+int wfs_check_keys_from_json(struct wfs_arena *arena, const char *path,
+                             const struct wfs_check_key **ret, size_t *ret_n,
+                             struct wfs_error *err);
 int wfs_check_keys_from_rows(struct wfs_arena *arena, const struct wfs_inspect_rows *rows,
                              const struct wfs_check_key **ret, size_t *ret_n,
                              struct wfs_error *err);
@@ -189,7 +213,8 @@ struct wfs_check {
     const struct wfs_check_entry *entries; /* by kind, then by name */
     uint32_t n_by_kind[WFS_N_CHECK_KINDS];
 };
-/* run NULL: values are not looked at. */
+/* Names are paired as wfs_diff_rows pairs them. run NULL: values are not looked at. The result
+ * borrows rows and keys. */
 int wfs_check_rows(const struct wfs_inspect_rows *rows, const struct wfs_check_key *keys,
                    size_t n_keys, const struct wfs_inspect_run *run, struct wfs_check **ret,
                    struct wfs_error *err);

@@ -38,7 +38,27 @@ void wfs_look_free(struct wfs_look *look);
 int wfs_look_rows(struct wfs_look *look, const struct wfs_session *session,
                   struct wfs_inspect_rows **ret, struct wfs_error *err);
 
+/* Another checkpoint, opened with the verb's options but for the views; without a cache. */
+int wfs_look_open_other(struct wfs_cli *cli, const char *path, struct wfs_session **ret,
+                        struct wfs_error *err);
+
+/* What is compared with what. */
+struct wfs_look_side {
+    const char *label; /* "A", "the target": for what is said on stderr */
+    const struct wfs_catalog *catalog;
+    const struct wfs_plan *plan;
+    struct wfs_inspect_rows *rows; /* made by wfs_look_pair; the caller frees them */
+};
+/* Of two train states everything; where one side is a train state and the other is not, its model
+ * alone, which is said on stderr. --root, where it is given, is A's, and B's if B has it. */
+int wfs_look_pair(struct wfs_look *look, struct wfs_look_side *a, struct wfs_look_side *b,
+                  struct wfs_error *err);
+
 /* Columns of the terminal on stdout; 0 where it is none. */
 unsigned wfs_look_width(void);
+/* A terminal that shows colours, and nobody who said NO_COLOR. */
+bool wfs_look_color(void);
+/* Text to stdout, on a terminal no line wider than it; the exit status. */
+int wfs_look_print(struct wfs_buf *text);
 
 #endif

@@ -25,7 +25,10 @@ static int start_cache(const struct wfs_cli *cli, struct wfs_session *session, b
     if (!keeps && !cache.index_path && cache.mode != WFS_CACHE_ALWAYS)
         cache.index_path = "none";
     wfs_session_cache_options(session, &cache);
-    return wfs_cache_new(&cache, &session->cache, err);
+    int r = wfs_cache_new(&cache, &session->cache, err);
+    if (!r && keeps)
+        wfs_session_put_tables(session);
+    return r;
 }
 
 int wfs_cli_session(struct wfs_cli *cli, enum wfs_cli_reads reads, struct wfs_session **ret)

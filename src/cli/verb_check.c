@@ -2,6 +2,9 @@
  * verb_check.c - `weightfs check`: would this checkpoint load into that target, and with what left
  * over or missing? The exit status tells scripts.
  */
+#include <ctype.h>
+#include <string.h>
+
 #include "cli/look.h"
 #include "cli/verbs.h"
 
@@ -9,41 +12,112 @@
 #define OPTION_SILENT  0x301
 #define OPTION_VALUES  0x302
 
+#define TEMPLATE_BLANKS_MAX 64 /* before the first brace */
+
 struct check {
     struct wfs_look look;
     const char *against;
     bool silent, no_values;
 };
 
-static int compare(struct check *check, const struct wfs_session *session, struct wfs_check **ret,
-                   struct wfs_error *err)
+/* A file that begins with '{' and is no index of shards: keys and shapes. */
+static bool is_template(const char *path)
 {
-    struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
-    struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
-    struct wfs_inspect_run how = {.cache = session->cache, .progress = true};
-    const struct wfs_check_key *keys;
-    size_t n;
-    int r = arena ? 0 : wfs_error_nomem(err, "a check");
-    if (!r)
-        r = wfs_check_keys_load(arena, check->against, &keys, &n, err);
-    if (!r)
-        r = wfs_look_rows(&check->look, session, &rows, err);
-    return r ? r : wfs_check_rows(rows, keys, n, check->no_values ? NULL : &how, ret, err);
+    static const char index[] = ".index.json";
+    size_t len = strlen(path);
+    if (len >= sizeof(index) && strcmp(path + len - (sizeof(index) - 1), index) == 0)
+        return false;
+    FILE *f wfs_cleanup(wfs_fclosep) = fopen(path, "re");
+    int c = ' ';
+    for (int i = 0; f && i < TEMPLATE_BLANKS_MAX && isspace(c); i++)
+        c = getc(f);
+    return c == '{';
 }
 
-static int report(struct check *check, const struct wfs_session *session)
+struct target {
+    struct wfs_arena *arena;
+    struct wfs_session *session; /* NULL: a template */
+    struct wfs_look_side side;
+    const struct wfs_check_key *keys;
+    size_t n_keys;
+};
+
+static void target_free(struct target *target)
 {
-    struct wfs_check *result wfs_cleanup(wfs_check_freep) = NULL;
+    wfs_inspect_rows_free(target->side.rows);
+    wfs_session_free(target->session);
+    wfs_arena_free(target->arena);
+}
+
+/* The target's keys, and the rows that are held against them. */
+static int open_target(struct check *check, struct wfs_cli *cli, struct wfs_look_side *source,
+                       struct target *target, struct wfs_error *err)
+{
+    target->arena = wfs_arena_new();
+    if (!target->arena)
+        return wfs_error_nomem(err, "a check");
+    if (is_template(check->against)) {
+        struct wfs_inspect_options options = check->look.options;
+        options.globs = check->look.names.list;
+        options.rule = WFS_ROOT_MODEL;
+        int r = wfs_inspect_rows(source->catalog, source->plan, &options, &source->rows, err);
+        return r ? r
+                 : wfs_check_keys_from_json(target->arena, check->against, &target->keys,
+                                            &target->n_keys, err);
+    }
+    int r = wfs_look_open_other(cli, check->against, &target->session, err);
+    if (r)
+        return r;
+    target->side = (struct wfs_look_side){.label = "the target",
+                                          .catalog = target->session->catalog,
+                                          .plan = target->session->plans[0]};
+    r = wfs_look_pair(&check->look, source, &target->side, err);
+    return r ? r
+             : wfs_check_keys_from_rows(target->arena, target->side.rows, &target->keys,
+                                        &target->n_keys, err);
+}
+
+static void print_hint(const struct wfs_check *result, const struct wfs_look_side *source)
+{
+    if (source->rows->n && result->n_by_kind[WFS_CHECK_UNUSED] == source->rows->n)
+        fprintf(stderr, "weightfs: no name is on both sides; --view compares the names and layouts "
+                        "of another framework\n");
+}
+
+static int report(struct check *check, const struct wfs_check *result)
+{
     struct wfs_buf out wfs_cleanup(wfs_buf_free) = {0};
-    struct wfs_error err = {0};
-    if (compare(check, session, &result, &err))
-        return wfs_cli_fail(&err);
-    if (check->look.json)
+    int status = WFS_EXIT_OK;
+    if (check->look.json) {
         wfs_check_json(result, &out);
-    else if (!check->silent)
+        status = wfs_cli_print(&out);
+    } else if (!check->silent) {
         wfs_check_text(result, &out);
-    int status = wfs_cli_print(&out);
+        status = wfs_look_print(&out);
+    }
     return status == WFS_EXIT_OK && result->n ? WFS_EXIT_PROBLEMS : status;
+}
+
+static int compare(struct check *check, struct wfs_cli *cli, const struct wfs_session *session)
+{
+    struct wfs_inspect_run how = {.cache = session->cache, .progress = !check->silent};
+    struct wfs_check *result wfs_cleanup(wfs_check_freep) = NULL;
+    bool is_view = session->options.n_views > 0 && session->n_plans > 1;
+    struct wfs_look_side source = {.label = "the source",
+                                   .catalog = session->catalog,
+                                   .plan = session->plans[is_view ? 1 : 0]};
+    struct target target = {0};
+    struct wfs_error err = {0};
+    int r = open_target(check, cli, &source, &target, &err);
+    if (!r)
+        r = wfs_check_rows(source.rows, target.keys, target.n_keys, check->no_values ? NULL : &how,
+                           &result, &err);
+    if (!r && !check->silent)
+        print_hint(result, &source);
+    int status = r ? wfs_cli_fail(&err) : report(check, result);
+    wfs_inspect_rows_free(source.rows);
+    target_free(&target);
+    return status;
 }
 
 static int take_option(struct check *check, struct wfs_cli *cli, int c, struct wfs_error *err)
@@ -81,7 +155,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
         status =
             wfs_cli_session(&cli, check.no_values ? WFS_READS_NOTHING : WFS_READS_TO_KEEP, &session)
                 ? cli.status
-                : report(&check, session);
+                : compare(&check, &cli, session);
     wfs_look_free(&check.look);
     return status;
 }

@@ -14,26 +14,17 @@ struct diff {
     bool all;
 };
 
-/* The other checkpoint, with the same options but for the views. */
-static int open_other(struct wfs_cli *cli, struct wfs_session **ret, struct wfs_error *err)
+/* B's facts go to its own index. */
+static int start_cache(const struct wfs_cli *cli, struct wfs_session *session,
+                       struct wfs_error *err)
 {
-    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
-    struct wfs_session_options options = cli->options.mount.session;
     struct wfs_cache_options cache = cli->options.mount.cache;
-    options.source = wfs_options_absolute(&cli->options, cli->operands[1], err);
-    options.views = NULL;
-    options.n_views = 0;
-    options.strict = false;
-    if (!options.source)
-        return -err->code;
-    int r = wfs_session_open(&options, &session, err);
-    if (r)
-        return r;
-    cache.index_path = NULL; /* a checkpoint's facts go to its own index */
+    if (cache.index_path && strcmp(cache.index_path, "none") != 0)
+        cache.index_path = NULL;
     wfs_session_cache_options(session, &cache);
-    r = wfs_cache_new(&cache, &session->cache, err);
+    int r = wfs_cache_new(&cache, &session->cache, err);
     if (!r)
-        *ret = wfs_steal(&session);
+        wfs_session_put_tables(session);
     return r;
 }
 
@@ -41,8 +32,7 @@ static int open_other(struct wfs_cli *cli, struct wfs_session **ret, struct wfs_
  * A as it is. */
 static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struct wfs_session *b)
 {
-    bool is_named = a->options.n_views > 0 && a->options.views[0].name;
-    if (is_named && a->n_plans > 1)
+    if (a->options.n_views > 0 && a->n_plans > 1)
         return a->plans[1];
     const char *view_a = wfs_plan_default_view(a->catalog);
     const char *view_b = wfs_plan_default_view(b->catalog);
@@ -54,39 +44,41 @@ static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struc
     return a->plans[0];
 }
 
-static int compare(struct diff *diff, const struct wfs_session *a, const struct wfs_session *b,
-                   struct wfs_diff **ret, struct wfs_inspect_rows **rows_a,
-                   struct wfs_inspect_rows **rows_b, struct wfs_error *err)
+static int report(struct diff *diff, const struct wfs_session *a, const struct wfs_session *b)
 {
     struct wfs_inspect_run run_a = {.cache = a->cache, .progress = true};
     struct wfs_inspect_run run_b = {.cache = b->cache, .progress = true};
-    diff->look.options.globs = diff->look.names.list;
-    int r = wfs_inspect_rows(a->catalog, plan_of_a(a, b), &diff->look.options, rows_a, err);
-    if (!r)
-        r = wfs_inspect_rows(b->catalog, b->plans[0], &diff->look.options, rows_b, err);
-    return r ? r : wfs_diff_rows(*rows_a, &run_a, *rows_b, &run_b, ret, err);
-}
-
-static int report(struct diff *diff, struct wfs_cli *cli, const struct wfs_session *a)
-{
-    struct wfs_session *b wfs_cleanup(wfs_session_freep) = NULL;
-    struct wfs_inspect_rows *rows_a wfs_cleanup(wfs_inspect_rows_freep) = NULL;
-    struct wfs_inspect_rows *rows_b wfs_cleanup(wfs_inspect_rows_freep) = NULL;
+    struct wfs_look_side side_a = {.label = "A", .catalog = a->catalog, .plan = plan_of_a(a, b)};
+    struct wfs_look_side side_b = {.label = "B", .catalog = b->catalog, .plan = b->plans[0]};
     struct wfs_diff *result wfs_cleanup(wfs_diff_freep) = NULL;
     struct wfs_buf out wfs_cleanup(wfs_buf_free) = {0};
     struct wfs_error err = {0};
-    int r = open_other(cli, &b, &err);
+    int status = WFS_EXIT_OK, r = wfs_look_pair(&diff->look, &side_a, &side_b, &err);
     if (!r)
-        r = compare(diff, a, b, &result, &rows_a, &rows_b, &err);
-    if (r)
-        return wfs_cli_fail(&err);
-    if (diff->look.json)
+        r = wfs_diff_rows(side_a.rows, &run_a, side_b.rows, &run_b, &result, &err);
+    if (r) {
+        status = wfs_cli_fail(&err);
+    } else if (diff->look.json) {
         wfs_diff_json(result, &out);
-    else
+        status = wfs_cli_print(&out);
+    } else {
         wfs_diff_text(result, diff->all, &out);
-    int status = wfs_cli_print(&out);
-    bool differs = result->n != result->n_by_kind[WFS_DIFF_SAME];
+        status = wfs_look_print(&out);
+    }
+    bool differs = !r && result->n != result->n_by_kind[WFS_DIFF_SAME];
+    wfs_inspect_rows_free(side_a.rows);
+    wfs_inspect_rows_free(side_b.rows);
     return status == WFS_EXIT_OK && differs ? WFS_EXIT_PROBLEMS : status;
+}
+
+static int open_and_report(struct diff *diff, struct wfs_cli *cli, const struct wfs_session *a)
+{
+    struct wfs_session *b wfs_cleanup(wfs_session_freep) = NULL;
+    struct wfs_error err = {0};
+    int r = wfs_look_open_other(cli, cli->operands[1], &b, &err);
+    if (!r)
+        r = start_cache(cli, b, &err);
+    return r ? wfs_cli_fail(&err) : report(diff, a, b);
 }
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)
@@ -104,8 +96,9 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     }
     int status = r ? wfs_cli_fail(&err) : cli.status;
     if (!r && c == 0)
-        status = wfs_cli_session(&cli, WFS_READS_TO_KEEP, &session) ? cli.status
-                                                                    : report(&diff, &cli, session);
+        status = wfs_cli_session(&cli, WFS_READS_TO_KEEP, &session)
+                     ? cli.status
+                     : open_and_report(&diff, &cli, session);
     wfs_look_free(&diff.look);
     return status;
 }

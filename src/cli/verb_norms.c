@@ -17,13 +17,14 @@ static int print_norms(struct norms *norms, const struct wfs_inspect_rows *rows,
                        const struct wfs_stats *stats, const bool *known)
 {
     struct wfs_buf out wfs_cleanup(wfs_buf_free) = {0};
+    struct wfs_norms_options options = {.width = wfs_look_width(), .color = wfs_look_color()};
     if (norms->look.json)
         wfs_norms_json(rows, stats, known, &out);
     else if (norms->tsv)
         wfs_norms_tsv(rows, stats, known, &out);
     else
-        wfs_norms_text(rows, stats, known, &out);
-    return wfs_cli_print(&out);
+        wfs_norms_text(rows, stats, known, &options, &out);
+    return norms->look.json || norms->tsv ? wfs_cli_print(&out) : wfs_look_print(&out);
 }
 
 static int count(struct norms *norms, const struct wfs_session *session)

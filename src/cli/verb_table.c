@@ -2,7 +2,6 @@
  * verb_table.c - `weightfs table`: what parameters there are. Reads metadata only.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/look.h"
 #include "cli/verbs.h"
@@ -67,7 +66,7 @@ static int print_table(struct table *table, const struct wfs_session *session)
     if (wfs_look_rows(&table->look, session, &rows, &err))
         return wfs_cli_fail(&err);
     table->options.width = wfs_look_width();
-    table->options.color = isatty(STDOUT_FILENO);
+    table->options.color = wfs_look_color();
     if (table->look.json)
         wfs_table_json(rows, &table->options, &out);
     else if (table->output == OUTPUT_KEYS)
@@ -76,7 +75,8 @@ static int print_table(struct table *table, const struct wfs_session *session)
         wfs_table_tsv(rows, &table->options, &out);
     else
         wfs_table_text(rows, &table->options, &out);
-    return wfs_cli_print(&out);
+    bool is_text = !table->look.json && table->output == OUTPUT_TEXT;
+    return is_text ? wfs_look_print(&out) : wfs_cli_print(&out);
 }
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)

@@ -2,9 +2,12 @@
  * check.c - what would happen if this checkpoint were loaded into that target: Caten's warnings of
  * load-state-dict, before anything is loaded.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/check_names.h"
+#include "inspect/names.h"
 #include "weightfs/inspect.h"
 
 static const char *const kind_names[WFS_N_CHECK_KINDS] = {"unused", "missing", "shape-mismatch",
@@ -30,14 +33,15 @@ struct checking {
     struct wfs_arena *arena;
     const struct wfs_inspect_rows *rows;
     const struct wfs_check_key *keys;
-    size_t n_keys;
-    struct wfs_strmap by_name; /* key name -> key */
+    struct names_side rows_side, keys_side;
     bool *key_used;
     struct wfs_check_entry *entries;
     uint32_t n;
 };
 
-/* There is room for two entries a row and one a key. */
+/* A row: unused, or of another shape and dtype; and with one value everywhere. */
+#define ENTRIES_A_ROW 3
+
 static void add(struct checking *c, enum wfs_check_kind kind, const char *name, const char *text)
 {
     c->entries[c->n++] = (struct wfs_check_entry){kind, name, text ? text : ""};
@@ -64,52 +68,57 @@ static void compare(struct checking *c, const char *name, const struct wfs_expr 
                              wfs_dtype_info(key->dtype)->name));
 }
 
-static int compare_names(struct checking *c, struct wfs_error *err)
+static int pair_names(struct checking *c, struct wfs_error *err)
 {
-    for (size_t i = 0; i < c->n_keys; i++)
-        if (wfs_strmap_set(&c->by_name, c->keys[i].name, i))
-            return wfs_error_nomem(err, "a check");
-    for (uint32_t i = 0; i < c->rows->n; i++) {
+    const char **rows = wfs_arena_array(c->arena, c->rows_side.n + 1, sizeof(*rows));
+    const char **keys = wfs_arena_array(c->arena, c->keys_side.n + 1, sizeof(*keys));
+    if (!rows || !keys)
+        return wfs_error_nomem(err, "a check");
+    for (size_t i = 0; i < c->rows_side.n; i++)
+        rows[i] = c->rows->rows[i].dotted;
+    for (size_t i = 0; i < c->keys_side.n; i++)
+        keys[i] = c->keys[i].name;
+    c->rows_side.names = rows;
+    c->keys_side.names = keys;
+    return names_pair(c->arena, &c->rows_side, &c->keys_side, err);
+}
+
+static void compare_names(struct checking *c)
+{
+    for (size_t i = 0; i < c->rows_side.n; i++) {
         const struct wfs_inspect_row *row = &c->rows->rows[i];
-        const char *name = wfs_path_join_dup(c->arena, row->path, '.');
         uint64_t key;
-        if (!name)
-            return wfs_error_nomem(err, "a check");
-        if (!wfs_strmap_get(&c->by_name, name, &key)) {
-            add(c, WFS_CHECK_UNUSED, name, NULL);
+        if (!wfs_strmap_get(&c->keys_side.index, c->rows_side.keys[i], &key)) {
+            add(c, WFS_CHECK_UNUSED, row->dotted, NULL);
             continue;
         }
         c->key_used[key] = true;
-        compare(c, name, row->expr, &c->keys[key]);
+        compare(c, row->dotted, row->expr, &c->keys[key]);
     }
-    for (size_t i = 0; i < c->n_keys; i++)
+    for (size_t i = 0; i < c->keys_side.n; i++)
         if (!c->key_used[i])
             add(c, WFS_CHECK_MISSING, c->keys[i].name, NULL);
-    return 0;
 }
 
 /* ---- values ------------------------------------------------------------------------------------
  */
 
-static bool contains(const char *s, const char *const *words, size_t n)
+/* Where one value everywhere says nothing: norms start as ones, biases as zeros, integers are
+ * buffers and counters. A vector of ones is a norm, whatever its name. */
+static bool may_be_constant(const struct wfs_inspect_row *row, double value)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcasestr(s, words[i]))
-            return true;
-    return false;
+    return row->expr->n_elems < 2 || !wfs_dtype_is_float(row->expr->dtype) ||
+           (row->expr->ndim <= 1 && value == 1.0) || constant_is_usual(row->path);
 }
 
-/* Norms start as ones and zeros, biases as zeros, buffers and masks are what they are. */
-static bool may_be_constant(const struct wfs_inspect_row *row)
+/* What every element is; NULL where they differ. */
+static const char *constant_text(struct wfs_arena *arena, const struct wfs_stats *s)
 {
-    static const char *const words[] = {"norm",   "bias",         "scale",
-                                        "ln_",    "bn",           "running_",
-                                        "mean",   "var",          "num_batches_tracked",
-                                        "mask",   "beta",         "gamma",
-                                        "lambda", "position_ids", "inv_freq",
-                                        "step",   "count"};
-    return contains(row->path, words, WFS_ARRAY_SIZE(words)) || row->expr->n_elems < 2 ||
-           !wfs_dtype_is_float(row->expr->dtype);
+    if (s->n_nan == s->n)
+        return "every element is NaN";
+    if (s->n_nan || s->min != s->max)
+        return NULL;
+    return wfs_arena_printf(arena, "every element is %g", s->min);
 }
 
 static int look_at_values(struct checking *c, const struct wfs_inspect_run *run,
@@ -122,11 +131,9 @@ static int look_at_values(struct checking *c, const struct wfs_inspect_run *run,
         return wfs_error_nomem(err, "a check");
     int r = wfs_inspect_stats(c->rows, run, false, stats, known, err);
     for (uint32_t i = 0; i < n && !r; i++) {
-        if (!known[i] || may_be_constant(&c->rows->rows[i]) || stats[i].n_nan ||
-            stats[i].min != stats[i].max)
-            continue;
-        add(c, WFS_CHECK_UNINITIALISED, wfs_path_join_dup(c->arena, c->rows->rows[i].path, '.'),
-            wfs_arena_printf(c->arena, "every element is %g", stats[i].min));
+        const char *text = known[i] && stats[i].n ? constant_text(c->arena, &stats[i]) : NULL;
+        if (text && (stats[i].n_nan || !may_be_constant(&c->rows->rows[i], stats[i].min)))
+            add(c, WFS_CHECK_UNINITIALISED, c->rows->rows[i].dotted, text);
     }
     return r;
 }
@@ -139,17 +146,16 @@ static int by_kind(const void *a, const void *b)
 
 static int make_check(struct checking *c, const struct wfs_inspect_run *run, struct wfs_error *err)
 {
-    c->key_used = wfs_arena_array(c->arena, c->n_keys + 1, sizeof(*c->key_used));
-    c->entries =
-        wfs_arena_array(c->arena, 3 * (size_t)c->rows->n + c->n_keys + 1, sizeof(*c->entries));
+    size_t n = ENTRIES_A_ROW * c->rows_side.n + c->keys_side.n;
+    c->key_used = wfs_arena_array(c->arena, c->keys_side.n + 1, sizeof(*c->key_used));
+    c->entries = wfs_arena_array(c->arena, n + 1, sizeof(*c->entries));
     if (!c->key_used || !c->entries)
         return wfs_error_nomem(err, "a check");
-    int r = compare_names(c, err);
+    int r = pair_names(c, err);
+    if (!r)
+        compare_names(c);
     if (!r && run)
         r = look_at_values(c, run, err);
-    for (uint32_t i = 0; i < c->n && !r; i++)
-        if (!c->entries[i].name)
-            r = wfs_error_nomem(err, "a check");
     if (!r)
         qsort(c->entries, c->n, sizeof(*c->entries), by_kind);
     return r;
@@ -163,9 +169,14 @@ int wfs_check_rows(const struct wfs_inspect_rows *rows, const struct wfs_check_k
     struct wfs_check *check = arena ? wfs_arena_alloc(arena, sizeof(*check)) : NULL;
     if (!check)
         return wfs_error_nomem(err, "a check");
-    struct checking c = {.arena = arena, .rows = rows, .keys = keys, .n_keys = n_keys};
+    struct checking c = {.arena = arena,
+                         .rows = rows,
+                         .keys = keys,
+                         .rows_side = {.n = rows->n},
+                         .keys_side = {.n = n_keys}};
     int r = make_check(&c, run, err);
-    wfs_strmap_free(&c.by_name);
+    names_free(&c.rows_side);
+    names_free(&c.keys_side);
     if (r)
         return r;
     check->n = c.n;
@@ -190,8 +201,15 @@ void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out)
         wfs_buf_visible(out, e->text);
         wfs_buf_char(out, '\n');
     }
-    if (check->n == 0)
-        wfs_buf_str(out, "every key is there, with its shape and dtype\n");
+    const char *comma = "";
+    for (int k = 0; k < WFS_N_CHECK_KINDS; k++) {
+        if (!check->n_by_kind[k])
+            continue;
+        wfs_buf_printf(out, "%s%" PRIu32 " %s", comma, check->n_by_kind[k],
+                       wfs_check_kind_name((enum wfs_check_kind)k));
+        comma = ", ";
+    }
+    wfs_buf_str(out, check->n ? "\n" : "every key is there, with its shape and dtype\n");
 }
 
 void wfs_check_json(const struct wfs_check *check, struct wfs_buf *out)

@@ -1,12 +1,13 @@
 /*
  * diff.c - two sets of rows: paired by name, then by content. Equal hashes settle most; only
- * tensors that differ are read again, side by side.
+ * tensors that differ are read again, side by side, and that once: hashes and distances are kept.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "inspect/diff_values.h"
+#include "inspect/names.h"
+#include "inspect/renames.h"
 #include "weightfs/inspect.h"
 
 static const char *const kind_names[WFS_N_DIFF_KINDS] = {"same",  "renamed",   "changed",  "dtype",
@@ -31,10 +32,9 @@ void wfs_diff_freep(struct wfs_diff **diff)
 struct side {
     const struct wfs_inspect_rows *rows;
     const struct wfs_inspect_run *run;
+    struct names_side names;
     struct wfs_hash *hashes;
     bool *paired;
-    struct wfs_strmap by_name;    /* "."-joined name -> row */
-    struct wfs_strmap by_content; /* hash, dtype and shape -> an unpaired row */
 };
 
 struct pairing {
@@ -50,44 +50,15 @@ struct pairing {
 static int side_init(struct side *side, struct wfs_arena *arena, struct wfs_error *err)
 {
     uint32_t n = side->rows->n;
+    const char **names = wfs_arena_array(arena, n + 1, sizeof(*names));
     side->hashes = wfs_arena_array(arena, n + 1, sizeof(*side->hashes));
     side->paired = wfs_arena_array(arena, n + 1, sizeof(*side->paired));
-    if (!side->hashes || !side->paired)
+    if (!names || !side->hashes || !side->paired)
         return wfs_error_nomem(err, "a difference");
-    for (uint32_t i = 0; i < n; i++) {
-        const char *name = wfs_path_join_dup(arena, side->rows->rows[i].path, '.');
-        if (!name || wfs_strmap_set(&side->by_name, name, i) == -ENOMEM)
-            return wfs_error_nomem(err, "a difference");
-    }
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = side->rows->rows[i].dotted;
+    side->names = (struct names_side){.n = n, .names = names};
     return wfs_inspect_hashes(side->rows, side->run, side->hashes, err);
-}
-
-static void side_free(struct side *side)
-{
-    wfs_strmap_free(&side->by_name);
-    wfs_strmap_free(&side->by_content);
-}
-
-/* What must agree for two tensors to be the same one under two names. Empty tensors have no content
- * to be known by: NULL. */
-static char *content_key(struct wfs_arena *arena, const struct side *side, uint32_t i)
-{
-    const struct wfs_expr *expr = side->rows->rows[i].expr;
-    char hex[33];
-    wfs_hash_hex(&side->hashes[i], hex);
-    struct wfs_buf key wfs_cleanup(wfs_buf_free) = {0};
-    wfs_buf_printf(&key, "%s %d ", hex, (int)expr->dtype);
-    wfs_shape_format(&key, expr->ndim, expr->shape);
-    return expr->n_elems && wfs_buf_ok(&key) ? wfs_arena_strdup(arena, key.data) : NULL;
-}
-
-/* ---- pairing -----------------------------------------------------------------------------------
- */
-
-static void add_entry(struct pairing *p, enum wfs_diff_kind kind, const struct wfs_inspect_row *a,
-                      const struct wfs_inspect_row *b)
-{
-    p->entries[p->n++] = (struct wfs_diff_entry){.kind = kind, .a = a, .b = b};
 }
 
 static enum wfs_diff_kind compare(const struct pairing *p, uint32_t i, uint32_t j)
@@ -102,49 +73,49 @@ static enum wfs_diff_kind compare(const struct pairing *p, uint32_t i, uint32_t 
                : WFS_DIFF_CHANGED;
 }
 
-static int pair_by_name(struct pairing *p, struct wfs_error *err)
+static void pair(struct pairing *p, enum wfs_diff_kind kind, uint32_t i, uint32_t j)
 {
-    for (uint32_t i = 0; i < p->a.rows->n; i++) {
-        struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
-        uint64_t j;
-        wfs_path_join(&name, p->a.rows->rows[i].path, '.');
-        if (!wfs_buf_ok(&name))
-            return wfs_error_nomem(err, "a difference");
-        if (!wfs_strmap_get(&p->b.by_name, name.data ? name.data : "", &j) || p->b.paired[j])
-            continue;
-        p->a.paired[i] = p->b.paired[j] = true;
-        add_entry(p, compare(p, i, (uint32_t)j), &p->a.rows->rows[i], &p->b.rows->rows[j]);
-    }
-    return 0;
+    p->a.paired[i] = p->b.paired[j] = true;
+    p->entries[p->n++] =
+        (struct wfs_diff_entry){.kind = kind, .a = &p->a.rows->rows[i], .b = &p->b.rows->rows[j]};
 }
 
-/* Of several tensors of one content the first is taken; the others stay alone. */
-static int pair_by_content(struct pairing *p, struct wfs_error *err)
+static void pair_by_name(struct pairing *p)
 {
-    for (uint32_t j = 0; j < p->b.rows->n; j++) {
-        char *key = p->b.paired[j] ? NULL : content_key(p->arena, &p->b, j);
-        if (key && wfs_strmap_add(&p->b.by_content, key, j) == -ENOMEM)
-            return wfs_error_nomem(err, "a difference");
-    }
     for (uint32_t i = 0; i < p->a.rows->n; i++) {
         uint64_t j;
-        char *key = p->a.paired[i] ? NULL : content_key(p->arena, &p->a, i);
-        if (!key || !wfs_strmap_get(&p->b.by_content, key, &j) || p->b.paired[j])
-            continue;
-        p->a.paired[i] = p->b.paired[j] = true;
-        add_entry(p, WFS_DIFF_RENAMED, &p->a.rows->rows[i], &p->b.rows->rows[j]);
+        if (wfs_strmap_get(&p->b.names.index, p->a.names.keys[i], &j))
+            pair(p, compare(p, i, (uint32_t)j), i, (uint32_t)j);
     }
-    return 0;
+}
+
+static int pair_by_content(struct pairing *p, struct wfs_error *err)
+{
+    struct renames renames = {.a = p->a.rows,
+                              .b = p->b.rows,
+                              .hashes_a = p->a.hashes,
+                              .hashes_b = p->b.hashes,
+                              .paired_b = p->b.paired};
+    int r = renames_init(&renames, p->arena, err);
+    for (uint32_t i = 0; i < p->a.rows->n && !r; i++) {
+        uint32_t j = p->a.paired[i] ? WFS_NO_INDEX : renames_take(&renames, i);
+        if (j != WFS_NO_INDEX)
+            pair(p, WFS_DIFF_RENAMED, i, j);
+    }
+    renames_free(&renames);
+    return renames.failed && !r ? wfs_error_nomem(err, "renamed tensors") : r;
 }
 
 static void add_unpaired(struct pairing *p)
 {
     for (uint32_t i = 0; i < p->a.rows->n; i++)
         if (!p->a.paired[i])
-            add_entry(p, WFS_DIFF_ONLY_A, &p->a.rows->rows[i], NULL);
+            p->entries[p->n++] =
+                (struct wfs_diff_entry){.kind = WFS_DIFF_ONLY_A, .a = &p->a.rows->rows[i]};
     for (uint32_t j = 0; j < p->b.rows->n; j++)
         if (!p->b.paired[j])
-            add_entry(p, WFS_DIFF_ONLY_B, NULL, &p->b.rows->rows[j]);
+            p->entries[p->n++] =
+                (struct wfs_diff_entry){.kind = WFS_DIFF_ONLY_B, .b = &p->b.rows->rows[j]};
 }
 
 static int by_name(const void *x, const void *y)
@@ -153,32 +124,78 @@ static int by_name(const void *x, const void *y)
     return wfs_natural_cmp((a->a ? a->a : a->b)->path, (b->a ? b->a : b->b)->path);
 }
 
-static int compare_values(struct pairing *p, struct wfs_error *err)
+/* ---- values ------------------------------------------------------------------------------------
+ */
+
+/* How far two contents of given types are apart, kept in A's index. */
+struct apart {
+    double max_abs, max_rel, cosine;
+    uint64_t n_different;
+};
+#define APART_FACT "diff-1"
+
+static struct wfs_hash apart_key(const struct pairing *p, const struct wfs_diff_entry *e)
+{
+    struct {
+        struct wfs_hash a, b;
+        uint32_t dtype_a, dtype_b;
+    } key = {p->a.hashes[e->a - p->a.rows->rows], p->b.hashes[e->b - p->b.rows->rows],
+             e->a->expr->dtype, e->b->expr->dtype};
+    return wfs_hash_bytes(&key, sizeof(key));
+}
+
+static int compare_values(struct pairing *p, struct wfs_diff_entry *e, struct wfs_error *err)
+{
+    struct wfs_cache *cache = p->a.run->cache;
+    struct wfs_hash key = apart_key(p, e);
+    struct apart apart;
+    if (wfs_cache_get_fact(cache, APART_FACT, &key, &apart, sizeof(apart))) {
+        e->max_abs = apart.max_abs;
+        e->max_rel = apart.max_rel;
+        e->cosine = apart.cosine;
+        e->n_different = apart.n_different;
+        e->has_values = true;
+        return 0;
+    }
+    int r = diff_values(e, p->a.run, p->b.run, err);
+    if (!r && e->has_values) {
+        apart = (struct apart){e->max_abs, e->max_rel, e->cosine, e->n_different};
+        wfs_cache_put_fact(cache, APART_FACT, &key, &apart, sizeof(apart));
+    }
+    return r;
+}
+
+static int compare_all_values(struct pairing *p, struct wfs_error *err)
 {
     int r = 0;
     for (uint32_t i = 0; i < p->n && !r; i++)
         if (p->entries[i].kind == WFS_DIFF_CHANGED || p->entries[i].kind == WFS_DIFF_DTYPE)
-            r = diff_values(&p->entries[i], p->a.run, p->b.run, err);
+            r = compare_values(p, &p->entries[i], err);
     return r;
 }
+
+/* ---- all of it
+ * --------------------------------------------------------------------------------------- */
 
 static int make_diff(struct pairing *p, struct wfs_error *err)
 {
     int r = side_init(&p->a, p->arena, err);
     if (!r)
         r = side_init(&p->b, p->arena, err);
+    if (!r)
+        r = names_pair(p->arena, &p->a.names, &p->b.names, err);
     size_t n = (size_t)p->a.rows->n + p->b.rows->n;
     if (!r && !(p->entries = wfs_arena_array(p->arena, n + 1, sizeof(*p->entries))))
         r = wfs_error_nomem(err, "a difference");
-    if (!r)
-        r = pair_by_name(p, err);
-    if (!r)
-        r = pair_by_content(p, err);
+    if (r)
+        return r;
+    pair_by_name(p);
+    r = pair_by_content(p, err);
     if (r)
         return r;
     add_unpaired(p);
     qsort(p->entries, p->n, sizeof(*p->entries), by_name);
-    return compare_values(p, err);
+    return compare_all_values(p, err);
 }
 
 int wfs_diff_rows(const struct wfs_inspect_rows *a, const struct wfs_inspect_run *run_a,
@@ -192,8 +209,8 @@ int wfs_diff_rows(const struct wfs_inspect_rows *a, const struct wfs_inspect_run
     struct pairing p = {
         .a = {.rows = a, .run = run_a}, .b = {.rows = b, .run = run_b}, .arena = arena};
     int r = make_diff(&p, err);
-    side_free(&p.a);
-    side_free(&p.b);
+    names_free(&p.a.names);
+    names_free(&p.b.names);
     if (r)
         return r;
     diff->n = p.n;

@@ -65,8 +65,7 @@ int wfs_inspect_hashes(const struct wfs_inspect_rows *rows, const struct wfs_ins
     size_t n = 0;
     for (uint32_t i = 0; i < rows->n; i++) {
         keys[i] = wfs_expr_hash(rows->rows[i].expr);
-        if (run->cache &&
-            wfs_cache_get_fact(run->cache, HASH_FACT, &keys[i], &ret[i], sizeof(ret[i])))
+        if (wfs_cache_get_fact(run->cache, HASH_FACT, &keys[i], &ret[i], sizeof(ret[i])))
             continue;
         items[n] = (struct scan_item){rows->rows[i].expr, run->cache};
         which[n++] = i;
@@ -74,8 +73,9 @@ int wfs_inspect_hashes(const struct wfs_inspect_rows *rows, const struct wfs_ins
     int r = hash_items(items, n, run, made, err);
     for (size_t i = 0; i < n && !r; i++) {
         ret[which[i]] = made[i];
-        if (run->cache)
-            wfs_cache_put_fact(run->cache, HASH_FACT, &keys[which[i]], &made[i], sizeof(made[i]));
+        wfs_cache_put_fact(run->cache, HASH_FACT, &keys[which[i]], &made[i], sizeof(made[i]));
+        if (i % SCAN_FACTS_AT_ONCE == 0)
+            wfs_cache_flush(run->cache);
     }
     return r;
 }

@@ -34,8 +34,8 @@ static int compile(struct mask *mask, const char *pattern, struct wfs_error *err
 {
     int code;
     PCRE2_SIZE at;
-    pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                                         PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
     if (!compiled) {
         char why[256];
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
@@ -66,16 +66,26 @@ static int mask_init(struct mask *mask, const char *const *patterns, struct wfs_
     return 0;
 }
 
+/* The path as get_param_mask_fn joins it: no component is escaped. */
+static void add_plain_name(struct wfs_buf *out, const char *path)
+{
+    wfs_name_to_bytes(out, path);
+    for (size_t i = 0; i < out->len; i++)
+        if (out->data[i] == WFS_SEP)
+            out->data[i] = '.';
+}
+
 /* Whether any pattern is found in the name. */
-static int mask_search(const struct mask *mask, const char *name, bool *ret, struct wfs_error *err)
+static int mask_search(const struct mask *mask, const struct wfs_buf *name, bool *ret,
+                       struct wfs_error *err)
 {
     *ret = false;
     for (size_t i = 0; i < mask->n && !*ret; i++) {
-        int m = pcre2_match(mask->codes[i], (PCRE2_SPTR)name, strlen(name), 0, 0, mask->data,
-                            mask->context);
+        int m = pcre2_match(mask->codes[i], (PCRE2_SPTR)(name->len ? name->data : ""), name->len, 0,
+                            0, mask->data, mask->context);
         if (m < 0 && m != PCRE2_ERROR_NOMATCH)
             return wfs_error_set(err, EINVAL, "the regular expression '%s' gives up on '%s'",
-                                 mask->patterns[i], name);
+                                 mask->patterns[i], name->len ? name->data : "");
         *ret = m >= 0;
     }
     return 0;
@@ -89,8 +99,8 @@ static int apply(struct wfs_inspect_rows *rows, const char *const *patterns, boo
     for (uint32_t i = 0; i < rows->n && !r; i++) {
         struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
         bool found = false;
-        wfs_path_join(&name, rows->rows[i].path, '.');
-        r = wfs_buf_ok(&name) ? mask_search(&mask, name.data ? name.data : "", &found, err)
+        add_plain_name(&name, rows->rows[i].path);
+        r = wfs_buf_ok(&name) ? mask_search(&mask, &name, &found, err)
                               : wfs_error_nomem(err, "a name");
         rows->rows[i].weight_decay = (int8_t)(found != excludes);
     }

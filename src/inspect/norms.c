@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/norms.h"
 #include "inspect/scan.h"
 #include "weightfs/inspect.h"
 
@@ -18,9 +19,10 @@ struct counting {
 static int count_chunk(void *ctx, size_t item, uint64_t chunk, const void *data, size_t len)
 {
     struct counting *c = ctx;
+    struct wfs_error ignored = {0}; /* opaque types are no items */
     enum wfs_dtype dtype = c->items[item].expr->dtype;
     uint64_t n = (uint64_t)len * 8 / wfs_dtype_bits(dtype);
-    return wfs_stats_add(&c->chunks[item][chunk], dtype, data, n);
+    return wfs_stats_add(&c->chunks[item][chunk], dtype, data, n, &ignored);
 }
 
 static void free_chunks(struct counting *c, size_t n)
@@ -39,8 +41,6 @@ static int count_items(const struct scan_item *items, size_t n, const struct wfs
         uint64_t n_chunks = scan_n_chunks(items[i].expr);
         c.chunks[i] = calloc(n_chunks + 1, sizeof(struct wfs_stats));
         r = c.chunks[i] ? 0 : wfs_error_nomem(err, "statistics");
-        for (uint64_t k = 0; k < n_chunks && !r; k++)
-            wfs_stats_init(&c.chunks[i][k]);
     }
     struct scan scan = {.items = items,
                         .n_items = n,
@@ -51,7 +51,7 @@ static int count_items(const struct scan_item *items, size_t n, const struct wfs
     if (!r)
         r = scan_run(&scan, err);
     for (size_t i = 0; i < n && !r; i++) {
-        wfs_stats_init(&ret[i]);
+        ret[i] = (struct wfs_stats){0};
         for (uint64_t k = 0; k < scan_n_chunks(items[i].expr); k++)
             wfs_stats_merge(&ret[i], &c.chunks[i][k]);
     }
@@ -68,13 +68,24 @@ static void find_known(const struct wfs_inspect_rows *rows, const struct wfs_ins
     for (uint32_t i = 0; i < rows->n; i++) {
         const struct wfs_expr *expr = rows->rows[i].expr;
         struct wfs_hash key = wfs_expr_hash(expr);
-        known[i] = run->cache &&
-                   wfs_cache_get_fact(run->cache, STATS_FACT, &key, &stats[i], sizeof(stats[i]));
+        known[i] = wfs_cache_get_fact(run->cache, STATS_FACT, &key, &stats[i], sizeof(stats[i]));
         if (known[i] || wfs_dtype_info(expr->dtype)->kind == WFS_KIND_OPAQUE)
             continue;
         items[*ret_n] = (struct scan_item){expr, run->cache};
         which[(*ret_n)++] = i;
     }
+}
+
+/* Once as it is, and once as JSON for the view `statistics` of the index. */
+static void keep(struct wfs_cache *cache, const struct wfs_expr *expr,
+                 const struct wfs_stats *stats)
+{
+    struct wfs_hash key = wfs_expr_hash(expr);
+    struct wfs_buf json wfs_cleanup(wfs_buf_free) = {0};
+    wfs_cache_put_fact(cache, STATS_FACT, &key, stats, sizeof(*stats));
+    stats_add_json(&json, stats);
+    if (wfs_buf_ok(&json))
+        wfs_cache_put_fact(cache, WFS_STATISTICS_FACT, &key, json.data, json.len);
 }
 
 int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
@@ -88,13 +99,15 @@ int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_insp
         return wfs_error_nomem(err, "statistics");
     size_t n;
     find_known(rows, run, ret, ret_known, items, which, &n);
-    int r = only_known ? 0 : count_items(items, n, run, made, err);
-    for (size_t i = 0; !only_known && i < n && !r; i++) {
-        struct wfs_hash key = wfs_expr_hash(items[i].expr);
+    if (only_known)
+        return 0;
+    int r = count_items(items, n, run, made, err);
+    for (size_t i = 0; i < n && !r; i++) {
         ret[which[i]] = made[i];
         ret_known[which[i]] = true;
-        if (run->cache)
-            wfs_cache_put_fact(run->cache, STATS_FACT, &key, &made[i], sizeof(made[i]));
+        keep(run->cache, items[i].expr, &made[i]);
+        if (i % SCAN_FACTS_AT_ONCE == 0)
+            wfs_cache_flush(run->cache);
     }
     return r;
 }

@@ -6,55 +6,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/inspect.h"
+#include "inspect/grid.h"
+#include "inspect/norms.h"
 
-/* ---- modules: the squares of their leaves
+/* ---- modules: what their leaves have together
  * -------------------------------------------------------- */
 
 struct module {
     const char *name; /* joined by '.' */
-    double squares;
+    struct wfs_stats stats;
 };
 struct modules {
     struct wfs_strmap by_prefix;
     struct module *modules;
     size_t n, cap;
+    struct wfs_stats global;
     bool failed;
 };
 
-/* Every proper prefix of the path is a module. */
-static void add_leaf(struct modules *m, struct wfs_arena *arena, const char *path, double squares)
+/* The module of a prefix that lies in the arena. */
+static struct module *module_of(struct modules *m, struct wfs_arena *arena, const char *prefix)
 {
+    uint64_t at = m->n;
+    if (wfs_strmap_get(&m->by_prefix, prefix, &at))
+        return &m->modules[at];
+    const char *name = wfs_path_join_dup(arena, prefix, '.');
+    if (!name || wfs_grow(&m->modules, &m->cap, m->n + 1, sizeof(*m->modules)) ||
+        wfs_strmap_set(&m->by_prefix, prefix, m->n))
+        return NULL;
+    m->modules[m->n] = (struct module){.name = name};
+    return &m->modules[m->n++];
+}
+
+/* Every proper prefix of the path is a module. */
+static void add_leaf(struct modules *m, struct wfs_arena *arena, const char *path,
+                     const struct wfs_stats *stats)
+{
+    wfs_stats_merge(&m->global, stats);
     for (const char *sep = strchr(path, WFS_SEP); sep && !m->failed;
          sep = strchr(sep + 1, WFS_SEP)) {
         char *prefix = wfs_arena_strndup(arena, path, (size_t)(sep - path));
-        uint64_t at = m->n;
-        if (prefix && !wfs_strmap_get(&m->by_prefix, prefix, &at)) {
-            m->failed = wfs_grow(&m->modules, &m->cap, m->n + 1, sizeof(*m->modules)) ||
-                        wfs_strmap_set(&m->by_prefix, prefix, m->n);
-            if (!m->failed)
-                m->modules[m->n++] = (struct module){.name = wfs_path_join_dup(arena, prefix, '.')};
-        }
-        m->failed = m->failed || !prefix || !m->modules[at].name;
-        if (!m->failed)
-            m->modules[at].squares += squares;
+        struct module *module = prefix ? module_of(m, arena, prefix) : NULL;
+        m->failed = !module;
+        if (module)
+            wfs_stats_merge(&module->stats, stats);
     }
 }
 
 static struct modules make_modules(struct wfs_arena *arena, const struct wfs_inspect_rows *rows,
-                                   const struct wfs_stats *stats, const bool *known,
-                                   double *ret_global)
+                                   const struct wfs_stats *stats, const bool *known)
 {
     struct modules m = {.failed = arena == NULL};
-    *ret_global = 0;
-    for (uint32_t i = 0; i < rows->n && !m.failed; i++) {
-        if (!known[i])
-            continue;
-        double l2 = wfs_stats_l2(&stats[i]);
-        *ret_global += l2 * l2;
-        add_leaf(&m, arena, rows->rows[i].path, l2 * l2);
-    }
-    *ret_global = sqrt(*ret_global);
+    for (uint32_t i = 0; i < rows->n && !m.failed; i++)
+        if (known[i])
+            add_leaf(&m, arena, rows->rows[i].path, &stats[i]);
     return m;
 }
 
@@ -64,83 +69,138 @@ static void modules_free(struct modules *m)
     free(m->modules);
 }
 
+/* ---- numbers
+ * ------------------------------------------------------------------------------------ */
+
+#define N_REALS  5
+#define N_COUNTS 3
+
+static const char *const names[N_REALS + N_COUNTS] = {"l2",  "mean",  "std", "min",
+                                                      "max", "zeros", "nan", "inf"};
+
+/* Of nothing but NaN, the least and the greatest are none. */
+static void reals_of(const struct wfs_stats *s, double ret[N_REALS])
+{
+    bool has_numbers = s->n > s->n_nan;
+    ret[0] = wfs_stats_l2(s);
+    ret[1] = wfs_stats_mean(s);
+    ret[2] = wfs_stats_std(s);
+    ret[3] = has_numbers ? s->min : NAN;
+    ret[4] = has_numbers ? s->max : NAN;
+}
+
+static void counts_of(const struct wfs_stats *s, uint64_t ret[N_COUNTS])
+{
+    ret[0] = s->n_zero;
+    ret[1] = s->n_nan;
+    ret[2] = s->n_inf;
+}
+
 /* ---- text
  * ------------------------------------------------------------------------------------------ */
 
-static const char *const headings[] = {"l2", "mean", "std", "min", "max", "zeros", "nan", "inf"};
-
-static void add_numbers(struct wfs_buf *out, const struct wfs_stats *s, bool tsv)
+static void add_cells(struct grid *grid, const char *name, const struct wfs_stats *s)
 {
-    const double reals[] = {wfs_stats_l2(s), wfs_stats_mean(s), wfs_stats_std(s), s->min, s->max};
-    const uint64_t counts[] = {s->n_zero, s->n_nan, s->n_inf};
-    char text[64];
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(reals); i++) {
-        snprintf(text, sizeof(text), "%.17g", reals[i]);
-        if (tsv)
-            wfs_buf_printf(out, "\t%s", text);
-        else
-            wfs_buf_printf(out, "  %11.5g", reals[i]);
+    double reals[N_REALS];
+    uint64_t counts[N_COUNTS];
+    wfs_buf_visible(&grid->cell, name);
+    grid_end_cell(grid);
+    if (s) {
+        reals_of(s, reals);
+        counts_of(s, counts);
     }
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(counts); i++) {
-        if (tsv)
-            wfs_buf_printf(out, "\t%" PRIu64, counts[i]);
+    for (size_t i = 0; i < N_REALS + N_COUNTS; i++) {
+        if (!s)
+            wfs_buf_char(&grid->cell, '-');
+        else if (i < N_REALS)
+            wfs_buf_printf(&grid->cell, "%.5g", reals[i]);
         else
-            wfs_buf_printf(out, "  %9" PRIu64, counts[i]);
+            wfs_buf_printf(&grid->cell, "%" PRIu64, counts[i - N_REALS]);
+        grid_end_cell(grid);
     }
 }
 
 void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
-                    const bool *known, struct wfs_buf *out)
+                    const bool *known, const struct wfs_norms_options *options, struct wfs_buf *out)
 {
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
-    double global;
-    struct modules m = make_modules(arena, rows, stats, known, &global);
-    size_t width = 4;
+    struct modules m = make_modules(arena, rows, stats, known);
+    /* Columns of zeros are the first to go where it is narrow. */
+    const struct grid_column columns[] = {{"Name", false, 0},
+                                          {"L2", true, 0},
+                                          {"Mean", true, 4},
+                                          {"Std", true, 7},
+                                          {"Min", true, 5},
+                                          {"Max", true, 6},
+                                          {"Zeros", true, 3},
+                                          {"NaN", true, m.global.n_nan ? 0 : 2},
+                                          {"Inf", true, m.global.n_inf ? 0 : 1}};
+    struct grid tensors = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
+    struct grid modules = tensors;
     for (uint32_t i = 0; i < rows->n; i++)
-        width = strlen(rows->rows[i].name) > width ? strlen(rows->rows[i].name) : width;
-    width = width < 60 ? width : 60;
-    wfs_buf_printf(out, "%-*s", (int)width, "name");
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(headings); i++)
-        wfs_buf_printf(out, i < 5 ? "  %11s" : "  %9s", headings[i]);
-    wfs_buf_char(out, '\n');
-    for (uint32_t i = 0; i < rows->n; i++) {
-        struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
-        wfs_buf_visible(&name, rows->rows[i].name);
-        wfs_buf_printf(out, "%-*s", (int)width, name.data ? name.data : "");
-        if (known[i])
-            add_numbers(out, &stats[i], false);
-        else
-            wfs_buf_str(out, "  (no numbers)");
-        wfs_buf_char(out, '\n');
+        add_cells(&tensors, rows->rows[i].name, known[i] ? &stats[i] : NULL);
+    for (size_t i = 0; i < m.n; i++)
+        add_cells(&modules, m.modules[i].name, &m.modules[i].stats);
+    grid_write(&tensors, options->width, options->color, out);
+    if (m.n) {
+        wfs_buf_str(out, "\nModules:\n");
+        grid_write(&modules, options->width, options->color, out);
     }
-    wfs_buf_str(out, m.n ? "\nmodules:\n" : "");
-    for (size_t i = 0; i < m.n; i++) {
-        wfs_buf_printf(out, "  %11.5g  ", sqrt(m.modules[i].squares));
-        wfs_buf_visible(out, m.modules[i].name);
-        wfs_buf_char(out, '\n');
-    }
-    wfs_buf_printf(out, "\nglobal l2 norm: %.9g\n", global);
+    wfs_buf_printf(out, "\nGlobal L2 norm: %.9g\n", wfs_stats_l2(&m.global));
     out->failed = out->failed || m.failed;
+    grid_free(&tensors);
+    grid_free(&modules);
     modules_free(&m);
 }
 
 /* ---- for programs
  * ------------------------------------------------------------------------------------ */
 
+#define REAL_BYTES_MAX  24 /* "-1.7976931348623157e+308" */
+#define COUNT_BYTES_MAX 20
+
+static void add_tsv_line(struct wfs_buf *out, const char *name, const struct wfs_stats *s)
+{
+    double reals[N_REALS];
+    uint64_t counts[N_COUNTS];
+    reals_of(s, reals);
+    counts_of(s, counts);
+    wfs_buf_visible(out, name);
+    for (size_t i = 0; i < N_REALS; i++)
+        wfs_buf_printf(out, "\t%.17g", reals[i]);
+    for (size_t i = 0; i < N_COUNTS; i++)
+        wfs_buf_printf(out, "\t%" PRIu64, counts[i]);
+    wfs_buf_char(out, '\n');
+}
+
+static void add_tsv_heading(struct wfs_buf *out)
+{
+    wfs_buf_str(out, "name");
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(names); i++)
+        wfs_buf_printf(out, "\t%s", names[i]);
+    wfs_buf_char(out, '\n');
+}
+
 void wfs_norms_tsv(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                    const bool *known, struct wfs_buf *out)
 {
-    wfs_buf_str(out, "name");
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(headings); i++)
-        wfs_buf_printf(out, "\t%s", headings[i]);
-    wfs_buf_char(out, '\n');
+    add_tsv_heading(out);
+    for (uint32_t i = 0; i < rows->n; i++)
+        if (known[i])
+            add_tsv_line(out, rows->rows[i].name, &stats[i]);
+}
+
+uint64_t wfs_norms_tsv_bytes_max(const struct wfs_inspect_rows *rows)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    add_tsv_heading(&text);
+    uint64_t total = text.len;
     for (uint32_t i = 0; i < rows->n; i++) {
-        if (!known[i])
-            continue;
-        wfs_buf_visible(out, rows->rows[i].name);
-        add_numbers(out, &stats[i], true);
-        wfs_buf_char(out, '\n');
+        text.len = 0;
+        wfs_buf_visible(&text, rows->rows[i].name);
+        total += text.len + N_REALS * (1 + REAL_BYTES_MAX) + N_COUNTS * (1 + COUNT_BYTES_MAX) + 1;
     }
+    return wfs_buf_ok(&text) ? total : 0;
 }
 
 /* JSON has neither NaN nor infinity: null, and a string. */
@@ -153,43 +213,48 @@ static void add_json_number(struct wfs_buf *out, const char *key, double value)
         wfs_buf_str(out, isnan(value) ? "null" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 }
 
-static void add_json_stats(struct wfs_buf *out, const struct wfs_stats *s)
+void stats_add_json(struct wfs_buf *out, const struct wfs_stats *s)
 {
-    const double reals[] = {wfs_stats_l2(s), wfs_stats_mean(s), wfs_stats_std(s), s->min, s->max};
+    double reals[N_REALS];
+    uint64_t counts[N_COUNTS];
+    reals_of(s, reals);
+    counts_of(s, counts);
     wfs_buf_char(out, '{');
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(reals); i++) {
-        add_json_number(out, headings[i], reals[i]);
+    for (size_t i = 0; i < N_REALS; i++) {
+        add_json_number(out, names[i], reals[i]);
         wfs_buf_str(out, ", ");
     }
-    wfs_buf_printf(out, "\"zeros\": %" PRIu64 ", \"nan\": %" PRIu64 ", \"inf\": %" PRIu64 "}",
-                   s->n_zero, s->n_nan, s->n_inf);
+    for (size_t i = 0; i < N_COUNTS; i++)
+        wfs_buf_printf(out, "%s\"%s\": %" PRIu64, i ? ", " : "", names[N_REALS + i], counts[i]);
+    wfs_buf_char(out, '}');
+}
+
+static void add_json_entry(struct wfs_buf *out, bool *any, const char *name,
+                           const struct wfs_stats *s)
+{
+    wfs_buf_str(out, *any ? ",\n  " : "\n  ");
+    wfs_buf_json(out, name);
+    wfs_buf_str(out, ": ");
+    stats_add_json(out, s);
+    *any = true;
 }
 
 void wfs_norms_json(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                     const bool *known, struct wfs_buf *out)
 {
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
-    double global;
-    struct modules m = make_modules(arena, rows, stats, known, &global);
+    struct modules m = make_modules(arena, rows, stats, known);
+    bool any = false;
     wfs_buf_char(out, '{');
-    add_json_number(out, "global", global);
+    add_json_number(out, "global", wfs_stats_l2(&m.global));
     wfs_buf_str(out, ",\n \"params\": {");
-    const char *comma = "";
-    for (uint32_t i = 0; i < rows->n; i++) {
-        if (!known[i])
-            continue;
-        wfs_buf_str(out, comma);
-        wfs_buf_json(out, rows->rows[i].name);
-        wfs_buf_str(out, ": ");
-        add_json_stats(out, &stats[i]);
-        comma = ",\n  ";
-    }
+    for (uint32_t i = 0; i < rows->n; i++)
+        if (known[i])
+            add_json_entry(out, &any, rows->rows[i].name, &stats[i]);
     wfs_buf_str(out, "},\n \"modules\": {");
-    for (size_t i = 0; i < m.n; i++) {
-        wfs_buf_str(out, i ? ", " : "");
-        wfs_buf_json(out, m.modules[i].name);
-        wfs_buf_printf(out, ": %.17g", sqrt(m.modules[i].squares));
-    }
+    any = false;
+    for (size_t i = 0; i < m.n; i++)
+        add_json_entry(out, &any, m.modules[i].name, &m.modules[i].stats);
     wfs_buf_str(out, "}}\n");
     out->failed = out->failed || m.failed;
     modules_free(&m);

@@ -9,9 +9,12 @@
 #include "inspect/mask.h"
 #include "weightfs/inspect.h"
 
-/* The parameters of a train state lie below the first of these that is beside other trees. */
-static const char *const parameter_roots[] = {"params", "state_dict", "model_state_dict",
-                                              "model",  "module",     "net"};
+/* The model of a train state is the first of these that stands beside what training keeps. */
+static const char *const model_roots[] = {"params", "state_dict", "model_state_dict",
+                                          "model",  "module",     "net"};
+static const char *const training_roots[] = {
+    "opt_state",       "optimizer",        "optim", "optimizer_state_dict",
+    "optimizer_state", "optimizer_states", "ema"};
 
 void wfs_inspect_rows_free(struct wfs_inspect_rows *rows)
 {
@@ -44,46 +47,89 @@ static bool any_below(const struct wfs_plan *plan, const char *root)
     return false;
 }
 
-static bool any_optimizer_state(const struct wfs_plan *plan)
+static const char *first_of(const struct wfs_plan *plan, const char *const *roots, size_t n)
 {
-    return any_below(plan, "opt_state") || any_below(plan, "optimizer") ||
-           any_below(plan, "optimizer_state_dict") || any_below(plan, "optimizer_states") ||
-           any_below(plan, "ema") || any_below(plan, "batch_stats");
+    for (size_t i = 0; i < n; i++)
+        if (any_below(plan, roots[i]))
+            return roots[i];
+    return NULL;
 }
 
-/* As a path. A train state is told by what lies beside its parameters. */
-static int choose_root(const struct wfs_plan *plan, const char *asked, struct wfs_arena *arena,
+/* The tree that a view of this source maps, where the reader or the user chose one. */
+static const char *chosen_root(const struct wfs_catalog *catalog)
+{
+    const char *found = NULL;
+    for (uint32_t i = 0; i < catalog->n_roots; i++) {
+        if (!catalog->roots[i].is_chosen)
+            continue;
+        if (found || catalog->roots[i].is_whole)
+            return NULL;
+        found = catalog->roots[i].path;
+    }
+    return found;
+}
+
+static const char *default_root(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
+                                enum wfs_root_rule rule)
+{
+    const char *root = plan->is_source ? chosen_root(catalog) : NULL;
+    if (root && any_below(plan, root))
+        return root;
+    if (first_of(plan, training_roots, WFS_ARRAY_SIZE(training_roots)))
+        root = first_of(plan, model_roots, WFS_ARRAY_SIZE(model_roots));
+    if (root)
+        return root;
+    bool has_statistics = any_below(plan, "batch_stats") && any_below(plan, "params");
+    return has_statistics && rule == WFS_ROOT_PARAMETERS ? "params" : "";
+}
+
+/* As a path. */
+static int choose_root(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
+                       const struct wfs_inspect_options *options, struct wfs_arena *arena,
                        const char **ret, struct wfs_error *err)
 {
+    static const char separators[] = {'.', '/'};
+    const char *asked = options->root;
     *ret = "";
-    if (asked) {
-        *ret = wfs_path_from_name(arena, asked, '.');
+    if (!asked)
+        *ret = default_root(catalog, plan, options->rule);
+    if (!asked || !*asked || strcmp(asked, ".") == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(separators); i++) {
+        *ret = wfs_path_from_name(arena, asked, separators[i]);
         if (!*ret)
             return wfs_error_nomem(err, "a root");
-        if (!any_below(plan, *ret))
-            return wfs_error_set(err, EINVAL, "there is no tensor below the root '%s'", asked);
-        return 0;
-    }
-    if (!any_optimizer_state(plan))
-        return 0;
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(parameter_roots); i++) {
-        if (any_below(plan, parameter_roots[i])) {
-            *ret = parameter_roots[i];
+        if (any_below(plan, *ret))
             return 0;
-        }
     }
-    return 0;
+    return wfs_error_set(err, EINVAL, "%s: there is no tensor below the root '%s'", catalog->source,
+                         asked);
 }
 
 /* ---- rows
  * ----------------------------------------------------------------------------------------- */
 
-static bool is_wanted(const char *name, const char *const *globs)
+void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row)
+{
+    if (row->axes)
+        wfs_buf_visible(out, row->axes);
+    if (row->n_shards > 1) {
+        wfs_buf_str(out, row->axes ? ": " : "");
+        if (row->shard_axis >= 0)
+            wfs_buf_printf(out, "axis %d, ", row->shard_axis);
+        wfs_buf_printf(out, "%u parts", row->n_shards);
+    } else if (!row->axes) {
+        wfs_buf_str(out, "Replicated");
+    }
+}
+
+/* A glob may be of the name as it is shown or of the dotted one. */
+static bool is_wanted(const char *name, const char *dotted, const char *const *globs)
 {
     if (!globs || !globs[0])
         return true;
     for (; *globs; globs++)
-        if (fnmatch(*globs, name, 0) == 0)
+        if (fnmatch(*globs, name, 0) == 0 || fnmatch(*globs, dotted, 0) == 0)
             return true;
     return false;
 }
@@ -108,14 +154,21 @@ static int add_row(struct wfs_inspect_rows *rows, const struct wfs_catalog *cata
                    const struct wfs_inspect_options *options, struct wfs_error *err)
 {
     const char *path = below(target->path, rows->root);
-    char *name = path ? wfs_path_join_dup(rows->arena, path, plan->sep) : NULL;
-    if (path && !name)
+    if (!path)
+        return 0;
+    char *name = wfs_path_join_dup(rows->arena, path, plan->sep);
+    char *dotted = plan->sep == '.' ? name : wfs_path_join_dup(rows->arena, path, '.');
+    if (!name || !dotted)
         return wfs_error_nomem(err, "a table");
-    if (!path || !is_wanted(name, options->globs))
+    if (!is_wanted(name, dotted, options->globs))
         return 0;
     struct wfs_inspect_row *row = &rows->rows[rows->n++];
-    *row = (struct wfs_inspect_row){
-        .name = name, .path = path, .target = target, .expr = target->expr, .weight_decay = -1};
+    *row = (struct wfs_inspect_row){.name = name,
+                                    .dotted = dotted,
+                                    .path = path,
+                                    .target = target,
+                                    .expr = target->expr,
+                                    .weight_decay = -1};
     set_sharding(catalog, target, row);
     return 0;
 }
@@ -138,7 +191,7 @@ int wfs_inspect_rows(const struct wfs_catalog *catalog, const struct wfs_plan *p
     rows->rows = wfs_arena_array(arena, plan->n_targets ? plan->n_targets : 1, sizeof(*rows->rows));
     if (!rows->rows)
         return wfs_error_nomem(err, "a table");
-    int r = choose_root(plan, options->root, arena, &rows->root, err);
+    int r = choose_root(catalog, plan, options, arena, &rows->root, err);
     for (uint32_t i = 0; i < plan->n_targets && !r; i++)
         r = add_row(rows, catalog, plan, &plan->targets[i], options, err);
     if (r)

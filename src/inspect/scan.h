@@ -12,6 +12,9 @@
  * small enough to stay in the cache between reading and counting. */
 #define SCAN_CHUNK_BYTES ((size_t)3 << 18)
 
+/* Facts that are put without waiting for the index (see wfs_cache_flush). */
+#define SCAN_FACTS_AT_ONCE 1024
+
 struct scan_item {
     const struct wfs_expr *expr;
     struct wfs_cache *cache; /* of the expression's checkpoint; may be NULL */

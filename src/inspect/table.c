@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/grid.h"
 #include "weightfs/inspect.h"
 
-#define TABLE_COLUMNS  6
-#define NAME_WIDTH_MIN 16
+#define TABLE_COLUMNS    6
+#define TOTALS_DEPTH_MAX 8
 
 /* One line: a parameter, or a module's subtotal (expr NULL). */
 struct line {
@@ -146,19 +147,6 @@ static void add_grouped(struct wfs_buf *out, uint64_t n)
     }
 }
 
-static void add_sharding(struct wfs_buf *out, const struct line *line)
-{
-    const struct wfs_inspect_row *row = line->row;
-    if (line->is_module)
-        return;
-    if (row->axes)
-        wfs_buf_visible(out, row->axes);
-    else if (row->n_shards > 1)
-        wfs_buf_printf(out, "axis %d, %u parts", row->shard_axis, row->n_shards);
-    else
-        wfs_buf_str(out, "Replicated");
-}
-
 static void add_cell(struct wfs_buf *out, const struct line *line, unsigned column, bool grouped)
 {
     const struct wfs_expr *expr = line->row->expr;
@@ -180,7 +168,8 @@ static void add_cell(struct wfs_buf *out, const struct line *line, unsigned colu
         wfs_buf_str(out, line->is_mixed ? "mixed" : wfs_dtype_info(expr->dtype)->name);
         break;
     case 4:
-        add_sharding(out, line);
+        if (!line->is_module)
+            wfs_inspect_sharding(out, line->row);
         break;
     default:
         if (!line->is_module)
@@ -188,131 +177,90 @@ static void add_cell(struct wfs_buf *out, const struct line *line, unsigned colu
     }
 }
 
-static const char *const headings[TABLE_COLUMNS] = {"Name",  "Shape",    "Count",
-                                                    "Dtype", "Sharding", "Weight Decay"};
-
 static unsigned n_columns(const struct wfs_inspect_rows *rows)
 {
     return rows->n && rows->rows[0].weight_decay >= 0 ? TABLE_COLUMNS : TABLE_COLUMNS - 1;
-}
-
-/* Columns on a terminal; a UTF-8 sequence counts as one. */
-static size_t shown_width(const char *s)
-{
-    size_t n = 0;
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
 }
 
 /* ---- text
  * -----------------------------------------------------------------------------------------------
  */
 
-struct layout {
-    unsigned n;
-    size_t width[TABLE_COLUMNS];
-};
-
-static struct layout measure(const struct lines *all, unsigned n, unsigned terminal)
+static void add_grid(struct wfs_buf *out, const struct lines *all, unsigned n,
+                     const struct wfs_table_options *options)
 {
-    struct layout layout = {.n = n};
-    for (unsigned c = 0; c < n; c++) {
-        layout.width[c] = strlen(headings[c]);
-        for (size_t i = 0; i < all->n; i++) {
-            struct wfs_buf cell wfs_cleanup(wfs_buf_free) = {0};
-            add_cell(&cell, &all->lines[i], c, true);
-            size_t width = cell.data ? shown_width(cell.data) : 0;
-            layout.width[c] = width > layout.width[c] ? width : layout.width[c];
+    static const struct grid_column columns[TABLE_COLUMNS] = {
+        {"Name", false, 0},  {"Shape", false, 2},    {"Count", true, 0},
+        {"Dtype", false, 3}, {"Sharding", false, 1}, {"Weight Decay", false, 4}};
+    struct grid grid = {.columns = columns, .n_columns = n};
+    for (size_t i = 0; i < all->n; i++) {
+        for (unsigned c = 0; c < n; c++) {
+            add_cell(&grid.cell, &all->lines[i], c, true);
+            grid_end_cell(&grid);
         }
     }
-    size_t total = 2 * (n - 1);
-    for (unsigned c = 0; c < n; c++)
-        total += layout.width[c];
-    if (terminal && total > terminal) {
-        size_t over = total - terminal;
-        layout.width[0] =
-            layout.width[0] > over + NAME_WIDTH_MIN ? layout.width[0] - over : NAME_WIDTH_MIN;
-    }
-    return layout;
+    grid_write(&grid, options->width, options->color, out);
+    grid_free(&grid);
 }
 
-/* s in `width` columns: padded, or its middle left out (a name's ends say most). */
-static void add_padded(struct wfs_buf *out, const char *s, size_t width, bool right, bool last)
+static void add_total(struct grid *grid, const char *name, uint64_t n_elems, uint64_t size_bytes)
 {
-    size_t shown = shown_width(s);
-    if (shown > width) {
-        size_t keep = (width - 1) / 2, skip = shown - (width - 1), at = 0;
-        for (; *s; at++) {
-            bool hidden = at >= keep && at < keep + skip;
-            if (at == keep)
-                wfs_buf_str(out, "…");
-            do {
-                if (!hidden)
-                    wfs_buf_char(out, *s);
-                s++;
-            } while (((unsigned char)*s & 0xc0) == 0x80);
-        }
-        return;
-    }
-    for (size_t i = shown; right && i < width; i++)
-        wfs_buf_char(out, ' ');
-    wfs_buf_str(out, s);
-    for (size_t i = shown; !right && !last && i < width; i++)
-        wfs_buf_char(out, ' ');
+    wfs_buf_visible(&grid->cell, name);
+    grid_end_cell(grid);
+    add_grouped(&grid->cell, n_elems);
+    grid_end_cell(grid);
+    add_grouped(&grid->cell, size_bytes);
+    grid_end_cell(grid);
 }
 
-static void add_text_line(struct wfs_buf *out, const struct layout *layout, const struct line *line)
+static void write_totals(struct grid *grid, const struct wfs_table_options *options,
+                         struct wfs_buf *out)
 {
-    for (unsigned c = 0; c < layout->n; c++) {
-        struct wfs_buf cell wfs_cleanup(wfs_buf_free) = {0};
-        if (line)
-            add_cell(&cell, line, c, true);
-        else
-            wfs_buf_str(&cell, headings[c]);
-        if (c)
-            wfs_buf_str(out, "  ");
-        add_padded(out, cell.data ? cell.data : "", layout->width[c], c == 2, c + 1 == layout->n);
+    if (grid->n_cells) {
+        wfs_buf_char(out, '\n');
+        grid_write(grid, options->width, options->color, out);
     }
-    while (out->len && out->data[out->len - 1] == ' ')
-        out->len--;
-    wfs_buf_char(out, '\n');
+    grid_free(grid);
 }
 
-static void add_dtype_totals(struct wfs_buf *out, const struct wfs_inspect_rows *rows)
+static void add_dtype_totals(struct wfs_buf *out, const struct wfs_inspect_rows *rows,
+                             const struct wfs_table_options *options)
 {
-    uint64_t n_elems[WFS_N_DTYPES] = {0}, size_bytes[WFS_N_DTYPES] = {0};
+    static const struct grid_column columns[] = {
+        {"Dtype", false, 0}, {"Count", true, 0}, {"Bytes", true, 1}};
+    struct grid grid = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
+    uint64_t n_rows[WFS_N_DTYPES] = {0}, n_elems[WFS_N_DTYPES] = {0};
+    uint64_t size_bytes[WFS_N_DTYPES] = {0};
     for (uint32_t i = 0; i < rows->n; i++) {
-        n_elems[rows->rows[i].expr->dtype] += rows->rows[i].expr->n_elems;
-        size_bytes[rows->rows[i].expr->dtype] += rows->rows[i].expr->size_bytes;
+        const struct wfs_expr *expr = rows->rows[i].expr;
+        n_rows[expr->dtype]++;
+        n_elems[expr->dtype] += expr->n_elems;
+        size_bytes[expr->dtype] += expr->size_bytes;
     }
-    wfs_buf_str(out, "\nPer dtype:\n");
-    for (int d = 0; d < WFS_N_DTYPES; d++) {
-        if (!n_elems[d])
-            continue;
-        wfs_buf_printf(out, "  %-16s ", wfs_dtype_info((enum wfs_dtype)d)->name);
-        add_grouped(out, n_elems[d]);
-        wfs_buf_str(out, " elements, ");
-        add_grouped(out, size_bytes[d]);
-        wfs_buf_str(out, " bytes\n");
-    }
+    for (int d = 0; d < WFS_N_DTYPES; d++)
+        if (n_rows[d])
+            add_total(&grid, wfs_dtype_info((enum wfs_dtype)d)->name, n_elems[d], size_bytes[d]);
+    write_totals(&grid, options, out);
 }
 
+/* At the first depth that tells modules apart: "bert" alone says nothing. */
 static void add_module_totals(struct wfs_buf *out, const struct wfs_inspect_rows *rows,
                               const struct wfs_table_options *options)
 {
-    struct lines modules = make_lines(rows, 1);
-    if (options->depth == 0 && modules.n > 1 && !modules.failed) {
-        wfs_buf_str(out, "\nPer module:\n");
-        for (size_t i = 0; i < modules.n; i++) {
-            wfs_buf_str(out, "  ");
-            wfs_buf_visible(out, modules.lines[i].name);
-            wfs_buf_str(out, "  ");
-            add_grouped(out, modules.lines[i].n_elems);
-            wfs_buf_char(out, '\n');
-        }
+    static const struct grid_column columns[] = {
+        {"Module", false, 0}, {"Count", true, 0}, {"Bytes", true, 1}};
+    struct grid grid = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
+    struct lines modules = {0};
+    for (unsigned depth = 1; depth <= TOTALS_DEPTH_MAX && modules.n <= 1; depth++) {
+        free(modules.lines);
+        modules = make_lines(rows, depth);
     }
+    for (size_t i = 0; i < modules.n && modules.n > 1 && modules.n < rows->n; i++)
+        add_total(&grid, modules.lines[i].name, modules.lines[i].n_elems,
+                  modules.lines[i].size_bytes);
+    out->failed = out->failed || modules.failed;
     free(modules.lines);
+    write_totals(&grid, options, out);
 }
 
 static uint64_t total_elems(const struct wfs_inspect_rows *rows)
@@ -327,22 +275,21 @@ void wfs_table_text(const struct wfs_inspect_rows *rows, const struct wfs_table_
                     struct wfs_buf *out)
 {
     struct lines all = sorted_lines(rows, options);
-    struct layout layout = measure(&all, n_columns(rows), options->width);
+    struct wfs_buf root wfs_cleanup(wfs_buf_free) = {0};
     wfs_buf_str(out, "Total number of global parameters: ");
     add_grouped(out, total_elems(rows));
     if (*rows->root) {
+        wfs_path_join(&root, rows->root, '.');
         wfs_buf_str(out, " (below ");
-        wfs_buf_visible(out, rows->root);
+        wfs_buf_visible(out, wfs_buf_ok(&root) ? root.data : "");
         wfs_buf_char(out, ')');
     }
-    wfs_buf_str(out, options->color ? "\n\x1b[1m" : "\n");
-    add_text_line(out, &layout, NULL);
-    wfs_buf_str(out, options->color ? "\x1b[0m" : "");
-    for (size_t i = 0; i < all.n; i++)
-        add_text_line(out, &layout, &all.lines[i]);
-    add_module_totals(out, rows, options);
-    add_dtype_totals(out, rows);
-    out->failed = out->failed || all.failed;
+    wfs_buf_char(out, '\n');
+    add_grid(out, &all, n_columns(rows), options);
+    if (options->depth == 0)
+        add_module_totals(out, rows, options);
+    add_dtype_totals(out, rows, options);
+    out->failed = out->failed || all.failed || root.failed;
     free(all.lines);
 }
 
@@ -379,6 +326,8 @@ static void add_json_shape(struct wfs_buf *out, const struct wfs_expr *expr)
 static void add_json_line(struct wfs_buf *out, const struct line *line)
 {
     struct wfs_buf sharding wfs_cleanup(wfs_buf_free) = {0};
+    if (!line->is_module)
+        wfs_inspect_sharding(&sharding, line->row);
     wfs_buf_str(out, "{\"name\": ");
     wfs_buf_json(out, line->name);
     wfs_buf_str(out, ", \"shape\": ");
@@ -389,7 +338,6 @@ static void add_json_line(struct wfs_buf *out, const struct line *line)
     wfs_buf_printf(out,
                    ", \"count\": %" PRIu64 ", \"dtype\": \"%s\", \"sharding\": ", line->n_elems,
                    line->is_mixed ? "mixed" : wfs_dtype_info(line->row->expr->dtype)->name);
-    add_sharding(&sharding, line);
     if (sharding.len)
         wfs_buf_json(out, sharding.data);
     else

@@ -100,6 +100,46 @@ static void make_table(const struct wfs_session *session, uint32_t plan, struct 
         wfs_table_text(rows, &how, out);
 }
 
+/* Every tensor of the source with the statistics that the index knows; the caller frees all three.
+ */
+struct known_stats {
+    struct wfs_inspect_rows *rows;
+    struct wfs_stats *stats;
+    bool *known;
+};
+
+static void known_stats_free(struct known_stats *k)
+{
+    wfs_inspect_rows_free(k->rows);
+    free(k->stats);
+    free(k->known);
+}
+
+static int look_up_stats(const struct wfs_session *session, struct known_stats *ret)
+{
+    struct wfs_inspect_options options = {.root = "."};
+    struct wfs_inspect_run how = {.cache = session->cache};
+    struct wfs_error err = {0};
+    if (wfs_inspect_rows(session->catalog, session->plans[0], &options, &ret->rows, &err))
+        return -ENOMEM;
+    ret->stats = calloc((size_t)ret->rows->n + 1, sizeof(*ret->stats));
+    ret->known = calloc((size_t)ret->rows->n + 1, sizeof(*ret->known));
+    return ret->stats && ret->known
+               ? wfs_inspect_stats(ret->rows, &how, true, ret->stats, ret->known, &err)
+               : -ENOMEM;
+}
+
+static void make_page(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
+{
+    (void)plan;
+    struct known_stats k wfs_cleanup(known_stats_free) = {0};
+    if (look_up_stats(session, &k))
+        out->failed = true;
+    else
+        wfs_report_page(session->catalog, session->plans, session->n_plans, k.rows, k.stats,
+                        k.known, out);
+}
+
 typedef void (*info_fn)(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out);
 
 struct info_file {
@@ -114,9 +154,8 @@ static bool has_objects(const struct wfs_session *session)
 }
 
 static const struct info_file info_files[] = {
-    {"tensors.tsv", make_tensors_tsv, NULL},
-    {"table.txt", make_table, NULL},
-    {"report.txt", make_report, NULL},
+    {"tensors.tsv", make_tensors_tsv, NULL},     {"table.txt", make_table, NULL},
+    {"report.txt", make_report, NULL},           {"report.html", make_page, NULL},
     {"objects.json", make_objects, has_objects},
 };
 
@@ -162,7 +201,18 @@ static void make_stats(const struct wfs_session *session, struct wfs_buf *out, s
     wfs_buf_str(out, "}\n");
 }
 
+static void make_norms(const struct wfs_session *session, struct wfs_buf *out, size_t size_bytes)
+{
+    (void)size_bytes; /* room for any numbers */
+    struct known_stats k wfs_cleanup(known_stats_free) = {0};
+    if (look_up_stats(session, &k))
+        out->failed = true;
+    else
+        wfs_norms_tsv(k.rows, k.stats, k.known, out);
+}
+
 static const struct tree_live live_stats = {make_stats};
+static const struct tree_live live_norms = {make_norms};
 
 static int add_live(struct tree_builder *b, uint32_t dir, const char *name,
                     const struct tree_live *live, uint64_t size_bytes)
@@ -192,12 +242,29 @@ static int add_views(struct tree_builder *b, uint32_t views)
     return 0;
 }
 
+/* As long as its lines can get: the names are known, the numbers are not. */
+static int add_norms(struct tree_builder *b, uint32_t dir, struct wfs_error *err)
+{
+    struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
+    struct wfs_inspect_options options = {.root = "."};
+    int r = wfs_inspect_rows(b->session->catalog, b->session->plans[0], &options, &rows, err);
+    uint64_t size_bytes = r ? 0 : wfs_norms_tsv_bytes_max(rows);
+    if (r)
+        return r;
+    return size_bytes && !add_live(b, dir, "norms.tsv", &live_norms, size_bytes)
+               ? 0
+               : wfs_error_nomem(err, "the tree");
+}
+
 int tree_add_info(struct tree_builder *b, uint32_t dir, struct wfs_error *err)
 {
     uint32_t views = tree_add_dir(b, dir, "views");
     if (views == WFS_NO_INDEX || add_views(b, views) ||
         add_live(b, dir, "stats.json", &live_stats, STATS_BYTES))
         return wfs_error_nomem(err, "the tree");
+    int r = add_norms(b, dir, err);
+    if (r)
+        return r;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(info_files); i++) {
         const struct info_file *info = &info_files[i];
         if (info->is_shown && !info->is_shown(b->session))

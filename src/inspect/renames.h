@@ -1,0 +1,27 @@
+/*
+ * renames.h (private) - tensors that no name pairs, paired by their bytes. Of several of one
+ * content (zeroed biases, tied copies) the one with the most alike name is taken, and of those the
+ * first, so that layer 0 becomes layer 0.
+ */
+#ifndef INSPECT_RENAMES_H
+#define INSPECT_RENAMES_H
+
+#include "weightfs/inspect.h"
+
+struct renames {
+    const struct wfs_inspect_rows *a, *b;
+    const struct wfs_hash *hashes_a, *hashes_b;
+    const bool *paired_b; /* by name */
+    /* Made by renames_init: lists of b's rows by content. */
+    struct wfs_strmap by_content; /* key -> list */
+    uint32_t *lists;              /* [list]: its first row, or WFS_NO_INDEX */
+    uint32_t *next;               /* [row]: the next of its list */
+    uint32_t n_lists;
+    bool failed; /* out of memory */
+};
+int renames_init(struct renames *renames, struct wfs_arena *arena, struct wfs_error *err);
+/* The row of b that a's row i became, taken from the lists; WFS_NO_INDEX: none. */
+uint32_t renames_take(struct renames *renames, uint32_t i);
+void renames_free(struct renames *renames);
+
+#endif
