@@ -18,6 +18,27 @@ static const char *chosen_root(const struct wfs_catalog *catalog)
     return "";
 }
 
+/* Roots of which none is chosen: two trees of the same names and shapes, and no -o root=. */
+static int check_choice(const struct wfs_catalog *catalog, struct wfs_error *err)
+{
+    for (uint32_t i = 0; i < catalog->n_roots; i++)
+        if (catalog->roots[i].is_chosen)
+            return 0;
+    if (catalog->n_roots == 0)
+        return 0;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf names = {0};
+    for (uint32_t i = 0; i < catalog->n_roots; i++) {
+        if (catalog->roots[i].is_whole)
+            continue;
+        wfs_buf_str(&names, names.len ? " or root=" : "root=");
+        wfs_path_join(&names, catalog->roots[i].path, '.');
+    }
+    return wfs_error_set(err, EINVAL,
+                         "%s: several trees of the same names and shapes: choose the one to map "
+                         "with -o %s",
+                         catalog->source, wfs_buf_ok(&names) && names.len ? names.data : "root=");
+}
+
 /* Skips the root's components; NULL where the path is not inside. */
 static const char *inside(const char *path, const char *root)
 {
@@ -35,6 +56,8 @@ int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret)
     bool *tied = wfs_arena_array(mapper->arena, catalog->n_tensors + 1, sizeof(*tied));
     if (!sources || !tied)
         return wfs_error_nomem(mapper->err, "mapping");
+    if (check_choice(catalog, mapper->err))
+        return -EINVAL;
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {
         uint32_t of = catalog->tensors[i].alias_of;
         sources[i] = i;

@@ -12,7 +12,8 @@ import pytest
 from conftest import BIN, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from make_hostile_torch import ATTACKS, CASES, FLOATS, MARKER, attack_pickle, program, torch_zip  # noqa: E402
+from make_hostile_torch import (ATTACKS, CASES, FLOATS, MARKER, attack_pickle, dict_of, program,  # noqa: E402
+                                tensor, torch_zip)
 
 TOOL = os.environ.get("WEIGHTFS_CATALOG_TOOL", str(pathlib.Path(BIN).parent / "tests" / "unit" / "catalog_tool"))
 MEMORY_LIMIT = 1 << 30
@@ -89,3 +90,15 @@ def test_every_truncation_is_refused_or_safe(tmp_path):
     for length in range(0, len(whole), 7):
         (tmp_path / "x.pt").write_bytes(whole[:length])
         assert catalog(tmp_path / "x.pt", out).returncode == 1, length
+
+
+def test_two_equal_trees__are_refused_until_one_is_chosen(tmp_path):
+    def state(key):
+        return dict_of(**{"fc.weight": tensor(key, size=(2, 2), stride=(2, 1))})
+
+    path = tmp_path / "x.pt"
+    path.write_bytes(torch_zip(program(dict_of(g1=state("0"), g2=state("1"))), {"data/0": FLOATS, "data/1": FLOATS}))
+    done = run("map", path, "--view", "flax", check=False)
+    assert done.returncode == 2 and "root=g1 or root=g2" in done.stderr
+    done = run("map", path, "--view", "flax", "-o", "root=g2", "--json")
+    assert [t["sources"] for t in json.loads(done.stdout)["targets"]] == [["g2.fc.weight"]]
