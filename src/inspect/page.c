@@ -35,16 +35,18 @@ static void add_tensor(struct wfs_buf *out, const struct wfs_inspect_row *row,
     wfs_buf_printf(out, ",%u,", dtype_at[row->expr->dtype]);
     add_shape(out, row->expr);
     wfs_buf_printf(out, ",%" PRIu64 ",%" PRIu64 ",", row->expr->n_elems, row->expr->size_bytes);
-    if (row->n_shards > 1)
-        wfs_buf_printf(out, "\"axis %d, %u parts\"", row->shard_axis, row->n_shards);
-    else
-        wfs_buf_str(out, "\"\"");
+    struct wfs_buf sharding wfs_cleanup(wfs_buf_free) = {0};
+    if (row->n_shards > 1 || row->axes)
+        wfs_inspect_sharding(&sharding, row);
+    wfs_buf_json(out, sharding.len ? sharding.data : "");
     if (stats) {
         add_number(out, wfs_stats_l2(stats));
         add_number(out, wfs_stats_mean(stats));
         add_number(out, wfs_stats_std(stats));
-        add_number(out, stats->min);
-        add_number(out, stats->max);
+        add_number(out, stats->n > stats->n_nan ? stats->min : NAN);
+        add_number(out, stats->n > stats->n_nan ? stats->max : NAN);
+        wfs_buf_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, stats->n_zero, stats->n_nan,
+                       stats->n_inf);
     }
     wfs_buf_char(out, ']');
 }
