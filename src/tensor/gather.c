@@ -20,8 +20,8 @@
 #define SPARSE 16
 /* A span so small is read whole, mapping it costs more. */
 #define SMALL_SPAN_BYTES (64u << 10)
-/* One window; a job over more is cut. */
-#define SPAN_MAP_BYTES (UINT64_C(4) << 30)
+/* One window; a job over more is cut: what is mapped at once stays bounded. */
+#define SPAN_MAP_BYTES (UINT64_C(64) << 20)
 /* A job whose widest steps are this far apart is cut there, so that its windows stay small enough
  * to be shared with the jobs that follow. */
 #define SPAN_GAP_BYTES (UINT64_C(16) << 20)
@@ -284,7 +284,8 @@ static int copy_mapped(struct wfs_reader *reader, const struct wfs_job *job, str
     int r = wfs_bytes_map(job->bytes, span.off, span.len, &window, err);
     if (r)
         return r;
-    hint(job, span);
+    if (!reader->is_hinted)
+        hint(job, span);
     struct copy copy = {job, window.data, span.off};
     r = wfs_guarded(copy_job, &copy, job->bytes->name, err);
     wfs_window_release(&window);
@@ -336,6 +337,20 @@ static int gather_parts(struct wfs_reader *reader, const struct wfs_job *job, ui
     return 0;
 }
 
+/* Too much for one window. What the source is asked for depends on the whole job, not on its parts:
+ * of a sparse one its strips. */
+static int gather_windows(struct wfs_reader *reader, const struct wfs_job *job, struct span span,
+                          struct wfs_error *err)
+{
+    bool is_hinted = reader->is_hinted;
+    if (!is_hinted)
+        hint(job, span);
+    reader->is_hinted = true;
+    int r = gather_parts(reader, job, SPAN_MAP_BYTES, err);
+    reader->is_hinted = is_hinted;
+    return r;
+}
+
 static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
                          struct wfs_error *err)
 {
@@ -352,7 +367,7 @@ static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
     if (r != -ENOTSUP)
         return r;
     if (span.len > SPAN_MAP_BYTES && job->bytes->ops->map)
-        return gather_parts(reader, job, SPAN_MAP_BYTES, err);
+        return gather_windows(reader, job, span, err);
     if (span.len <= WFS_SCRATCH_COVER && is_dense)
         return copy_covered(reader, job, span, err);
     return gather_parts(reader, job, WFS_SCRATCH_COVER, err);

@@ -17,6 +17,7 @@
 struct wfs_reader {
     uint8_t *scratch;
     struct wfs_bytes *unchecked; /* gathered from through a mapping, not yet checked */
+    bool is_hinted;              /* the job that this one is a part of was announced as a whole */
 };
 void wfs_reader_free(struct wfs_reader *reader);
 /* 0 while all that was gathered is of one version of its source. */
