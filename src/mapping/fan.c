@@ -399,19 +399,43 @@ static void describe(struct wfs_stage *stage, const struct wfs_rule *rule, const
     wfs_buf_char(text, ')');
 }
 
+static int which_part(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
+                      const struct wfs_vals *vals, int64_t *ret)
+{
+    if (vals->n == 0)
+        return 0;
+    struct wfs_scope scope = wfs_val_scope(stage, rule, &vals->v[0]);
+    int64_t i;
+    int r = wfs_eval_int(&scope, op->args[0], &i);
+    if (!r && (i < 0 || (uint64_t)i >= vals->n))
+        r = wfs_op_error(stage, op, "there are %zu parts", vals->n);
+    if (!r)
+        *ret = i;
+    return r;
+}
+
 int wfs_ops_run(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_ops *ops,
                 struct wfs_vals *vals, struct wfs_buf *text)
 {
+    int64_t only = -1; /* at(n): the next operation is for part n alone */
     for (uint32_t i = 0; i < ops->n; i++) {
         const struct wfs_op *op = &ops->op[i];
         int r = 0;
         if (text)
             describe(stage, rule, op, vals->n ? &vals->v[0] : NULL, text);
+        if (op->kind == WFS_OP_AT) {
+            r = which_part(stage, rule, op, vals, &only);
+            if (r)
+                return r;
+            continue;
+        }
         if (wfs_op_is_fan(op))
             r = wfs_op_fan(stage, rule, op, vals);
         else
             for (size_t k = 0; !r && k < vals->n; k++)
-                r = wfs_op_apply(stage, rule, op, &vals->v[k]);
+                if (only < 0 || vals->v[k].tag == (uint64_t)only)
+                    r = wfs_op_apply(stage, rule, op, &vals->v[k]);
+        only = -1;
         if (r)
             return r;
     }

@@ -11,7 +11,7 @@ int wfs_op_fill(const struct wfs_scope *scope, const struct wfs_op *op,
                 const struct wfs_expr **ret);
 static inline bool wfs_op_is_fan(const struct wfs_op *op)
 {
-    return op->kind >= WFS_OP_PICK && op->kind <= WFS_OP_UNSTACK;
+    return op->kind >= WFS_OP_AT && op->kind <= WFS_OP_UNSTACK;
 }
 
 #endif

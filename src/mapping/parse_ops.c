@@ -41,6 +41,7 @@ static const struct op_def op_defs[] = {
     {"cast", WFS_OP_CAST, 0, 0, .dtype = true, .usage = "cast(dtype)"},
     {"scale", WFS_OP_SCALE, 1, 1, .usage = "scale(x)"},
     {"add", WFS_OP_ADD, 1, 1, .usage = "add(x)"},
+    {"at", WFS_OP_AT, 1, 1, .usage = "at(n)"},
     {"pick", WFS_OP_PICK, 1, 1, .usage = "pick(n)"},
     {"concat", WFS_OP_CONCAT, 1, MAX_ARGS, MAY_CAP, .equal = true,
      .usage = "concat([capture,] axis[, sizes ... | equal])"},

@@ -182,6 +182,7 @@ enum wfs_op_kind {
     WFS_OP_CAST,
     WFS_OP_SCALE,
     WFS_OP_ADD,
+    WFS_OP_AT,
     WFS_OP_PICK,
     WFS_OP_CONCAT,
     WFS_OP_STACK,

@@ -1,0 +1,103 @@
+"""mlx.nn layers fed from the mlx view: the PyTorch layer's outputs, within 1e-5."""
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+mx = pytest.importorskip("mlx.core")
+import mlx.nn as nn  # noqa: E402
+
+from layers import (channels_first, channels_last, rand, randomise, save, torch_out,  # noqa: E402
+                    view)
+
+T = torch.nn
+
+
+class Net(T.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, *x):
+        return self.net(*x)
+
+
+class MlxNet(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def __call__(self, *x):
+        return self.net(*x)
+
+
+def image(n, channels=4):
+    return rand(2, channels, *(7, 5, 4)[:n])
+
+
+LAYERS = {
+    "linear": (lambda: T.Linear(4, 6), lambda: nn.Linear(4, 6), lambda: rand(3, 4), False),
+    "conv1d": (lambda: T.Conv1d(4, 6, 3), lambda: nn.Conv1d(4, 6, 3), lambda: image(1), True),
+    "conv2d": (lambda: T.Conv2d(4, 6, 3), lambda: nn.Conv2d(4, 6, 3), lambda: image(2), True),
+    "conv3d": (lambda: T.Conv3d(4, 6, 3), lambda: nn.Conv3d(4, 6, 3), lambda: image(3), True),
+    "convt1d": (lambda: T.ConvTranspose1d(4, 6, 3), lambda: nn.ConvTranspose1d(4, 6, 3),
+                lambda: image(1), True),
+    "convt2d": (lambda: T.ConvTranspose2d(4, 6, 3), lambda: nn.ConvTranspose2d(4, 6, 3),
+                lambda: image(2), True),
+    "layernorm": (lambda: T.LayerNorm(4), lambda: nn.LayerNorm(4), lambda: rand(3, 4), False),
+    "rmsnorm": (lambda: T.RMSNorm(4, eps=1e-5), lambda: nn.RMSNorm(4), lambda: rand(3, 4), False),
+    "groupnorm": (lambda: T.GroupNorm(2, 4),
+                  lambda: nn.GroupNorm(2, 4, pytorch_compatible=True), lambda: image(2), True),
+    "batchnorm": (lambda: T.BatchNorm2d(4), lambda: nn.BatchNorm(4), lambda: image(2), True),
+    "lstm": (lambda: T.LSTM(4, 6, batch_first=True), lambda: nn.LSTM(4, 6), lambda: rand(2, 5, 4),
+             False),
+    "gru": (lambda: T.GRU(4, 6, batch_first=True), lambda: nn.GRU(4, 6), lambda: rand(2, 5, 4),
+            False),
+    "rnn": (lambda: T.RNN(4, 6, batch_first=True), lambda: nn.RNN(4, 6), lambda: rand(2, 5, 4),
+            False),
+}
+
+
+def run_mlx(net, flat, *x):
+    net = MlxNet(net)
+    net.load_weights([(k, mx.array(v)) for k, v in flat.items()])  # strict
+    net.eval()
+    out = net(*[mx.array(a) for a in x])
+    return np.array(out[0] if isinstance(out, tuple) else out)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_mapping_mlx__layer(tmp_path, name):
+    make_torch, make_mlx, make_input, last = LAYERS[name]
+    net, x = randomise(Net(make_torch())), make_input()
+    flat = view(save(tmp_path, net), "mlx", tmp_path / "out")
+    out = run_mlx(make_mlx(), flat, channels_last(x) if last else x)
+    want = torch_out(net, x)
+    assert np.abs((channels_first(out) if last else out) - want).max() < 1e-5
+
+
+def test_mapping_mlx__attention(tmp_path):
+    net, x = randomise(Net(T.MultiheadAttention(8, 2, batch_first=True))), rand(2, 3, 8)
+    flat = view(save(tmp_path, net), "mlx", tmp_path / "out")
+    out = run_mlx(nn.MultiHeadAttention(8, 2, bias=True), flat, x, x, x)
+    assert np.abs(out - torch_out(net, x, x, x)).max() < 1e-5
+
+
+def test_mapping_mlx__sequential_by_template(tmp_path):
+    net, x = randomise(T.Sequential(T.Linear(4, 6), T.ReLU(), T.Linear(6, 2))), rand(3, 4)
+    mlx = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    import json
+    from mlx.utils import tree_flatten
+    (tmp_path / "t.json").write_text(json.dumps({f"net.{k}": list(v.shape) for k, v
+                                                 in tree_flatten(mlx.parameters())}))
+    flat = view(save(tmp_path, Net(net)), "mlx", tmp_path / "out", f"template={tmp_path / 't.json'}")
+    assert np.abs(run_mlx(mlx, flat, x) - torch_out(net, x)).max() < 1e-5
+
+
+def test_mapping_mlx__from_flax_through_torch(tmp_path):
+    net = randomise(Net(T.Conv2d(4, 6, 3)))
+    flax = view(save(tmp_path / "a", net), "flax", tmp_path / "flax.safetensors")
+    from safetensors.numpy import save_file
+    save_file(flax, tmp_path / "model.safetensors", metadata={"format": "flax"})
+    direct = view(tmp_path / "a" / "model.safetensors", "mlx", tmp_path / "direct")
+    chained = view(tmp_path / "model.safetensors", "mlx", tmp_path / "chained")
+    assert all(np.array_equal(direct[k], chained[k]) for k in direct) and set(direct) == set(chained)
