@@ -66,6 +66,10 @@ def make_config(model_type, **changes):
     shrink(config, model_type)
     for key, value in changes.items():
         setattr(config, key, value)
+    if hasattr(config, "stage_names"):  # computed from the sizes: made again from the small ones
+        small = {k: v for k, v in config.to_dict().items()
+                 if k not in ("stage_names", "out_features", "out_indices")}
+        config = type(config)(**small)
     return config
 
 

@@ -171,7 +171,7 @@ def test_mapping_flax__real_class_loads_the_mount(zoo, mount, caplog, arch):
 # ---- outputs ------------------------------------------------------------------------------------
 
 TEXT = ["albert-FlaxAlbertModel", "bert-FlaxBertModel", "distilbert-FlaxDistilBertModel",
-        "electra-FlaxElectraModel", "roberta-FlaxRobertaModel", "roformer-FlaxRoFormerModel",
+        "roberta-FlaxRobertaModel", "roformer-FlaxRoFormerModel",
         "gpt2-FlaxGPT2Model", "gptj-FlaxGPTJModel", "llama-FlaxLlamaModel", "opt-FlaxOPTModel",
         "xglm-FlaxXGLMModel", "bloom-FlaxBloomModel", "mistral-FlaxMistralModel"]
 
