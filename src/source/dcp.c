@@ -21,41 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/sharded.h"
-#include "source/torch.h"
-
-#define DCP_METADATA   ".metadata"
-#define DCP_MAX_CHUNKS 65536u
-
-struct dcp_item {
-    const char *path; /* of the file, relative */
-    uint64_t off, len;
-};
-
-struct dcp_file {
-    uint32_t file;
-    struct wfs_catalog *safetensors; /* a catalog of its own, where it is of that kind */
-};
-
-struct dcp {
-    struct wfs_torch t; /* first: the torch reader converts into it */
-    const struct wfs_listing *listing;
-    struct wfs_hash metadata_hash;
-    const struct wfs_node *tensors, *storage; /* DICTs of the metadata */
-    struct wfs_strmap paths; /* name -> its path in planner_data, struct wfs_node * */
-    struct wfs_strmap items; /* "name offset offset ..." -> struct dcp_item * */
-    struct wfs_strmap files; /* relative path -> index into file */
-    struct dcp_file *file;
-    size_t n_files, cap_files;
-    struct wfs_strmap dicts; /* path of the state dict -> struct wfs_node * */
-};
+#include "source/dcp.h"
 
 static struct dcp *dcp_of(struct wfs_torch *t)
 {
     return (struct dcp *)t;
 }
 
-static int refuse(const struct dcp *d, struct wfs_error *err, const char *what)
+int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what)
 {
     return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
 }
@@ -72,7 +45,7 @@ static const struct wfs_node *attribute(const struct wfs_node *object, const cha
     return value;
 }
 
-static bool is_class(const struct wfs_node *object, const char *name)
+bool dcp_is_class(const struct wfs_node *object, const char *name)
 {
     const struct wfs_node *cls =
         object && object->kind == WFS_NODE_CALL ? object->call->callee : NULL;
@@ -121,7 +94,7 @@ static int read_item(struct dcp *d, const struct wfs_node *index, const struct w
         return wfs_error_nomem(err, "DCP metadata");
     if (!name || !wfs_node_u64(attribute(info, "offset"), &item->off) ||
         !wfs_node_u64(attribute(info, "length"), &item->len))
-        return refuse(d, err, "its storage_data is not what DCP writes");
+        return dcp_refuse(d, err, "its storage_data is not what DCP writes");
     if (!is_safe_path(wfs_node_text(path)) || strlen(path->str->data) != path->str->len)
         return wfs_error_set(err, EINVAL,
                              "%s/" DCP_METADATA ": '%s' lies at '%s', not in the folder",
@@ -147,8 +120,8 @@ static int read_items(struct dcp *d, struct wfs_error *err)
     return rc;
 }
 
-static const struct dcp_item *find_item(struct dcp *d, const char *name,
-                                        const struct wfs_node *offsets)
+const struct dcp_item *dcp_find_item(struct dcp *d, const char *name,
+                                     const struct wfs_node *offsets)
 {
     uint64_t item;
     const char *key = item_key(d, name, offsets);
@@ -184,7 +157,7 @@ static int open_kind(struct dcp *d, const char *path, struct wfs_bytes *bytes,
                : wfs_error_set(err, EINVAL, "%s: neither DCP's ZIPs nor safetensors", path);
 }
 
-static int open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err)
+int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err)
 {
     uint64_t known;
     if (wfs_strmap_get(&d->files, name, &known)) {
@@ -222,7 +195,7 @@ static int open_item(struct dcp *d, const char *name, const struct dcp_item *ite
                      struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
     struct dcp_file file;
-    int rc = open_file(d, item->path, &file, err);
+    int rc = dcp_open_file(d, item->path, &file, err);
     if (rc)
         return rc;
     if (!file.safetensors) {
@@ -245,10 +218,10 @@ static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *ch
     uint64_t sizes[WFS_MAX_NDIM];
     if (!wfs_torch_shape_of(offsets, &ndim, shard->offset) ||
         !wfs_torch_shape_of(attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
-        return refuse(d, err, "a chunk without offsets and sizes");
-    const struct dcp_item *item = find_item(d, name, offsets);
+        return dcp_refuse(d, err, "a chunk without offsets and sizes");
+    const struct dcp_item *item = dcp_find_item(d, name, offsets);
     if (!item)
-        return refuse(d, err, "a chunk that is stored nowhere");
+        return dcp_refuse(d, err, "a chunk that is stored nowhere");
     int rc = open_item(d, name, item, ret, err);
     if (rc)
         return rc;
@@ -291,11 +264,11 @@ static int read_tensor(struct dcp *d, const char *name, const struct wfs_node *m
     uint64_t shape[WFS_MAX_NDIM];
     struct wfs_torch_tensor part = {0}, tensor = {.file_off = UINT64_MAX};
     if (!read_dtype(attribute(metadata, "properties"), &dtype))
-        return refuse(d, err, "an element type that is not supported");
+        return dcp_refuse(d, err, "an element type that is not supported");
     if (!wfs_torch_shape_of(attribute(metadata, "size"), &ndim, shape))
-        return refuse(d, err, "a size that is none");
+        return dcp_refuse(d, err, "a size that is none");
     if (!chunks || chunks->kind != WFS_NODE_LIST || chunks->n > DCP_MAX_CHUNKS)
-        return refuse(d, err, "no list of chunks");
+        return dcp_refuse(d, err, "no list of chunks");
     wfs_cleanup(wfs_freep) struct wfs_shard *shards = calloc(chunks->n + 1u, sizeof(*shards));
     if (!shards)
         return wfs_error_nomem(err, "a sharded tensor");
@@ -324,156 +297,10 @@ static int assemble(struct wfs_torch *t, const struct wfs_node *persid,
 {
     struct dcp *d = dcp_of(t);
     if (!persid->is_mapped) /* a pickle's own, not one that was made here */
-        return refuse(d, err, "a storage inside an object is not shown");
+        return dcp_refuse(d, err, "a storage inside an object is not shown");
     size_t row = (size_t)persid->items[0]->i;
     const char *name = wfs_node_text(d->tensors->items[2 * row]);
     return read_tensor(d, name, d->tensors->items[2 * row + 1], ret, err);
-}
-
-/* ---- the state dict
- * ------------------------------------------------------------------------------------ */
-
-static int put(struct dcp *d, struct wfs_node *dict, const char *key, const struct wfs_node *value,
-               struct wfs_error *err)
-{
-    uint32_t room = 8;
-    while (room < dict->n)
-        room *= 2;
-    struct wfs_node *text = wfs_torch_text(&d->t, key);
-    if (dict->n == 0 || dict->n == room) {
-        uint32_t cap = dict->n ? 2 * room : room;
-        struct wfs_node **items =
-            wfs_arena_array(d->t.scratch, 2 * (size_t)cap, sizeof(struct wfs_node *));
-        if (items && dict->n)
-            memcpy(items, dict->items, 2 * (size_t)dict->n * sizeof(struct wfs_node *));
-        dict->items = items;
-    }
-    if (!text || !dict->items)
-        return wfs_error_nomem(err, "a state dict");
-    dict->items[2 * (size_t)dict->n] = text;
-    dict->items[2 * (size_t)dict->n + 1] = (struct wfs_node *)value;
-    dict->n++;
-    return 0;
-}
-
-/* The dict at a path of the state dict, made with those above it where it is not there yet. */
-static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, struct wfs_error *err)
-{
-    uint64_t known;
-    if (wfs_strmap_get(&d->dicts, path, &known)) {
-        *ret = (struct wfs_node *)(uintptr_t)known;
-        return 0;
-    }
-    const char *last = strrchr(path, WFS_SEP);
-    struct wfs_node *parent = NULL, *dict = wfs_torch_node(&d->t, WFS_NODE_DICT);
-    const char *above = last ? wfs_arena_strndup(d->t.scratch, path, (size_t)(last - path)) : "";
-    if (!dict || !above)
-        return wfs_error_nomem(err, "a state dict");
-    int rc = *path ? find_dict(d, above, &parent, err) : 0;
-    if (!rc && parent)
-        rc = put(d, parent, last ? last + 1 : path, dict, err);
-    if (!rc && wfs_strmap_add(&d->dicts, path, (uint64_t)(uintptr_t)dict))
-        rc = wfs_error_nomem(err, "a state dict");
-    if (!rc)
-        *ret = dict;
-    return rc;
-}
-
-#define DCP_MAX_DEPTH 64
-
-/* The dict and key of a name: planner_data's path, or the name alone. */
-static int place(struct dcp *d, const char *name, const struct wfs_node *value,
-                 struct wfs_error *err)
-{
-    uint64_t found = 0;
-    const struct wfs_node *path =
-        wfs_strmap_get(&d->paths, name, &found) ? (const struct wfs_node *)(uintptr_t)found : NULL;
-    wfs_cleanup(wfs_buf_free) struct wfs_buf above = {0}, key = {0};
-    struct wfs_node *dict = NULL;
-    uint32_t n = path && path->kind == WFS_NODE_TUPLE ? path->n : 0;
-    if (n > DCP_MAX_DEPTH)
-        return refuse(d, err, "a path of more than 64 keys");
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t number;
-        const char *text = wfs_node_text(path->items[i]);
-        struct wfs_buf *out = i + 1 < n ? &above : &key;
-        if (i && i + 1 < n)
-            wfs_buf_char(out, WFS_SEP);
-        if (text)
-            wfs_buf_str(out, text);
-        else if (wfs_node_i64(path->items[i], &number))
-            wfs_buf_printf(out, "%lld", (long long)number);
-        else
-            return refuse(d, err, "a path of keys that are no names");
-    }
-    if (above.failed || key.failed)
-        return wfs_error_nomem(err, "a state dict");
-    const char *own = wfs_arena_strdup(d->t.scratch, n ? (key.len ? key.data : "") : name);
-    const char *own_above = wfs_arena_strdup(d->t.scratch, above.len ? above.data : "");
-    if (!own || !own_above)
-        return wfs_error_nomem(err, "a state dict");
-    int rc = find_dict(d, own_above, &dict, err);
-    return rc ? rc : put(d, dict, own, value, err);
-}
-
-static int make_tensor_node(struct dcp *d, uint32_t row, const struct wfs_node **ret,
-                            struct wfs_error *err)
-{
-    struct wfs_node *node = wfs_torch_node(&d->t, WFS_NODE_PERSID);
-    struct wfs_node *number = wfs_torch_int(&d->t, row);
-    if (!node || !number ||
-        !(node->items = wfs_arena_array(d->t.scratch, 1, sizeof(struct wfs_node *))))
-        return wfs_error_nomem(err, "a state dict");
-    node->items[0] = number;
-    node->n = 1;
-    node->is_mapped = true;
-    *ret = node;
-    return 0;
-}
-
-/* A plain value: an object of its own in a file. What cannot be read is noted. */
-static int make_object_node(struct dcp *d, const char *name, const struct wfs_node **ret,
-                            struct wfs_error *err)
-{
-    const struct dcp_item *item = find_item(d, name, NULL);
-    struct dcp_file file = {0};
-    struct wfs_error why = {0};
-    int rc = item ? open_file(d, item->path, &file, &why)
-                  : wfs_error_set(&why, EINVAL, "it is stored nowhere");
-    if (!rc && file.safetensors)
-        rc = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
-    if (!rc)
-        rc = wfs_torch_zip_object(&d->t, file.file, item->off, item->len, ret, &why);
-    if (!rc || !wfs_torch_is_refusal(rc))
-        return rc ? wfs_error_set(err, -rc, "%s", why.message) : 0;
-    wfs_catalog_note(d->t.catalog, WFS_NOTE_WARNING, name, "its value is not shown: %s",
-                     why.message);
-    *ret = wfs_torch_node(&d->t, WFS_NODE_NONE);
-    return *ret ? 0 : wfs_error_nomem(err, "a state dict");
-}
-
-static int build_state_dict(struct dcp *d, struct wfs_error *err)
-{
-    struct wfs_node *root = NULL;
-    int rc = find_dict(d, "", &root, err);
-    for (uint32_t i = 0; !rc && i < d->tensors->n; i++) {
-        const struct wfs_node *key = d->tensors->items[2 * (size_t)i], *value = NULL;
-        const struct wfs_node *metadata = d->tensors->items[2 * (size_t)i + 1];
-        const char *name = wfs_node_text(key);
-        if (!name || strlen(name) != key->str->len)
-            return refuse(d, err, "a name that is none");
-        if (is_class(metadata, "TensorStorageMetadata"))
-            rc = make_tensor_node(d, i, &value, err);
-        else if (is_class(metadata, "BytesStorageMetadata"))
-            rc = make_object_node(d, name, &value, err);
-        else
-            rc = refuse(d, err, "a value that is neither a tensor nor bytes");
-        if (!rc)
-            rc = place(d, name, value, err);
-    }
-    d->t.pickle.root = root;
-    d->t.pickle.n_nodes += 4 * d->tensors->n;
-    return rc;
 }
 
 /* ---- the directory
@@ -490,7 +317,7 @@ static int parse_metadata(struct dcp *d, struct wfs_error *err)
         return wfs_error_nomem(err, "DCP metadata");
     int rc = wfs_bytes_open(path, &bytes, err);
     if (!rc && bytes->size_bytes > (UINT64_C(1) << 31))
-        rc = refuse(d, err, "larger than 2 GiB");
+        rc = dcp_refuse(d, err, "larger than 2 GiB");
     if (!rc)
         rc = wfs_catalog_merge_file(catalog, bytes, err);
     if (!rc)
@@ -531,9 +358,9 @@ static int read_metadata(struct dcp *d, struct wfs_error *err)
     d->tensors = attribute(root, "state_dict_metadata");
     const struct wfs_node *planner = attribute(root, "planner_data");
     d->storage = attribute(root, "storage_data");
-    if (!is_class(root, "Metadata") || !d->tensors || d->tensors->kind != WFS_NODE_DICT ||
+    if (!dcp_is_class(root, "Metadata") || !d->tensors || d->tensors->kind != WFS_NODE_DICT ||
         !d->storage || d->storage->kind != WFS_NODE_DICT)
-        return refuse(d, err, "no metadata of torch.distributed.checkpoint");
+        return dcp_refuse(d, err, "no metadata of torch.distributed.checkpoint");
     rc = read_paths(d, planner, err);
     return rc ? rc : read_items(d, err);
 }
@@ -542,7 +369,7 @@ static int scan(struct dcp *d, struct wfs_error *err)
 {
     int rc = read_metadata(d, err);
     if (!rc)
-        rc = build_state_dict(d, err);
+        rc = dcp_build_state_dict(d, err);
     return rc ? rc : wfs_torch_catalog(&d->t, err);
 }
 
