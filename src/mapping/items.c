@@ -35,7 +35,7 @@ static int check_choice(const struct wfs_catalog *catalog, struct wfs_error *err
     }
     return wfs_error_set(err, EINVAL,
                          "%s: several trees of the same names and shapes: choose the one to map "
-                         "with -o %s",
+                         "with -o %s, or root=. for the whole",
                          catalog->source, wfs_buf_ok(&names) && names.len ? names.data : "root=");
 }
 

@@ -296,13 +296,18 @@ static bool has_prefix_path(const char *path, const char *prefix)
     return strncmp(path, prefix, len) == 0 && (path[len] == WFS_SEP || path[len] == 0);
 }
 
-/* roots[i] for -o root=PATH: tensors below it belong to it; a root of none is a mistake. */
+/* roots[i] for -o root=PATH: tensors below it belong to it; a root of none is a mistake. "." is the
+ * whole. */
 static int add_root(struct wfs_catalog *catalog, uint32_t index, const char *name,
                     struct wfs_error *err)
 {
     const char *path = wfs_path_from_name(catalog->arena, name, '.');
     if (!path)
         return wfs_error_nomem(err, "the roots");
+    if (strcmp(name, ".") == 0) {
+        catalog->roots[index] = (struct wfs_root){.path = "", .is_whole = true, .is_chosen = true};
+        return 0;
+    }
     catalog->roots[index] = (struct wfs_root){.path = path, .is_chosen = true};
     uint32_t n_below = 0;
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {

@@ -198,7 +198,7 @@ static int refuse_choice(struct objects_walk *w, uint32_t a, uint32_t b, struct 
         return wfs_error_nomem(err, "the roots");
     wfs_catalog_note(catalog, WFS_NOTE_WARNING, w->t->name,
                      "%s and %s have the same names and shapes: no view can tell which to map; "
-                     "choose with -o root=%s or root=%s",
+                     "choose with -o root=%s or root=%s, or root=. for the whole",
                      name_a, name_b, name_a, name_b);
     if (w->t->options && w->t->options->strict)
         return wfs_error_set(err, EINVAL,

@@ -351,6 +351,7 @@ def test_roots__ema_is_noted_and_equals_are_not_chosen(tmp_path):
         Catalog(path, "-s")
     assert Catalog(path, "-r", "g2").chosen == ["g2"]
     assert Catalog(path, "-r", "g2", "-r", "g1").chosen == ["g2", "g1"]
+    assert Catalog(path, "-r", ".").chosen == [""]
     with pytest.raises(Refused, match="root=g3"):
         Catalog(path, "-r", "g3")
 
