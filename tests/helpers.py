@@ -32,7 +32,7 @@ def write_safetensors(path, tensors, metadata=None):
         if isinstance(value, tuple):
             dtype, shape, blob = value
         else:
-            value = np.ascontiguousarray(value)
+            value = np.asarray(value, order="C")  # which leaves scalars scalars
             dtype, shape, blob = DTYPES[value.dtype.name], value.shape, value.tobytes()
         entries.append((name, dtype, shape, at, at + len(blob)))
         blobs.append(blob)

@@ -11,8 +11,8 @@
 /* Of the tensor itself. */
 static const char *const tensor_words[] = {"bias",  "biases", "b",    "beta", "gamma",
                                            "scale", "scales", "mean", "var",  "lambda"};
-/* Of its module; a word that ends with one of the first two is one too ("layernorm", "rmsnorm"). */
-static const char *const module_words[] = {"norm", "bn", "ln", "gn", "bn1", "bn2", "bn3", "norms"};
+/* Of its module. A word that ends with "norm" is one of either ("layernorm", "rmsnorm"). */
+static const char *const module_words[] = {"bn", "ln", "gn", "norms"};
 
 /* The next word of [*at, end): letters and digits, split before capitals ("LayerNorm"). */
 static size_t next_word(const char **at, const char *end)
@@ -44,13 +44,14 @@ static bool ends_with_norm(const char *word, size_t len)
     return len >= 4 && strncasecmp(word + len - 4, "norm", 4) == 0;
 }
 
-static bool has_word(const char *start, const char *end, const char *const *words, size_t n,
-                     bool is_module)
+static bool has_word(const char *start, const char *end, const char *const *words, size_t n)
 {
     for (const char *at = start; at < end;) {
         size_t len = next_word(&at, end);
+        if (ends_with_norm(at - len, len))
+            return true;
         for (size_t i = 0; i < n && len; i++)
-            if (word_is(at - len, len, words[i]) || (is_module && ends_with_norm(at - len, len)))
+            if (word_is(at - len, len, words[i]))
                 return true;
     }
     return false;
@@ -78,13 +79,13 @@ bool constant_is_usual(const char *path)
         end = start - 1;
         start = component_before(path, end);
     }
-    if (has_word(start, end, tensor_words, WFS_ARRAY_SIZE(tensor_words), false))
+    if (has_word(start, end, tensor_words, WFS_ARRAY_SIZE(tensor_words)))
         return true;
     while (start > path) {
         end = start - 1;
         start = component_before(path, end);
         if (!is_number(start, end))
-            return has_word(start, end, module_words, WFS_ARRAY_SIZE(module_words), true);
+            return has_word(start, end, module_words, WFS_ARRAY_SIZE(module_words));
     }
     return false;
 }

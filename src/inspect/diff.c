@@ -97,10 +97,12 @@ static int pair_by_content(struct pairing *p, struct wfs_error *err)
                               .hashes_b = p->b.hashes,
                               .paired_b = p->b.paired};
     int r = renames_init(&renames, p->arena, err);
-    for (uint32_t i = 0; i < p->a.rows->n && !r; i++) {
-        uint32_t j = p->a.paired[i] ? WFS_NO_INDEX : renames_take(&renames, i);
-        if (j != WFS_NO_INDEX)
-            pair(p, WFS_DIFF_RENAMED, i, j);
+    for (unsigned n_common = RENAMES_COMMON_MAX + 1; n_common-- > 0 && !r;) {
+        for (uint32_t i = 0; i < p->a.rows->n; i++) {
+            uint32_t j = p->a.paired[i] ? WFS_NO_INDEX : renames_take(&renames, i, n_common);
+            if (j != WFS_NO_INDEX)
+                pair(p, WFS_DIFF_RENAMED, i, j);
+        }
     }
     renames_free(&renames);
     return renames.failed && !r ? wfs_error_nomem(err, "renamed tensors") : r;

@@ -23,7 +23,11 @@ static void add_details(struct wfs_buf *out, const struct wfs_diff_entry *e)
         wfs_buf_str(out, " against ");
         add_shape_dtype(out, e->b);
     }
-    if (e->has_values)
+    if (e->has_values && e->n_different == 0)
+        wfs_buf_str(out, e->kind == WFS_DIFF_DTYPE
+                             ? ": the values are equal"
+                             : ": the bits differ, the values do not (signed zeros, NaN)");
+    else if (e->has_values)
         wfs_buf_printf(out,
                        ": %" PRIu64 " of %" PRIu64 " differ, max abs %.6g, max rel %.6g, "
                        "cosine %.9g",

@@ -76,7 +76,8 @@ static struct layout lay_out(const struct grid *grid, unsigned width)
     while (first_width(grid, &layout, width) < want && hide_next(grid, &layout))
         ;
     size_t first = first_width(grid, &layout, width);
-    layout.width[0] = first > FIRST_WIDTH_END ? first : FIRST_WIDTH_END;
+    if (first < layout.width[0] && layout.width[0] > FIRST_WIDTH_END)
+        layout.width[0] = first > FIRST_WIDTH_END ? first : FIRST_WIDTH_END;
     return layout;
 }
 

@@ -7,6 +7,7 @@
 
 /* Candidates that are looked at for one tensor: a thousand equal biases cost no million looks. */
 #define RENAMES_LOOKED_AT 64
+#define END_WEIGHT        ((size_t)1 << 16) /* more than a path has components */
 
 /* What must agree for two tensors to be one under two names: shape, type and bytes. Empty tensors
  * have no content to be known by: false. */
@@ -66,10 +67,10 @@ static size_t likeness(const char *a, const char *b)
         (i == n && (i == m || b[m - 1 - i] == WFS_SEP)) || (i == m && a[n - 1 - i] == WFS_SEP);
     for (i = 0; a[i] && a[i] == b[i]; i++)
         at_start += a[i] == WFS_SEP;
-    return at_end * 4096 + at_start;
+    return at_end * END_WEIGHT + at_start;
 }
 
-uint32_t renames_take(struct renames *r, uint32_t i)
+uint32_t renames_take(struct renames *r, uint32_t i, unsigned n_common)
 {
     struct wfs_buf key wfs_cleanup(wfs_buf_free) = {0};
     uint64_t list;
@@ -82,7 +83,7 @@ uint32_t renames_take(struct renames *r, uint32_t i)
     for (uint32_t *link = &r->lists[list]; *link != WFS_NO_INDEX && n < RENAMES_LOOKED_AT;
          link = &r->next[*link], n++) {
         size_t alike = likeness(r->a->rows[i].path, r->b->rows[*link].path);
-        if (!best || alike > most) {
+        if (alike >= n_common * END_WEIGHT && (!best || alike > most)) {
             best = link;
             most = alike;
         }

@@ -20,8 +20,11 @@ struct renames {
     bool failed; /* out of memory */
 };
 int renames_init(struct renames *renames, struct wfs_arena *arena, struct wfs_error *err);
-/* The row of b that a's row i became, taken from the lists; WFS_NO_INDEX: none. */
-uint32_t renames_take(struct renames *renames, uint32_t i);
+/* The row of b that a's row i became, taken from the lists, where the names have at least
+ * `n_common` components at their ends in common; WFS_NO_INDEX: none. Asked first with
+ * RENAMES_COMMON_MAX for all rows, then with less, so that no row takes another's better match. */
+#define RENAMES_COMMON_MAX 3
+uint32_t renames_take(struct renames *renames, uint32_t i, unsigned n_common);
 void renames_free(struct renames *renames);
 
 #endif
