@@ -180,6 +180,29 @@ def test_npz_and_zip_of_large_members(large, mount):
     subprocess.run(["unzip", "-tq", m / "flax" / "pytorch_model.bin"], check=True, timeout=300)
 
 
+def test_a_6_gib_archive_is_mapped(mount, tmp_path):
+    """Two storages over 2 GiB and what lies beyond 4 GiB, from a source that is a hole."""
+    from helpers import header
+    n = 3 << 30
+    head = header([("a.weight", "BF16", (n // 4096, 2048), 0, n),
+                   ("b.weight", "BF16", (n // 4096, 2048), n, 2 * n),
+                   ("c.bias", "F32", (3,), 2 * n, 2 * n + 12)], {"format": "pt"})
+    with open(tmp_path / "model.safetensors", "wb") as f:
+        f.write(head)
+        for off, value in ((0, b"\x80\x3f"), (n - 2, b"\x00\x40"), (n + 10, b"\x40\x40"),
+                           (2 * n, np.array([1, 2, 3], "f4").tobytes())):
+            f.seek(len(head) + off)
+            f.write(value)
+    m = mount(tmp_path / "model.safetensors", "-o", "files=all,index=none")
+    got = torch.load(m / "source" / "pytorch_model.bin", mmap=True)
+    assert (m / "source" / "pytorch_model.bin").stat().st_size > 6 << 30
+    assert got["a.weight"][0, 0] == 1 and got["a.weight"][-1, -1] == 2
+    assert got["b.weight"][0, 5] == 3 and got["b.weight"][-1, -1] == 0
+    assert got["c.bias"].tolist() == [1, 2, 3]
+    with safe_open(m / "source" / "model.safetensors", "pt") as f:
+        assert f.get_slice("b.weight")[0:1, 5].item() == 3
+
+
 # ---- many readers ---------------------------------------------------------------------------------
 
 def load_and_hash(how, path, queue):
