@@ -20,8 +20,12 @@
 #include "bytes/window.h"
 #include "weightfs/bytes.h"
 
-#define FILE_LINK_MAX 4096
-#define FILE_SAMPLES  8 /* places that are looked at to tell whether a range is in memory */
+#define FILE_PAGE       4096u
+#define FILE_BAD_ABOVE  32u          /* bytes */
+#define FILE_BOUNCE     (128u << 10) /* stays in the second-level cache */
+#define FILE_BOUNCE_MIN (16u << 10)
+#define FILE_LINK_MAX   4096
+#define FILE_SAMPLES    8 /* places that are looked at to tell whether a range is in memory */
 
 struct file_bytes {
     struct wfs_bytes base;
@@ -111,22 +115,56 @@ static int file_check(struct wfs_bytes *bytes, struct wfs_error *err)
     return explain_ctime(f, &st) ? 0 : file_changed(f, err);
 }
 
-static int file_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
-                     struct wfs_error *err)
+static int read_exactly(struct file_bytes *f, void *buf, size_t len, uint64_t off,
+                        struct wfs_error *err)
 {
-    struct file_bytes *f = (struct file_bytes *)bytes;
     for (size_t done = 0; done < len;) {
         ssize_t n = pread(f->fd, (char *)buf + done, len - done, (off_t)(off + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return wfs_error_set(err, EIO, "%s: byte %llu cannot be read: %s", bytes->name,
+            return wfs_error_set(err, EIO, "%s: byte %llu cannot be read: %s", f->base.name,
                                  (unsigned long long)(off + done), strerror(errno));
         if (n == 0)
             return file_changed(f, err);
         done += (size_t)n;
     }
-    return file_check(bytes, err);
+    return 0;
+}
+
+/* Copies to a little above their source, modulo the page, run at a fifth of the speed on some
+ * processors (facts: limits.md): such a read goes through a buffer that lies well. */
+static bool lies_badly(const void *buf, size_t len, uint64_t off)
+{
+    uint64_t above = ((uint64_t)(uintptr_t)buf - off) % FILE_PAGE;
+    return len >= FILE_BOUNCE_MIN && above > 0 && above < FILE_BAD_ABOVE;
+}
+
+static int read_bounced(struct file_bytes *f, char *buf, size_t len, uint64_t off,
+                        struct wfs_error *err)
+{
+    char *bounce wfs_cleanup(wfs_freep) = aligned_alloc(FILE_PAGE, FILE_BOUNCE + FILE_PAGE);
+    if (!bounce)
+        return read_exactly(f, buf, len, off, err);
+    int r = 0;
+    for (size_t done = 0; !r && done < len;) {
+        size_t n = len - done < FILE_BOUNCE ? len - done : FILE_BOUNCE;
+        char *at = bounce + (off + done) % FILE_PAGE;
+        r = read_exactly(f, at, n, off + done, err);
+        if (!r)
+            memcpy(buf + done, at, n);
+        done += n;
+    }
+    return r;
+}
+
+static int file_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
+                     struct wfs_error *err)
+{
+    struct file_bytes *f = (struct file_bytes *)bytes;
+    int r = lies_badly(buf, len, off) ? read_bounced(f, buf, len, off, err)
+                                      : read_exactly(f, buf, len, off, err);
+    return r ? r : file_check(bytes, err);
 }
 
 static int file_map(struct wfs_bytes *bytes, uint64_t off, uint64_t len, struct wfs_window *ret,

@@ -59,6 +59,31 @@ static void test_bytes__read_is_exact(void **state)
     wfs_bytes_unref(bytes);
 }
 
+/* Every way that a destination can lie above its source modulo the page, over several pieces of
+ * the buffer that bad ones go through. */
+static void test_bytes__read_to_any_alignment(void **state)
+{
+    enum { SIZE = 300000, FIRST = 4090 };
+    (void)state;
+    uint8_t *data = malloc(SIZE), *room = aligned_alloc(4096, SIZE / 4096 * 4096 + 3 * 4096);
+    assert_true(data && room);
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (uint8_t)(i * 31 + i / 251);
+    write_file("a", data, SIZE);
+    struct wfs_bytes *bytes = open_file("a");
+    for (size_t above = 0; above < 40; above++) {
+        uint8_t *buf = room + (FIRST + above) % 4096;
+        assert_int_equal(wfs_bytes_read(bytes, buf, SIZE - FIRST, FIRST, NULL), 0);
+        assert_memory_equal(buf, data + FIRST, SIZE - FIRST);
+    }
+    assert_int_equal(truncate(in_dir("a"), 200000), 0);
+    assert_int_equal(wfs_bytes_read(bytes, room + (FIRST + 8) % 4096, SIZE - FIRST, FIRST, NULL),
+                     -EIO);
+    wfs_bytes_unref(bytes);
+    free(room);
+    free(data);
+}
+
 static void test_bytes__fifo_and_device_are_refused(void **state)
 {
     (void)state;
@@ -278,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes__read_is_exact),
+        cmocka_unit_test(test_bytes__read_to_any_alignment),
         cmocka_unit_test(test_bytes__fifo_and_device_are_refused),
         cmocka_unit_test(test_bytes__slice_of_slice),
         cmocka_unit_test(test_bytes__rewritten_with_mtime_restored),
