@@ -401,3 +401,34 @@ def test_lifecycle__user_without_root(checkpoint, tmp_path):
         assert not (home / "m").exists()
     finally:
         sh(f"rm -rf {home}")
+
+
+def test_lifecycle__strict_is_1_and_leaves_nothing(checkpoint, tmp_path):
+    """A view with problems mounts with a warning; --strict refuses instead."""
+    template = tmp_path / "t.json"
+    template.write_text('{"encoder.none.kernel": [3, 2]}')
+    args = ("--view", "flax", "--template", template, checkpoint, tmp_path / "m")
+    done = run("mount", "--strict", *args, check=False)
+    assert done.returncode == 1 and "missing" in done.stderr and "strict" in done.stderr
+    assert not (tmp_path / "m").exists()
+    done = run("mount", *args)
+    try:
+        assert "missing" in done.stderr
+        assert "encoder.none.kernel" in (tmp_path / "m/info/report.txt").read_text()
+    finally:
+        run("umount", tmp_path / "m")
+
+
+def test_lifecycle__a_server_that_dies_early_is_3(checkpoint, tmp_path):
+    """The child is killed before it is ready: an internal error, with the signal's number."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)  # opening it for writing waits for a reader, which never comes
+    p = subprocess.Popen([BIN, "mount", checkpoint, tmp_path / "m", "-o", f"log={fifo}"], stderr=subprocess.PIPE,
+                         text=True)
+    children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
+    wait_until(lambda: children.read_text().strip(), what="the fork")
+    os.kill(int(children.read_text()), signal.SIGKILL)
+    assert p.wait(20) == 3
+    assert "signal 9" in p.stderr.read()
+    p.stderr.close()
+    assert not (tmp_path / "m").exists()
