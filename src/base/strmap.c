@@ -1,8 +1,11 @@
 /*
- * strmap.c - a string map with open addressing and linear probing; keys are borrowed.
+ * strmap.c - a string map with open addressing and linear probing; keys are borrowed. Names come
+ * from files, so the hash has a seed of the process: nobody can write names that all meet in one
+ * slot.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -12,6 +15,16 @@ struct wfs_strmap_slot {
     const char *key; /* NULL: free */
     uint64_t hash, value;
 };
+
+/* The kernel's 16 random bytes of this process. */
+static uint64_t hash_of(const char *key)
+{
+    const void *random = (const void *)getauxval(AT_RANDOM);
+    uint64_t seed = 0;
+    if (random)
+        memcpy(&seed, random, sizeof(seed));
+    return XXH3_64bits_withSeed(key, strlen(key), seed);
+}
 
 void wfs_strmap_free(struct wfs_strmap *map)
 {
@@ -47,7 +60,7 @@ static int put(struct wfs_strmap *map, const char *key, uint64_t value, bool rep
 {
     if (map->n + 1 > map->cap / 2 && rehash(map))
         return -ENOMEM;
-    uint64_t hash = XXH3_64bits(key, strlen(key));
+    uint64_t hash = hash_of(key);
     struct wfs_strmap_slot *slot = find_slot(map->slots, map->cap, key, hash);
     if (slot->key && !replace)
         return -EEXIST;
@@ -70,7 +83,7 @@ bool wfs_strmap_get(const struct wfs_strmap *map, const char *key, uint64_t *ret
 {
     if (!map->cap)
         return false;
-    uint64_t hash = XXH3_64bits(key, strlen(key));
+    uint64_t hash = hash_of(key);
     const struct wfs_strmap_slot *slot = find_slot(map->slots, map->cap, key, hash);
     if (!slot->key)
         return false;
