@@ -179,6 +179,8 @@ const char *wfs_path_component(const char *path, size_t i, size_t *ret_len);
  * control bytes and whole components ".", ".." and ""; over 255 - reserve_bytes bytes the first
  * 200 and "%~" with a hash. Appends to `out`; true where something had to change. */
 bool wfs_name_escape(struct wfs_buf *out, const char *component, size_t len, size_t reserve_bytes);
+/* Where an escaped name longer than `max` is cut so that no UTF-8 sequence and no %XX is split. */
+size_t wfs_name_cut(const char *s, size_t max);
 /* Natural order: runs of digits compare as numbers; a total order (ties by strcmp). Works on names
  * and on paths, WFS_SEP sorting before everything else. */
 int wfs_natural_cmp(const char *a, const char *b);
@@ -202,9 +204,10 @@ void wfs_log(enum wfs_level level, const char *fmt, ...) WFS_PRINTF(2, 3);
 /* target: NULL = syslog, else a file that is appended to. 0 or -errno. */
 int wfs_log_open(const char *target, struct wfs_error *err);
 void wfs_log_set_level(enum wfs_level level);
-/* The last WFS_LOG_KEPT errors and warnings as a JSON array of strings, for stats.json. */
+/* The last WFS_LOG_KEPT errors and warnings as a JSON array of strings, for stats.json; of them the
+ * newest that fit in max_bytes (at least 2). */
 #define WFS_LOG_KEPT 64
-void wfs_log_recent_json(struct wfs_buf *out);
+void wfs_log_recent_json(struct wfs_buf *out, size_t max_bytes);
 
 /* ---- progress ------------------------------------------------------------------------------ */
 

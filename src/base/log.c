@@ -117,15 +117,36 @@ void wfs_log_set_level(enum wfs_level level)
     pthread_mutex_unlock(&log_state.lock);
 }
 
-void wfs_log_recent_json(struct wfs_buf *out)
+/* The line that is `age` lines old (0: the newest) as JSON. */
+static void add_recent(struct wfs_buf *out, size_t age)
+{
+    wfs_buf_json(out, log_state.recent[(log_state.n_recent - 1 - age) % WFS_LOG_KEPT]);
+}
+
+/* How many of the newest lines fit. */
+static size_t count_fitting(size_t max_bytes)
+{
+    size_t n = log_state.n_recent < WFS_LOG_KEPT ? log_state.n_recent : WFS_LOG_KEPT;
+    size_t total = 2; /* the brackets */
+    for (size_t age = 0; age < n; age++) {
+        struct wfs_buf line wfs_cleanup(wfs_buf_free) = {0};
+        add_recent(&line, age);
+        total += line.len + 2;
+        if (!wfs_buf_ok(&line) || total > max_bytes)
+            return age;
+    }
+    return n;
+}
+
+void wfs_log_recent_json(struct wfs_buf *out, size_t max_bytes)
 {
     pthread_mutex_lock(&log_state.lock);
-    size_t n = log_state.n_recent < WFS_LOG_KEPT ? log_state.n_recent : WFS_LOG_KEPT;
+    size_t n = count_fitting(max_bytes);
     wfs_buf_char(out, '[');
     for (size_t i = 0; i < n; i++) {
         if (i)
             wfs_buf_str(out, ", ");
-        wfs_buf_json(out, log_state.recent[(log_state.n_recent - n + i) % WFS_LOG_KEPT]);
+        add_recent(out, n - 1 - i);
     }
     wfs_buf_char(out, ']');
     pthread_mutex_unlock(&log_state.lock);

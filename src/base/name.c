@@ -166,8 +166,7 @@ static bool escape_bytes(struct wfs_buf *out, const char *s, size_t len, bool do
     return changed;
 }
 
-/* Where to cut so that no UTF-8 sequence and no %XX is split. */
-static size_t cut_at(const char *s, size_t max)
+size_t wfs_name_cut(const char *s, size_t max)
 {
     size_t n = max;
     while (n > 0 && is_continuation((unsigned char)s[n]))
@@ -192,7 +191,7 @@ bool wfs_name_escape(struct wfs_buf *out, const char *component, size_t len, siz
     char hex[33];
     wfs_hash_hex(&hash, hex);
     hex[16] = '\0';
-    out->len = start + cut_at(out->data + start, NAME_CUT_BYTES);
+    out->len = start + wfs_name_cut(out->data + start, NAME_CUT_BYTES);
     wfs_buf_printf(out, "%%~%s", hex);
     return true;
 }

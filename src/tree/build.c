@@ -7,6 +7,9 @@
 
 #include "tree/tree_internal.h"
 
+#define TREE_NAME_MAX        255
+#define COLLISION_MARK_BYTES 12 /* "%~" and a number */
+
 uint32_t tree_add(struct tree_builder *b, uint32_t parent, const char *name,
                   enum wfs_node_kind kind)
 {
@@ -38,13 +41,6 @@ uint32_t tree_add_dir(struct tree_builder *b, uint32_t parent, const char *name)
     return tree_add(b, parent, name, WFS_NODE_DIR);
 }
 
-uint32_t tree_find(const struct tree_builder *b, uint32_t parent, const char *name)
-{
-    for (uint32_t i = b->nodes[parent].first; i != WFS_NO_INDEX; i = b->nodes[i].next)
-        if (strcmp(b->nodes[i].name, name) == 0)
-            return i;
-    return WFS_NO_INDEX;
-}
 
 struct tree_file *tree_add_file(struct tree_builder *b, uint32_t parent, const char *name,
                                 tree_plan_fn plan_fn, const void *ctx, uint32_t plan)
@@ -84,8 +80,11 @@ static int by_name(const void *a, const void *b, void *nodes)
 static int rename_collision(struct tree_builder *b, uint32_t index, unsigned number)
 {
     struct build_node *node = &b->nodes[index];
-    size_t stem = strlen(node->name) - node->suffix_len;
-    char *name = wfs_arena_printf(b->session->arena, "%.*s%%~%u%s", (int)stem, node->name, number,
+    size_t stem = strlen(node->name) - node->suffix_len, keep = stem;
+    size_t reserve = COLLISION_MARK_BYTES + node->suffix_len;
+    if (keep > TREE_NAME_MAX - reserve)
+        keep = wfs_name_cut(node->name, TREE_NAME_MAX - reserve);
+    char *name = wfs_arena_printf(b->session->arena, "%.*s%%~%u%s", (int)keep, node->name, number,
                                   node->name + stem);
     if (!name)
         return -ENOMEM;
