@@ -63,13 +63,22 @@ static char *link_of(int fd)
     return n < 0 ? strdup("") : strndup(target, (size_t)n);
 }
 
-/* The ctime moved alone. True where the file's name or attributes tell why; remembers them. */
-static bool explain_ctime(struct file_bytes *f, const struct stat *st)
+static bool is_same_content(const struct file_bytes *f, const struct stat *st)
 {
-    char *link wfs_cleanup(wfs_freep) = link_of(f->fd);
-    if (!link)
-        return false;
+    return (uint64_t)st->st_size == f->info.identity.size_bytes &&
+           ns_of(st->st_mtim) == f->info.identity.mtime_ns;
+}
+
+/* The ctime moved alone. True where the file's name or attributes tell why; remembers them. Looks
+ * anew under the lock: what another thread remembered may be later than what this one saw. */
+static bool explain_ctime(struct file_bytes *f, struct stat *st)
+{
     pthread_mutex_lock(&f->lock);
+    char *link wfs_cleanup(wfs_freep) = link_of(f->fd);
+    if (!link || fstat(f->fd, st) || !is_same_content(f, st)) {
+        pthread_mutex_unlock(&f->lock);
+        return false;
+    }
     bool known = ns_of(st->st_ctim) == atomic_load(&f->ctime_ns);
     bool harmless = known || st->st_nlink != f->n_links || st->st_mode != f->mode ||
                     st->st_uid != f->uid || st->st_gid != f->gid || strcmp(link, f->link) != 0;
@@ -107,8 +116,7 @@ static int file_check(struct wfs_bytes *bytes, struct wfs_error *err)
         return file_changed(f, err);
     if (fstat(f->fd, &st))
         return wfs_error_set(err, EIO, "%s: %s", bytes->name, strerror(errno));
-    if ((uint64_t)st.st_size != f->info.identity.size_bytes ||
-        ns_of(st.st_mtim) != f->info.identity.mtime_ns)
+    if (!is_same_content(f, &st))
         return file_changed(f, err);
     if (ns_of(st.st_ctim) == atomic_load_explicit(&f->ctime_ns, memory_order_relaxed))
         return 0;
