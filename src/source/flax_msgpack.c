@@ -17,12 +17,16 @@
 #include "source/msgpack.h"
 #include "source/source.h"
 
-#define CHUNKS_MAX 4096 /* 4 TiB: each but the last is a GiB */
+#define CHUNKS_MAX      4096                  /* 4 TiB: each but the last is a GiB */
+#define PATH_MAX_BYTES  (1u << 16)            /* of one tensor */
+#define PATHS_MAX_BYTES (UINT64_C(256) << 20) /* of all: one long key has many tensors below it */
 
 struct walk {
     struct wfs_catalog *catalog;
     uint32_t file;
     struct wfs_buf path; /* of the node being looked at, WFS_SEP-joined */
+    unsigned depth;
+    uint64_t paths_bytes; /* of the tensors so far */
     struct wfs_error *err;
 };
 
@@ -40,6 +44,12 @@ static const struct msgpack_node *child_of(const struct msgpack_node *map, const
 static int add_tensor(struct walk *w, const struct wfs_expr *expr, uint64_t off)
 {
     struct wfs_arena *arena = w->catalog->arena;
+    w->paths_bytes += w->path.len;
+    if (w->path.len > PATH_MAX_BYTES || w->paths_bytes > PATHS_MAX_BYTES)
+        return wfs_error_set(w->err, EINVAL,
+                             "%s: tensor '%.80s...': names of more bytes than "
+                             "weightfs takes",
+                             w->catalog->files[w->file].name, w->path.data);
     const char *path = wfs_arena_strndup(arena, w->path.data ? w->path.data : "", w->path.len);
     const char *name = path ? wfs_path_join_dup(arena, path, '/') : NULL;
     if (!name)
@@ -68,18 +78,20 @@ static int bad_chunks(struct walk *w, const char *what)
                          w->path.data ? w->path.data : "", what);
 }
 
-/* The i-th entry of a map keyed "0", "1", ... */
-static const struct msgpack_node *numbered(const struct msgpack_node *map, uint32_t i)
+/* The i-th entry of a map keyed "0", "1", ... `likely` is looked at first: most files have them in
+ * order. */
+static const struct msgpack_node *numbered(const struct msgpack_node *map, uint32_t i,
+                                           const struct msgpack_node *likely)
 {
     char key[16];
     snprintf(key, sizeof(key), "%" PRIu32, i);
-    return child_of(map, key);
+    return likely && strcmp(likely->key, key) == 0 ? likely : child_of(map, key);
 }
 
 static int chunked_shape(struct walk *w, const struct msgpack_node *shape, uint64_t *ret)
 {
     for (uint32_t i = 0; i < shape->u.children.n; i++) {
-        const struct msgpack_node *size = numbered(shape, i);
+        const struct msgpack_node *size = numbered(shape, i, NULL);
         if (!size || size->kind != MSGPACK_UINT)
             return bad_chunks(w, "the shape of a chunked array is no numbered sizes");
         ret[i] = size->u.u;
@@ -87,7 +99,7 @@ static int chunked_shape(struct walk *w, const struct msgpack_node *shape, uint6
     return 0;
 }
 
-/* The chunks, flattened and put together. They are looked up in order: the file has them so. */
+/* The chunks, flattened and put together. */
 static int chunks_expr(struct walk *w, const struct msgpack_node *chunks,
                        const struct wfs_expr **ret)
 {
@@ -96,8 +108,9 @@ static int chunks_expr(struct walk *w, const struct msgpack_node *chunks,
     const struct wfs_expr **parts wfs_cleanup(wfs_freep) = calloc(n, sizeof(*parts));
     if (!parts)
         return wfs_error_nomem(w->err, "chunks");
-    for (uint32_t i = 0; i < n; i++) {
-        const struct msgpack_node *chunk = numbered(chunks, i);
+    const struct msgpack_node *chunk = chunks->u.children.first;
+    for (uint32_t i = 0; i < n; i++, chunk = chunk->next) {
+        chunk = numbered(chunks, i, chunk);
         if (!chunk || chunk->kind != MSGPACK_ARRAY)
             return bad_chunks(w, "a chunk is missing or no array");
         int r = array_expr(w, chunk->u.array, &parts[i]);
@@ -138,7 +151,7 @@ static int walk_children(struct walk *w, const struct msgpack_node *node, bool i
     uint32_t i = 0;
     int r = 0;
     for (const struct msgpack_node *c = node->u.children.first; c && !r; c = c->next, i++) {
-        if (len)
+        if (w->depth)
             wfs_buf_char(&w->path, WFS_SEP);
         if (c->key)
             wfs_buf_str(&w->path, c->key);
@@ -146,7 +159,9 @@ static int walk_children(struct walk *w, const struct msgpack_node *node, bool i
             wfs_buf_printf(&w->path, "%" PRIu32, i);
         if (!wfs_buf_ok(&w->path))
             return wfs_error_nomem(w->err, "a tensor's name");
+        w->depth++;
         r = walk_node(w, c, in_list || node->kind == MSGPACK_LIST);
+        w->depth--;
         w->path.len = len;
         if (w->path.data)
             w->path.data[len] = '\0';
