@@ -90,15 +90,29 @@ static int size_of(const struct wfs_tree *tree, const struct wfs_node *node, uin
     return 0;
 }
 
-static mode_t mode_of(const struct wfs_tree *tree, const struct wfs_node *node)
+/* The passed-through file that a node is, or NULL. */
+static const struct wfs_side_file *side_of(const struct wfs_node *node)
 {
-    if (node->kind == WFS_NODE_DIR)
-        return S_IFDIR | tree->dir_mode;
-    const struct tree_file *file = node->kind == WFS_NODE_VFILE ? node->payload : NULL;
-    mode_t mode = tree->file_mode;
-    if (file && file->side)
-        mode &= file->side->mode;
-    return S_IFREG | mode;
+    return node->kind == WFS_NODE_VFILE ? ((const struct tree_file *)node->payload)->side : NULL;
+}
+
+/* A passed-through file keeps its own owner: the same mode under another one would show it to
+ * somebody else. */
+static void set_owner(const struct wfs_tree *tree, const struct wfs_node *node, struct stat *ret)
+{
+    const struct wfs_session_options *options = &tree->session->options;
+    const struct wfs_side_file *side = side_of(node);
+    bool is_dir = node->kind == WFS_NODE_DIR;
+    ret->st_mode = is_dir ? S_IFDIR | tree->dir_mode : S_IFREG | tree->file_mode;
+    ret->st_uid = tree->uid;
+    ret->st_gid = tree->gid;
+    if (!side)
+        return;
+    ret->st_mode = S_IFREG | (side->mode & 0444 & ~options->umask);
+    if (options->uid == (uid_t)-1)
+        ret->st_uid = side->uid;
+    if (options->gid == (gid_t)-1)
+        ret->st_gid = side->gid;
 }
 
 /* readdir(3) takes it for its buffer, and the kernel gets as many pages for each call: what a
@@ -121,16 +135,14 @@ int wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret)
     struct timespec mtime = {.tv_sec = tree->mtime_ns / 1000000000,
                              .tv_nsec = tree->mtime_ns % 1000000000};
     *ret = (struct stat){.st_ino = (ino_t)node + 1,
-                         .st_mode = mode_of(tree, n),
                          .st_nlink = n->kind == WFS_NODE_DIR ? 2 + n->n_subdirs : 1,
-                         .st_uid = tree->uid,
-                         .st_gid = tree->gid,
                          .st_size = (off_t)size,
                          .st_blksize = io_bytes(n),
                          .st_blocks = (blkcnt_t)((size + NODE_BLOCK_BYTES - 1) / NODE_BLOCK_BYTES),
                          .st_atim = mtime,
                          .st_mtim = mtime,
                          .st_ctim = mtime};
+    set_owner(tree, n, ret);
     return 0;
 }
 

@@ -30,8 +30,12 @@ int tree_file_get(const struct wfs_session *session, struct tree_file *file,
         if (!made)
             r = file->arena ? file->plan_fn(session, file, file->arena, &made, err)
                             : wfs_error_nomem(err, "a virtual file");
-        if (!r)
+        if (!r) {
             atomic_store_explicit(&file->file, made, memory_order_release);
+        } else { /* what it left there would grow with every try */
+            wfs_arena_free(file->arena);
+            file->arena = NULL;
+        }
         pthread_mutex_unlock(&file->lock);
     }
     if (!r)
@@ -60,10 +64,11 @@ static int open_side(struct wfs_open *open, const struct wfs_side_file *side, st
     int r = wfs_bytes_open(side->path, &open->bytes, err);
     if (r)
         return r;
-    const struct wfs_identity *now = &wfs_bytes_file_info(open->bytes)->identity;
-    const struct wfs_identity *then = &side->identity;
+    const struct wfs_file_info *info = wfs_bytes_file_info(open->bytes);
+    const struct wfs_identity *now = &info->identity, *then = &side->identity;
+    bool is_chmodded = info->mode != side->mode || info->uid != side->uid || info->gid != side->gid;
     if (now->dev != then->dev || now->ino != then->ino || now->size_bytes != then->size_bytes ||
-        now->mtime_ns != then->mtime_ns)
+        now->mtime_ns != then->mtime_ns || (now->ctime_ns != then->ctime_ns && !is_chmodded))
         return wfs_error_set(err, EIO, "%s: changed since the mount was made", side->path);
     open->size_bytes = now->size_bytes;
     return 0;

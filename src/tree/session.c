@@ -100,6 +100,9 @@ static void set_attributes(struct wfs_tree *tree, const struct wfs_session *sess
     const struct wfs_session_options *o = &session->options;
     const struct wfs_catalog *catalog = session->catalog;
     tree->mtime_ns = catalog->mtime_ns;
+    for (uint32_t i = 0; i < catalog->n_side_files; i++)
+        if (catalog->side_files[i].identity.mtime_ns > tree->mtime_ns)
+            tree->mtime_ns = catalog->side_files[i].identity.mtime_ns;
     for (uint32_t i = 0; i < o->n_views; i++) {
         latest_mtime(&tree->mtime_ns, o->views[i].rules);
         latest_mtime(&tree->mtime_ns, o->views[i].template_path);
@@ -211,8 +214,7 @@ static const struct wfs_cache_file *cache_files(const struct wfs_session *sessio
     for (uint32_t i = 0; files && i < catalog->n_files; i++) {
         const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
         if (info)
-            files[(*ret_n)++] =
-                (struct wfs_cache_file){catalog->files[i].path, info->identity};
+            files[(*ret_n)++] = (struct wfs_cache_file){catalog->files[i].path, info->identity};
     }
     return files;
 }

@@ -7,12 +7,16 @@
 
 #include "tree/tree_internal.h"
 
+/* No deeper than tools can walk: a name of more components keeps the rest of them, joined by '.',
+ * as one. A name of a million dots is then a file, not a million directories. */
+#define TENSORS_MAX_DEPTH 128
+
 /* Where the last tensor went. Targets are sorted, so the next one shares most of its directories;
- * what it does not share is looked up by path prefix. */
+ * what it does not share is looked up step by step. */
 struct tensor_dirs {
     struct tree_builder *b;
     uint32_t root;
-    struct wfs_strmap by_prefix; /* path prefix -> node */
+    struct wfs_strmap by_step; /* "PARENT/component" -> node: no prefix is held twice */
     const char *last_path;
     size_t last_prefix_len; /* of its directory part; 0: the root */
     uint32_t last_dir;
@@ -48,33 +52,72 @@ static char *safe_name(struct tree_builder *b, const char *path, const char *com
     return wfs_arena_strndup(b->session->arena, name.data, name.len);
 }
 
-/* The directory for path[0..prefix_len), made with its parents where it is missing. */
-static uint32_t dir_for(struct tensor_dirs *d, const char *path, size_t prefix_len)
+/* The directory of one component in `parent`, made where it is missing. */
+static uint32_t dir_in(struct tensor_dirs *d, uint32_t parent, const char *path, const char *name,
+                       size_t len)
 {
-    if (prefix_len == 0)
-        return d->root;
-    char *prefix = wfs_arena_strndup(d->b->session->arena, path, prefix_len - 1);
+    struct wfs_buf key wfs_cleanup(wfs_buf_free) = {0};
     uint64_t found;
-    if (!prefix)
+    wfs_buf_printf(&key, "%u/", parent);
+    wfs_buf_add(&key, name, len);
+    if (!wfs_buf_ok(&key))
         return WFS_NO_INDEX;
-    if (wfs_strmap_get(&d->by_prefix, prefix, &found))
+    if (wfs_strmap_get(&d->by_step, key.data, &found))
         return (uint32_t)found;
-    const char *sep = strrchr(prefix, WFS_SEP);
-    size_t parent_len = sep ? (size_t)(sep - prefix) + 1 : 0;
-    uint32_t parent = dir_for(d, path, parent_len);
-    if (parent == WFS_NO_INDEX)
-        return parent;
-    char *name = safe_name(d->b, path, prefix + parent_len, strlen(prefix) - parent_len, "");
-    uint32_t dir = tree_add_dir(d->b, parent, name);
-    if (dir == WFS_NO_INDEX || wfs_strmap_set(&d->by_prefix, prefix, dir))
+    char *kept = wfs_arena_strndup(d->b->session->arena, key.data, key.len);
+    char *shown = kept ? safe_name(d->b, path, name, len, "") : NULL;
+    uint32_t dir = tree_add_dir(d->b, parent, shown);
+    if (dir == WFS_NO_INDEX || wfs_strmap_set(&d->by_step, kept, dir))
         return WFS_NO_INDEX;
     return dir;
 }
 
-static uint32_t dir_of_target(struct tensor_dirs *d, const char *path)
+/* The directory for path[0..prefix_len), which ends behind a separator. */
+static uint32_t dir_for(struct tensor_dirs *d, const char *path, size_t prefix_len)
 {
-    const char *sep = strrchr(path, WFS_SEP);
-    size_t len = sep ? (size_t)(sep - path) + 1 : 0;
+    uint32_t dir = d->root;
+    for (const char *p = path; p < path + prefix_len && dir != WFS_NO_INDEX;) {
+        size_t len = strcspn(p, WFS_SEP_STR);
+        dir = dir_in(d, dir, path, p, len);
+        p += len + 1;
+    }
+    return dir;
+}
+
+/* Where the file's own name begins: behind the last separator, or where it gets too deep. */
+static const char *file_part(const char *path)
+{
+    const char *p = path;
+    for (unsigned depth = 0; depth < TENSORS_MAX_DEPTH; depth++) {
+        const char *sep = strchr(p, WFS_SEP);
+        if (!sep)
+            break;
+        p = sep + 1;
+    }
+    return p;
+}
+
+/* NULL when out of memory. */
+static char *file_name(struct tree_builder *b, const char *path, const char *last,
+                       const char *suffix)
+{
+    if (!strchr(last, WFS_SEP))
+        return safe_name(b, path, last, strlen(last), suffix);
+    struct wfs_buf rest wfs_cleanup(wfs_buf_free) = {0};
+    wfs_path_join(&rest, last, '.');
+    if (!wfs_buf_ok(&rest))
+        return NULL;
+    char *name = safe_name(b, path, rest.data, rest.len, suffix);
+    if (name) {
+        wfs_buf_visible(&b->renamed, name);
+        wfs_buf_printf(&b->renamed, "\tis the rest of a name of more than %d components\n",
+                       TENSORS_MAX_DEPTH);
+    }
+    return name;
+}
+
+static uint32_t dir_of_target(struct tensor_dirs *d, const char *path, size_t len)
+{
     if (!d->last_path || len != d->last_prefix_len || memcmp(path, d->last_path, len) != 0) {
         d->last_dir = dir_for(d, path, len);
         d->last_path = path;
@@ -86,16 +129,15 @@ static uint32_t dir_of_target(struct tensor_dirs *d, const char *path)
 static int add_tensor(struct tensor_dirs *d, const struct wfs_target *target, uint32_t plan)
 {
     struct tree_builder *b = d->b;
-    uint32_t dir = dir_of_target(d, target->path);
+    const char *last = file_part(target->path);
+    uint32_t dir = dir_of_target(d, target->path, (size_t)(last - target->path));
     if (dir == WFS_NO_INDEX)
         return -ENOMEM;
     bool npy = tree_is_npy(b->session, target->expr);
     char suffix[48] = ".npy";
     if (!npy)
         snprintf(suffix, sizeof(suffix), ".%s.raw", wfs_dtype_info(target->expr->dtype)->name);
-    const char *sep = strrchr(target->path, WFS_SEP);
-    const char *last = sep ? sep + 1 : target->path;
-    char *name = safe_name(b, target->path, last, strlen(last), suffix);
+    char *name = file_name(b, target->path, last, suffix);
     uint32_t node = tree_add(b, dir, name, WFS_NODE_TENSOR);
     if (node == WFS_NO_INDEX)
         return -ENOMEM;
@@ -114,6 +156,6 @@ int tree_add_tensors(struct tree_builder *b, uint32_t dir, uint32_t plan, struct
     int r = 0;
     for (uint32_t i = 0; i < p->n_targets && !r; i++)
         r = add_tensor(&d, &p->targets[i], plan);
-    wfs_strmap_free(&d.by_prefix);
+    wfs_strmap_free(&d.by_step);
     return r ? wfs_error_nomem(err, "the tree") : 0;
 }

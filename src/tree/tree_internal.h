@@ -85,8 +85,6 @@ struct tree_builder {
 uint32_t tree_add(struct tree_builder *b, uint32_t parent, const char *name,
                   enum wfs_node_kind kind);
 uint32_t tree_add_dir(struct tree_builder *b, uint32_t parent, const char *name);
-/* The child of that name, or WFS_NO_INDEX. Linear: for directories with few entries. */
-uint32_t tree_find(const struct tree_builder *b, uint32_t parent, const char *name);
 /* A virtual file that is planned on demand. */
 struct tree_file *tree_add_file(struct tree_builder *b, uint32_t parent, const char *name,
                                 tree_plan_fn plan_fn, const void *ctx, uint32_t plan);

@@ -172,40 +172,88 @@ static bool wants_shards(const struct wfs_session *session, const struct wfs_pla
 /* ---- passed-through files
  * ----------------------------------------------------------------------------- */
 
-/* The directory of a side file's name, made where it is missing; *ret_base is its last component.
- */
-static uint32_t side_dir(struct tree_builder *b, uint32_t dir, const char *name,
-                         const char **ret_base)
+struct side_names {
+    struct tree_builder *b;
+    uint32_t dir, plan;       /* the view's */
+    struct wfs_strmap by_rel; /* path below the view's directory -> node */
+};
+
+/* What the view shows of its own: tensors/ and the loader files. */
+static int know_own_names(struct side_names *names)
 {
-    for (const char *slash; dir != WFS_NO_INDEX && (slash = strchr(name, '/')); name = slash + 1) {
-        char *part = wfs_arena_strndup(b->session->arena, name, (size_t)(slash - name));
-        if (!part)
-            return WFS_NO_INDEX;
-        uint32_t found = tree_find(b, dir, part);
-        dir = found != WFS_NO_INDEX ? found : tree_add_dir(b, dir, part);
-    }
-    *ret_base = name;
-    return dir;
+    const struct build_node *nodes = names->b->nodes;
+    int r = 0;
+    for (uint32_t i = nodes[names->dir].first; i != WFS_NO_INDEX && !r; i = nodes[i].next)
+        r = wfs_strmap_set(&names->by_rel, nodes[i].name, i);
+    return r;
 }
 
-static int add_side_file(struct tree_builder *b, uint32_t view_dir, uint32_t plan,
-                         const struct wfs_side_file *side, struct wfs_error *err)
+static uint32_t rel_node(const struct side_names *names, const char *rel)
 {
-    const char *base = side->name;
-    uint32_t dir = side_dir(b, view_dir, side->name, &base);
-    if (dir == WFS_NO_INDEX)
-        return wfs_error_nomem(err, "the tree");
-    if (tree_find(b, dir, base) != WFS_NO_INDEX || b->nodes[dir].kind != WFS_NODE_DIR) {
-        wfs_buf_printf(&b->renamed, "%s/", b->session->plans[plan]->view);
+    uint64_t node;
+    return wfs_strmap_get(&names->by_rel, rel, &node) ? (uint32_t)node : WFS_NO_INDEX;
+}
+
+/* The directory of a side file, made where it is missing; WFS_NO_INDEX in *ret where a virtual file
+ * or tensors/ has that name. */
+static int side_dir(struct side_names *names, const char *name, uint32_t n_own, uint32_t *ret)
+{
+    struct wfs_arena *arena = names->b->session->arena;
+    uint32_t dir = names->dir;
+    const char *start = name;
+    for (const char *slash; (slash = strchr(start, '/')); start = slash + 1) {
+        char *rel = wfs_arena_strndup(arena, name, (size_t)(slash - name));
+        if (!rel)
+            return -ENOMEM;
+        uint32_t found = rel_node(names, rel);
+        if (found != WFS_NO_INDEX &&
+            (found < n_own || names->b->nodes[found].kind != WFS_NODE_DIR)) {
+            *ret = WFS_NO_INDEX;
+            return 0;
+        }
+        dir = found != WFS_NO_INDEX ? found : tree_add_dir(names->b, dir, rel + (start - name));
+        if (dir == WFS_NO_INDEX ||
+            (found == WFS_NO_INDEX && wfs_strmap_set(&names->by_rel, rel, dir)))
+            return -ENOMEM;
+    }
+    *ret = dir;
+    return 0;
+}
+
+static int add_side_file(struct side_names *names, const struct wfs_side_file *side, uint32_t n_own)
+{
+    struct tree_builder *b = names->b;
+    const char *slash = strrchr(side->name, '/');
+    uint32_t dir;
+    int r = side_dir(names, side->name, n_own, &dir);
+    if (r)
+        return r;
+    if (dir == WFS_NO_INDEX || rel_node(names, side->name) != WFS_NO_INDEX) {
+        wfs_buf_printf(&b->renamed, "%s/", b->session->plans[names->plan]->view);
         wfs_buf_visible(&b->renamed, side->name);
         wfs_buf_str(&b->renamed, "\tof the source is hidden by a virtual file of that name\n");
         return 0;
     }
-    struct tree_file *file = tree_add_file(b, dir, base, NULL, NULL, plan);
+    uint32_t node = (uint32_t)b->n;
+    struct tree_file *file =
+        tree_add_file(b, dir, slash ? slash + 1 : side->name, NULL, NULL, names->plan);
     if (!file)
-        return wfs_error_nomem(err, "the tree");
+        return -ENOMEM;
     file->side = side;
-    return 0;
+    return wfs_strmap_set(&names->by_rel, side->name, node);
+}
+
+static int add_side_files(struct tree_builder *b, uint32_t dir, uint32_t plan,
+                          struct wfs_error *err)
+{
+    const struct wfs_catalog *catalog = b->session->catalog;
+    struct side_names names = {.b = b, .dir = dir, .plan = plan};
+    uint32_t n_own = (uint32_t)b->n; /* what is added from here on are side files */
+    int r = know_own_names(&names);
+    for (uint32_t i = 0; i < catalog->n_side_files && !r; i++)
+        r = add_side_file(&names, &catalog->side_files[i], n_own);
+    wfs_strmap_free(&names.by_rel);
+    return r ? wfs_error_nomem(err, "the tree") : 0;
 }
 
 int tree_add_view_files(struct tree_builder *b, uint32_t dir, uint32_t plan, struct wfs_error *err)
@@ -219,7 +267,5 @@ int tree_add_view_files(struct tree_builder *b, uint32_t dir, uint32_t plan, str
             r = add_writer_file(b, dir, plan, *w, err);
     if (shards && !r)
         r = add_shard_files(b, dir, plan, err);
-    for (uint32_t i = 0; i < session->catalog->n_side_files && !r; i++)
-        r = add_side_file(b, dir, plan, &session->catalog->side_files[i], err);
-    return r;
+    return r ? r : add_side_files(b, dir, plan, err);
 }
