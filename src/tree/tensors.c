@@ -7,9 +7,9 @@
 
 #include "tree/tree_internal.h"
 
-/* No deeper than tools can walk: a name of more components keeps the rest of them, joined by '.',
+/* Bounded: a name of more components keeps the rest of them, joined by '.',
  * as one. A name of a million dots is then a file, not a million directories. */
-#define TENSORS_MAX_DEPTH 128
+#define TENSORS_MAX_DEPTH 4096
 
 /* Where the last tensor went. Targets are sorted, so the next one shares most of its directories;
  * what it does not share is looked up step by step. */
