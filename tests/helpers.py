@@ -88,6 +88,17 @@ def files_below(folder):
 LIVE = ("stats.json", "norms.tsv")
 
 
+def holds_socket(proc, inodes):
+    for fd in list((proc / "fd").iterdir()):
+        try:
+            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(fd))
+        except OSError:  # closed meanwhile
+            continue
+        if match and match[1] in inodes:
+            return True
+    return False
+
+
 def server_of(path):
     """The process id of the server of a mount: it was called with this path, and listens under the
     mount's device number (as a server that is just ending may, too)."""
@@ -96,12 +107,8 @@ def server_of(path):
     inodes = {line.split()[6] for line in open("/proc/net/unix") if name in line}
     for proc in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if str(path).encode() not in (proc / "cmdline").read_bytes().split(b"\0"):
-                continue
-            for fd in (proc / "fd").iterdir():
-                match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(fd))
-                if match and match[1] in inodes:
-                    return int(proc.name)
+            if str(path).encode() in (proc / "cmdline").read_bytes().split(b"\0") and holds_socket(proc, inodes):
+                return int(proc.name)
         except OSError:
             continue
     raise AssertionError(f"no server for {path}")
