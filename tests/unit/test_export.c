@@ -184,6 +184,44 @@ static void test_export__no_room_leaves_nothing(void **state)
     tear_down(&f);
 }
 
+/* A source that can be read up to its middle. */
+static int half_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
+                     struct wfs_error *err)
+{
+    if (off + len > bytes->size_bytes / 2)
+        return wfs_error_set(err, EIO, "half: byte %llu cannot be read", (unsigned long long)off);
+    memset(buf, 1, len);
+    return 0;
+}
+
+static void half_free(struct wfs_bytes *bytes)
+{
+    (void)bytes;
+}
+
+static void test_export__failing_source_leaves_nothing(void **state)
+{
+    (void)state;
+    static const struct wfs_bytes_ops ops = {.kind = "half", .read = half_read, .free = half_free};
+    struct wfs_bytes half = {.ops = &ops, .n_refs = 1, .size_bytes = 64 * MIB, .name = "half"};
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    struct wfs_vfile_builder b = {.arena = f.arena};
+    wfs_vfile_add_bytes(&b, &half, 0, half.size_bytes);
+    assert_ok(wfs_vfile_finish(&b, &f.file, &err), err);
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, &err), -EIO);
+    assert_non_null(strstr(err.message, "cannot be read"));
+    assert_int_equal(n_files(&f), 0);
+    /* A part that fails leaves no marker. */
+    err = (struct wfs_error){0};
+    f.options.part = f.options.n_parts = 2;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, &err), -EIO);
+    assert_int_equal(wfs_export_finish(f.file, &f.options, NULL), -ENOENT);
+    assert_int_equal(wfs_export_abort(f.path, NULL), 0);
+    tear_down(&f);
+}
+
 static void test_export__refuses_what_is_no_file(void **state)
 {
     (void)state;
@@ -378,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_export__over_what_was_left),
         cmocka_unit_test(test_export__interrupted_leaves_nothing),
         cmocka_unit_test(test_export__no_room_leaves_nothing),
+        cmocka_unit_test(test_export__failing_source_leaves_nothing),
         cmocka_unit_test(test_export__refuses_what_is_no_file),
         cmocka_unit_test(test_export__parts_in_any_order),
         cmocka_unit_test(test_export__more_parts_than_chunks),
