@@ -41,7 +41,6 @@ uint32_t tree_add_dir(struct tree_builder *b, uint32_t parent, const char *name)
     return tree_add(b, parent, name, WFS_NODE_DIR);
 }
 
-
 struct tree_file *tree_add_file(struct tree_builder *b, uint32_t parent, const char *name,
                                 tree_plan_fn plan_fn, const void *ctx, uint32_t plan)
 {
