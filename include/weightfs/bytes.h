@@ -111,8 +111,8 @@ struct wfs_window {
  * space), so that panels of one tensor share page tables. -ENOTSUP: the kind cannot be mapped (or
  * the range is too large); gather with wfs_bytes_read instead. */
 #define WFS_WINDOWS_MAX_BYTES (UINT64_C(16) << 30)
-/* How many bytes of windows are kept when none of them is in use any more: WFS_WINDOWS_MAX_BYTES, or
- * less where one pass over everything would otherwise leave all of it mapped. */
+/* How many bytes of windows are kept when none of them is in use any more: WFS_WINDOWS_MAX_BYTES,
+ * or less where one pass over everything would otherwise leave all of it mapped. */
 void wfs_windows_keep(uint64_t max_bytes);
 int wfs_bytes_map(struct wfs_bytes *bytes, uint64_t off, uint64_t len, struct wfs_window *ret,
                   struct wfs_error *err);
