@@ -2,6 +2,8 @@
 #include "file_fixture.h"
 #include "file/crc.h"
 
+#include <unistd.h>
+
 /* The definition, bit by bit. */
 static uint32_t slow_crc(const uint8_t *data, size_t len)
 {
@@ -119,6 +121,38 @@ static void test_crc__of_a_long_expression(void **state)
     wfs_arena_free(arena);
 }
 
+/* What one mount computed the next one finds in the index. */
+static void test_crc__is_computed_once(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/wfs-crc-XXXXXX",
+         path[64]; /* an index wants a folder that only we can write */
+    struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_error err = {0};
+    const uint64_t shape[] = {50000};
+    const struct wfs_expr *expr = fx_expr(arena, WFS_F32, 1, shape, 5);
+    struct wfs_hash hash = wfs_expr_hash(expr);
+    uint32_t first = 1, second = 2;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/index.db", dir);
+    struct wfs_cache_options options = {.index_path = path, .source = "fixture"};
+    for (int round = 0; round < 2; round++) {
+        struct wfs_cache *cache = NULL;
+        uint64_t before = wfs_crc32_computed_bytes();
+        assert_ok(wfs_cache_new(&options, &cache, &err), err);
+        assert_ok(
+            wfs_crc32_expr(cache, expr, &hash, 0, expr->size_bytes, round ? &second : &first, &err),
+            err);
+        wfs_cache_free(cache);
+        assert_int_equal(wfs_crc32_computed_bytes() - before, round ? 0 : expr->size_bytes);
+    }
+    assert_int_equal(first, second);
+    uint64_t freed;
+    assert_ok(wfs_index_clear(path, &freed, &err), err);
+    assert_int_equal(rmdir(dir), 0);
+    wfs_arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_crc__own_crc_gives_the_residue),
         cmocka_unit_test(test_crc__of_a_file),
         cmocka_unit_test(test_crc__of_a_long_expression),
+        cmocka_unit_test(test_crc__is_computed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
