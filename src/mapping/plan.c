@@ -224,6 +224,65 @@ static int check_options(struct wfs_mapper *mapper, const struct wfs_chain *chai
                          mapper->options->name ? mapper->options->name : "", own[0]);
 }
 
+/* The chosen tree of the catalog, from its items to the view's. */
+static int map_tree(struct wfs_mapper *mapper, const struct wfs_chain *chain,
+                    struct wfs_table *items)
+{
+    int r = wfs_items_load(mapper, items);
+    if (!r)
+        r = wfs_unwrap(mapper, items);
+    if (!r)
+        r = wfs_mark_packed(mapper, items);
+    if (!r)
+        r = run_chain(mapper, chain, items);
+    if (!r)
+        r = wfs_template_fit(mapper, items);
+    return r ? r : wfs_cast(mapper, items);
+}
+
+static uint32_t n_chosen(const struct wfs_catalog *catalog)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < catalog->n_roots; i++)
+        n += catalog->roots[i].is_chosen && !catalog->roots[i].is_whole;
+    return n;
+}
+
+/* One of several chosen trees: mapped as if it were the only one, then put below its own name. */
+static int map_one_of(struct wfs_mapper *mapper, const struct wfs_chain *chain, uint32_t root,
+                      struct wfs_table *items)
+{
+    const struct wfs_catalog *catalog = mapper->catalog;
+    struct wfs_root only = catalog->roots[root];
+    struct wfs_catalog one = *catalog;
+    struct wfs_table tree = {0};
+    one.roots = &only;
+    one.n_roots = 1;
+    mapper->catalog = &one;
+    int r = map_tree(mapper, chain, &tree);
+    mapper->catalog = catalog;
+    for (size_t i = 0; i < tree.n && !r; i++) {
+        struct wfs_item item = tree.items[i];
+        item.path = wfs_arena_printf(mapper->arena, "%s" WFS_SEP_STR "%s", only.path, item.path);
+        r = item.path ? wfs_table_add(items, &item, mapper->err)
+                      : wfs_error_nomem(mapper->err, "mapping");
+    }
+    free(tree.items);
+    return r;
+}
+
+static int map_trees(struct wfs_mapper *mapper, const struct wfs_chain *chain,
+                     struct wfs_table *items)
+{
+    if (n_chosen(mapper->catalog) < 2)
+        return map_tree(mapper, chain, items);
+    int r = 0;
+    for (uint32_t i = 0; i < mapper->catalog->n_roots && !r; i++)
+        if (mapper->catalog->roots[i].is_chosen && !mapper->catalog->roots[i].is_whole)
+            r = map_one_of(mapper, chain, i, items);
+    return r;
+}
+
 static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct wfs_plan *plan)
 {
     struct wfs_chain chain;
@@ -236,17 +295,7 @@ static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct
     if (!r)
         r = load_template(mapper, &chain);
     if (!r)
-        r = wfs_items_load(mapper, items);
-    if (!r)
-        r = wfs_unwrap(mapper, items);
-    if (!r)
-        r = wfs_mark_packed(mapper, items);
-    if (!r)
-        r = run_chain(mapper, &chain, items);
-    if (!r)
-        r = wfs_template_fit(mapper, items);
-    if (!r)
-        r = wfs_cast(mapper, items);
+        r = map_trees(mapper, &chain, items);
     if (!r)
         r = describe(mapper, &chain, chain.last, plan);
     return r ? r : wfs_assemble(mapper, items, plan);

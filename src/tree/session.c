@@ -56,8 +56,18 @@ static int add_default_view(struct wfs_session *session, const struct wfs_view_o
 {
     struct wfs_view_options view = *options;
     view.name = wfs_plan_default_view(session->catalog);
-    if (view.name)
+    if (view.name && asked)
         return add_view(session, &view, err);
+    if (view.name) {
+        struct wfs_error why = {0};
+        int r = add_view(session, &view, &why);
+        if (r && (r == -ENOMEM || session->options.strict))
+            return wfs_error_set(err, why.code, "%s", why.message);
+        if (r) /* nobody asked for it: the source is shown, and the reason */
+            wfs_catalog_note(session->catalog, WFS_NOTE_WARNING, view.name,
+                             "this view is not shown: %s", why.message);
+        return 0;
+    }
     return asked ? wfs_error_set(err, EINVAL,
                                  "%s: its names do not tell which view it wants; name one (--view)",
                                  session->options.source)

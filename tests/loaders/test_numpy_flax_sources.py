@@ -151,3 +151,5 @@ def test_train_state_maps_its_parameters(tmp_path):
     assert "opt_state" in run("cat", path, "info/report.txt").stdout
     moments = run("ls", "-R", "-o", "root=opt_state.0.mu", path, "torch/tensors").stdout
     assert "head" in moments and "weight.npy" in moments
+    both = run("ls", "-R", "-o", "root=params", "-o", "root=opt_state.0.nu", path, "torch/tensors").stdout
+    assert "torch/tensors/params/head:" in both and "torch/tensors/opt_state/0/nu/head:" in both
