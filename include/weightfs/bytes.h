@@ -100,7 +100,7 @@ int wfs_bytes_slice(struct wfs_bytes *parent, uint64_t off, uint64_t len, struct
 int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint64_t size_bytes,
                       const char *name, struct wfs_bytes **ret, struct wfs_error *err);
 
-/* ---- mapped windows for strided gathers ------------------------------------------------------ */
+/* ---- mapped windows for strided gathers ---------------------------------------------------- */
 
 struct wfs_window {
     const uint8_t *data; /* at the offset asked for */
@@ -122,7 +122,7 @@ void wfs_window_release(struct wfs_window *window);
  * and own nothing that only it can free: it may be left by a jump. Returns fn's value. */
 int wfs_guarded(int (*fn)(void *ctx), void *ctx, const char *name, struct wfs_error *err);
 
-/* ---- the bounded parse cursor ---------------------------------------------------------------- */
+/* ---- the bounded parse cursor -------------------------------------------------------------- */
 
 #define WFS_CURSOR_BUFFER 65536
 

@@ -57,8 +57,7 @@ void wfs_cache_stats(const struct wfs_cache *cache, struct wfs_cache_stats *ret)
 /* Bytes served that did not come through wfs_cache_read (whole passed-through files). */
 void wfs_cache_count_served(struct wfs_cache *cache, uint64_t n_bytes);
 
-/* ---- the index beyond blocks
- * ------------------------------------------------------------------------- */
+/* ---- the index beyond blocks --------------------------------------------------------------- */
 
 /* Small facts kept across mounts: statistics, content hashes, CRCs. Key = kind + expression hash.
  * Absent, or no index: false. Values are read back only when their checksum holds. */

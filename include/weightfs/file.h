@@ -81,8 +81,7 @@ void wfs_vfile_add_computed(struct wfs_vfile_builder *b, size_t len, wfs_compute
 int wfs_vfile_finish(struct wfs_vfile_builder *b, const struct wfs_vfile **ret,
                      struct wfs_error *err);
 
-/* ---- writers
- * ------------------------------------------------------------------------------------------ */
+/* ---- writers ------------------------------------------------------------------------------- */
 
 struct wfs_manifest_entry {
     const char *path; /* WFS_SEP path */
@@ -110,8 +109,7 @@ struct wfs_writer {
 const struct wfs_writer *const *wfs_writers(void);             /* NULL-terminated */
 const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
 
-/* ---- sharded safetensors
- * ------------------------------------------------------------------------------- */
+/* ---- sharded safetensors ------------------------------------------------------------------- */
 
 /* One file of the set that `-o shards=SIZE` shows in place of model.safetensors. */
 struct wfs_shard {
@@ -129,8 +127,7 @@ int wfs_shards_split(const struct wfs_manifest *manifest, uint64_t shard_bytes,
 int wfs_shards_index(const struct wfs_shard *shards, uint32_t n, struct wfs_arena *arena,
                      const struct wfs_vfile **ret, struct wfs_error *err);
 
-/* ---- one tensor
- * ---------------------------------------------------------------------------------------- */
+/* ---- one tensor ---------------------------------------------------------------------------- */
 
 /* One tensor as a .npy (format 1.0, header padded to 64; section C of the formats facts).
  * -ENOTSUP where numpy has no such element type. */
@@ -142,8 +139,7 @@ uint64_t wfs_npy_size(const struct wfs_expr *expr);
 int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const struct wfs_vfile **ret,
                  struct wfs_error *err);
 
-/* ---- export
- * -------------------------------------------------------------------------------------------- */
+/* ---- export -------------------------------------------------------------------------------- */
 
 /* Writes a virtual file out. Until it is whole it is PATH.partial; then it is fsynced and renamed.
  * Runs of zeros are left as holes. A file's layout is a pure function of metadata, so N processes,

@@ -12,8 +12,7 @@
 #include "weightfs/cache.h"
 #include "weightfs/mapping.h"
 
-/* ---- rows: what a plan shows below one root
- * ------------------------------------------------------ */
+/* ---- rows: what a plan shows below one root ------------------------------------------------ */
 
 struct wfs_inspect_row {
     const char *name;   /* joined by the view's separator, without the root */
@@ -57,8 +56,7 @@ void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row
 /* Text for a terminal: lines longer than `width` columns (0: none) are cut; colours stay. */
 void wfs_inspect_fit(struct wfs_buf *text, unsigned width);
 
-/* ---- table
- * ------------------------------------------------------------------------------------------ */
+/* ---- table --------------------------------------------------------------------------------- */
 
 enum wfs_table_sort {
     WFS_SORT_NAME,
@@ -86,8 +84,7 @@ void wfs_table_json(const struct wfs_inspect_rows *rows, const struct wfs_table_
 /* {key: shape}: the template format. */
 void wfs_table_keys(const struct wfs_inspect_rows *rows, struct wfs_buf *out);
 
-/* ---- content ----------------------------------------------------------------------------------
- */
+/* ---- content ------------------------------------------------------------------------------- */
 
 /* Who reads, and how. */
 struct wfs_inspect_run {
@@ -99,8 +96,7 @@ struct wfs_inspect_run {
 int wfs_inspect_hashes(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
                        struct wfs_hash *ret, struct wfs_error *err);
 
-/* ---- diff -------------------------------------------------------------------------------------
- */
+/* ---- diff ---------------------------------------------------------------------------------- */
 
 enum wfs_diff_kind {
     WFS_DIFF_SAME,
@@ -141,8 +137,7 @@ void wfs_diff_freep(struct wfs_diff **diff);
 void wfs_diff_text(const struct wfs_diff *diff, bool all, struct wfs_buf *out);
 void wfs_diff_json(const struct wfs_diff *diff, struct wfs_buf *out);
 
-/* ---- statistics -------------------------------------------------------------------------------
- */
+/* ---- statistics ---------------------------------------------------------------------------- */
 
 /* Statistics of every row, in one pass, kept in the index (struct wfs_stats of tensor.h). `known`
  * says which results are there: with only_known nothing is read, and only what the index has is. */
@@ -172,8 +167,7 @@ uint64_t wfs_norms_tsv_bytes_max(const struct wfs_inspect_rows *rows);
 void wfs_norms_json(const struct wfs_inspect_rows *rows, const struct wfs_stats *stats,
                     const bool *known, struct wfs_buf *out);
 
-/* ---- check against a target -------------------------------------------------------------------
- */
+/* ---- check against a target ---------------------------------------------------------------- */
 
 enum wfs_check_kind {
     WFS_CHECK_UNUSED,  /* in the checkpoint, not in the target */
@@ -223,8 +217,7 @@ void wfs_check_freep(struct wfs_check **check);
 void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out);
 void wfs_check_json(const struct wfs_check *check, struct wfs_buf *out);
 
-/* ---- the page ---------------------------------------------------------------------------------
- */
+/* ---- the page ------------------------------------------------------------------------------ */
 
 /* info/report.html: one page without network. stats of the source's rows may be NULL. plans[0] is
  * the source's. */

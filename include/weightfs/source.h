@@ -7,8 +7,7 @@
 
 #include "weightfs/tensor.h"
 
-/* ---- the catalog
- * ------------------------------------------------------------------------------------ */
+/* ---- the catalog --------------------------------------------------------------------------- */
 
 #define WFS_NO_INDEX UINT32_MAX
 
@@ -115,8 +114,7 @@ void wfs_catalog_freep(struct wfs_catalog **catalog);
 /* By joined name or by path; NULL when there is none. */
 const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, const char *name);
 
-/* ---- for readers
- * -------------------------------------------------------------------------------------- */
+/* ---- for readers --------------------------------------------------------------------------- */
 
 /* Appends while scanning. add_file takes a reference of its own on `bytes` and copies its strings,
  * add_metadata and note copy theirs; a tensor's strings and expression are NOT copied: they lie in

@@ -18,8 +18,7 @@
 
 #include "weightfs/bytes.h"
 
-/* ---- element types ----------------------------------------------------------------------------
- */
+/* ---- element types ------------------------------------------------------------------------- */
 
 /* Order and names: safetensors' dtypes first, then torch's and ml_dtypes' own. */
 enum wfs_dtype {
@@ -102,8 +101,7 @@ bool wfs_dtype_by_flax(const char *name, enum wfs_dtype *ret);
 bool wfs_dtype_by_torch(const char *name, enum wfs_dtype *ret);
 bool wfs_dtype_by_torch_storage(const char *name, enum wfs_dtype *ret);
 
-/* ---- shapes ------------------------------------------------------------------------------------
- */
+/* ---- shapes -------------------------------------------------------------------------------- */
 
 #define WFS_MAX_NDIM 64
 
@@ -115,8 +113,7 @@ bool wfs_shape_equal(uint32_t a_ndim, const uint64_t *a, uint32_t b_ndim, const 
 /* "(2, 3)", "(4,)", "()": Python's way. */
 void wfs_shape_format(struct wfs_buf *out, uint32_t ndim, const uint64_t *shape);
 
-/* ---- expressions
- * ---------------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------- */
 
 /* Strides and bases count BITS, so that sub-byte types need no second representation. */
 struct wfs_factor {
@@ -233,8 +230,7 @@ int wfs_expr_sum(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *con
 int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
                       struct wfs_error *err);
 
-/* ---- reading
- * -------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* The row-major bytes [off, off + len) of the expression, by one gather. Thread-safe; scratch is
  * bounded (WFS_READ_SCRATCH_MAX a call, from the heap). Sources are checked after the gather:
@@ -257,8 +253,7 @@ uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr);
 #define WFS_ENGINE_VERSION 1
 struct wfs_hash wfs_expr_hash(const struct wfs_expr *expr);
 
-/* ---- values
- * ---------------------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 /* Converts n elements (any numeric type, fp8/fp6/fp4 included) to float64; complex types give
  * 2 n doubles. `in` is packed as files are. -EINVAL for opaque types. */
@@ -273,7 +268,7 @@ int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *ou
 /* True where every value of `from` is a value of `to`. */
 bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to);
 
-/* ---- statistics ------------------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------------------------- */
 
 /* Zero-initialise; add numbers in any number of stretches; merge what several threads added.
  * sum, sum_squares and m2 (of squared deviations from the mean) follow IEEE, so that one NaN makes

@@ -54,8 +54,7 @@ void wfs_session_put_tables(struct wfs_session *session);
 /* Warnings for stderr and report.txt: source notes and views' problems, one line each. */
 void wfs_session_warnings(const struct wfs_session *session, struct wfs_buf *out);
 
-/* ---- nodes
- * --------------------------------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------------------------- */
 
 enum wfs_node_kind {
     WFS_NODE_DIR,

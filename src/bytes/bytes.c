@@ -75,8 +75,7 @@ int wfs_bytes_map(struct wfs_bytes *bytes, uint64_t off, uint64_t len, struct wf
     return bytes->ops->map ? bytes->ops->map(bytes, off, len, ret, err) : -ENOTSUP;
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 struct memory_bytes {
     struct wfs_bytes base;
@@ -142,8 +141,7 @@ int wfs_bytes_from_memory(const char *name, const void *data, size_t len, struct
     return 0;
 }
 
-/* ---- slice -------------------------------------------------------------------------------------
- */
+/* ---- slice --------------------------------------------------------------------------------- */
 
 struct slice_bytes {
     struct wfs_bytes base;

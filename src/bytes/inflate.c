@@ -66,8 +66,7 @@ static void decoder_free(struct decoder *d)
     free(d);
 }
 
-/* ---- the two sets -------------------------------------------------------------------------------
- */
+/* ---- the two sets -------------------------------------------------------------------------- */
 
 /* A decoder of this stream that stands at or before `off`, the furthest; NULL when there is none.
  */
@@ -188,8 +187,7 @@ static void forget(const struct inflate_bytes *owner)
     pthread_mutex_unlock(&shared.lock);
 }
 
-/* ---- decoding
- * ------------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------ */
 
 static int corrupt(const struct inflate_bytes *b, const struct decoder *d, const char *what,
                    struct wfs_error *err)

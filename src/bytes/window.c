@@ -147,8 +147,7 @@ void wfs_windows_forget(const struct wfs_bytes *owner)
     pthread_mutex_unlock(&set.lock);
 }
 
-/* ---- the guard ---------------------------------------------------------------------------------
- */
+/* ---- the guard ----------------------------------------------------------------------------- */
 
 static _Thread_local sigjmp_buf *volatile guard;
 static struct sigaction previous;

@@ -21,8 +21,7 @@
 #define EVICT_BATCH  64u
 #define VACUUM_PAGES 4096u
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------------------------- */
 
 static int kind_error(enum wfs_db_kind kind, int rc, const char *path, struct wfs_error *err)
 {
@@ -69,8 +68,7 @@ int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct w
     return 0;
 }
 
-/* ---- looking
- * ------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------- */
 
 static int64_t ns_of(struct timespec ts)
 {
@@ -199,8 +197,7 @@ void wfs_index_info_free(struct wfs_index_info *infos, size_t n)
     free(infos);
 }
 
-/* ---- removing
- * --------------------------------------------------------------------------------------- */
+/* ---- removing ------------------------------------------------------------------------------ */
 
 /* Unlinks it unless a mount has it open; what is freed is added. */
 static int unlink_unused(const char *path, uint64_t *ret_freed, struct wfs_error *err)

@@ -69,8 +69,7 @@ static void count(atomic_uint_fast64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static uint64_t pool_budget(const struct wfs_cache_options *options)
 {
@@ -139,8 +138,7 @@ void wfs_cache_freep(struct wfs_cache **cache)
     *cache = NULL;
 }
 
-/* ---- sources
- * ------------------------------------------------------------------------------------- */
+/* ---- sources ------------------------------------------------------------------------------- */
 
 /* Pieces are many and sources few: what was checked lately is not checked again. */
 static int check_sources(const struct wfs_expr *expr, struct wfs_error *err)
@@ -180,8 +178,7 @@ static int gather(struct wfs_cache *cache, const struct wfs_expr *expr, void *bu
     return rc;
 }
 
-/* ---- blocks
- * --------------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 static bool fill_from_index(struct wfs_cache *cache, struct wfs_block *block, bool *ret_bad)
 {
@@ -346,8 +343,7 @@ int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
     return rc;
 }
 
-/* ---- statistics, facts, tables
- * ------------------------------------------------------------------------ */
+/* ---- statistics, facts, tables ------------------------------------------------------------- */
 
 void wfs_cache_stats(const struct wfs_cache *cache, struct wfs_cache_stats *ret)
 {

@@ -80,7 +80,7 @@ void wfs_decoder_free(struct wfs_decoder *decoder)
     free(decoder);
 }
 
-/* ---- planes ---------------------------------------------------------------------------------- */
+/* ---- planes -------------------------------------------------------------------------------- */
 
 static void split2(const uint8_t *raw, uint8_t *planes, size_t n)
 {
@@ -165,8 +165,7 @@ static bool elem_is_known(uint32_t elem_bytes)
     return elem_bytes == 1 || elem_bytes == 2 || elem_bytes == 4 || elem_bytes == 8;
 }
 
-/* ---- chunks -------------------------------------------------------------------------------------
- */
+/* ---- chunks -------------------------------------------------------------------------------- */
 
 /* Writes one plane and returns its length as the header has it. A frame that would not be smaller
  * than the plane does not fit the room it is given, and zstd says so. */

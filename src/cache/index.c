@@ -54,8 +54,7 @@ struct wfs_index {
     unsigned n_idle, n_open;
 };
 
-/* ---- problems
- * ------------------------------------------------------------------------------------ */
+/* ---- problems ------------------------------------------------------------------------------ */
 
 static const char *const problem_texts[WFS_N_PROBLEMS] = {
     [WFS_PROBLEM_DAMAGED] = "the index is damaged: not used any more, bytes are computed",
@@ -97,8 +96,7 @@ bool wfs_index_is_usable(const struct wfs_index *index)
     return !atomic_load_explicit(&index->unusable, memory_order_relaxed);
 }
 
-/* ---- readers
- * --------------------------------------------------------------------------------------- */
+/* ---- readers ------------------------------------------------------------------------------- */
 
 static void reader_free(struct reader *reader)
 {
@@ -186,8 +184,7 @@ static void note_failure(struct wfs_index *index, struct reader *reader, int rc)
         wfs_index_report(index, WFS_PROBLEM_UNREADABLE, sqlite3_errmsg(reader->db));
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------- */
 
 static int describe_refusal(enum wfs_db_kind kind, int rc, const char *path, struct wfs_error *err)
 {
@@ -328,8 +325,7 @@ uint64_t wfs_index_limit_bytes(const struct wfs_index *index)
     return index->limit_bytes;
 }
 
-/* ---- blocks
- * --------------------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 struct stored {
     int64_t id, used_at;
@@ -420,8 +416,7 @@ enum wfs_index_result wfs_index_get_block(struct wfs_index *index, const struct 
     return result;
 }
 
-/* ---- facts
- * ----------------------------------------------------------------------------------------- */
+/* ---- facts --------------------------------------------------------------------------------- */
 
 static bool column_is(sqlite3_stmt *stmt, int column, const void *data, size_t len)
 {

@@ -27,8 +27,7 @@ enum wfs_index_result wfs_index_get_block(struct wfs_index *index, const struct 
                                           uint8_t *buf, uint64_t len, int64_t *ret_id);
 bool wfs_index_get_fact(struct wfs_index *index, const char *kind, const struct wfs_hash *hash,
                         void *buf, size_t size_bytes);
-/* ---- for the writer
- * ------------------------------------------------------------------------------ */
+/* ---- for the writer ------------------------------------------------------------------------ */
 
 /* One warning a problem and mount; later ones of the same kind go to the debug log. */
 enum wfs_index_problem {

@@ -87,7 +87,7 @@ uint64_t wfs_pool_budget_bytes(const struct wfs_pool *pool)
     return wfs_region_size_bytes(pool->region);
 }
 
-/* ---- books (the lock is held) ---------------------------------------------------------------- */
+/* ---- books (the lock is held) -------------------------------------------------------------- */
 
 static struct wfs_block **bucket_of(struct wfs_pool *pool, const struct wfs_block_key *key)
 {
@@ -212,8 +212,7 @@ static enum wfs_pool_result wait_ready(struct wfs_pool *pool, struct wfs_block *
     return WFS_POOL_HIT;
 }
 
-/* ---- operations ---------------------------------------------------------------------------------
- */
+/* ---- operations ---------------------------------------------------------------------------- */
 
 enum wfs_pool_result wfs_pool_acquire(struct wfs_pool *pool, const struct wfs_block_key *key,
                                       uint64_t size_bytes, struct wfs_block **ret)

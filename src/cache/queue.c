@@ -82,8 +82,7 @@ void wfs_job_free(struct wfs_queue *queue, struct wfs_job *job)
     free(job);
 }
 
-/* ---- producers ---------------------------------------------------------------------------------
- */
+/* ---- producers ----------------------------------------------------------------------------- */
 
 /* The lock is held. */
 static void append(struct wfs_queue *queue, struct wfs_job *job)
@@ -146,8 +145,7 @@ void wfs_queue_flush(struct wfs_queue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
-/* ---- the thread
- * ----------------------------------------------------------------------------------- */
+/* ---- the thread ---------------------------------------------------------------------------- */
 
 /* Where the first due job is linked, or NULL; *ret_due_ms is when the next one will be, or 0. The
  * lock is held. */
@@ -211,8 +209,7 @@ void wfs_queue_finish(struct wfs_queue *queue, struct wfs_job *job)
     wfs_job_free(queue, job);
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 void wfs_queue_stop(struct wfs_queue *queue)
 {

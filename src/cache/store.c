@@ -144,8 +144,7 @@ static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
         sqlite3_bind_null(stmt, at);
 }
 
-/* ---- identity
- * ------------------------------------------------------------------------------------ */
+/* ---- identity ------------------------------------------------------------------------------ */
 
 static int set_identity_text(struct wfs_store *store, const char *key, const char *value)
 {
@@ -199,8 +198,7 @@ int wfs_store_identity(struct wfs_store *store, const struct wfs_cache_options *
     return rc == SQLITE_OK ? add_files(store, options) : rc;
 }
 
-/* ---- blocks
- * --------------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 static int find_block(struct wfs_store *store, const struct wfs_block_key *key, int64_t *ret_id)
 {
@@ -301,8 +299,7 @@ int wfs_store_delete_block(struct wfs_store *store, int64_t block_id)
     return run(store->stmts[STMT_DELETE_BLOCK]);
 }
 
-/* ---- size
- * ------------------------------------------------------------------------------------------- */
+/* ---- size ---------------------------------------------------------------------------------- */
 
 int wfs_store_used_bytes(struct wfs_store *store, uint64_t *ret)
 {
@@ -355,8 +352,7 @@ int wfs_store_vacuum(struct wfs_store *store, unsigned n_pages, bool *ret_done)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* ---- facts and tables
- * ------------------------------------------------------------------------------------ */
+/* ---- facts and tables ---------------------------------------------------------------------- */
 
 int wfs_store_fact(struct wfs_store *store, const char *kind, const struct wfs_hash *hash,
                    const void *value, size_t size_bytes)

@@ -52,8 +52,7 @@ static bool is_stopped(struct wfs_writer *writer)
     return wfs_queue_is_stopped(writer->queue) || !wfs_index_is_usable(writer->index);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------
- */
+/* ---- transactions -------------------------------------------------------------------------- */
 
 static void lose(struct wfs_writer *writer, uint64_t n_blocks)
 {
@@ -109,8 +108,7 @@ static void commit(struct wfs_writer *writer)
     writer->in_transaction = false;
 }
 
-/* ---- blocks and size
- * ------------------------------------------------------------------------------ */
+/* ---- blocks and size ----------------------------------------------------------------------- */
 
 /* Down to the limit, in transactions small enough for others to get between. An unmount does not
  * wait for it: the next mount goes on. */
@@ -144,8 +142,7 @@ static int store_block(struct wfs_writer *writer, const struct wfs_job *job)
     return rc;
 }
 
-/* ---- tables
- * ------------------------------------------------------------------------------------------ */
+/* ---- tables -------------------------------------------------------------------------------- */
 
 struct table_write {
     struct wfs_writer *writer;
@@ -205,9 +202,7 @@ static int store_table(struct wfs_writer *writer, const struct wfs_index_table *
     return wfs_store_table_end(writer->store, table, write.size_bytes, whole ? digest : &none);
 }
 
-/* ---- jobs
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- jobs ---------------------------------------------------------------------------------- */
 
 static int run_job(struct wfs_writer *writer, const struct wfs_job *job)
 {
@@ -286,8 +281,7 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-/* ---- producers
- * --------------------------------------------------------------------------------------------- */
+/* ---- producers ----------------------------------------------------------------------------- */
 
 static void put_kind(struct wfs_writer *writer, enum wfs_job_kind kind)
 {
@@ -352,9 +346,7 @@ uint64_t wfs_writer_n_lost(const struct wfs_writer *writer)
     return atomic_load_explicit(&writer->n_lost, memory_order_relaxed);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 int wfs_writer_new(struct wfs_index *index, struct wfs_pool *pool,
                    const struct wfs_cache_options *options, struct wfs_writer **ret,

@@ -69,8 +69,7 @@ int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *pl
     return 0;
 }
 
-/* ---- identity
- * ------------------------------------------------------------------------------------ */
+/* ---- identity ------------------------------------------------------------------------------ */
 
 static void add_number(struct wfs_buf *out, uint64_t v)
 {

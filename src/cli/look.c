@@ -52,8 +52,7 @@ int wfs_look_rows(struct wfs_look *look, const struct wfs_session *session,
                             err);
 }
 
-/* ---- two checkpoints
- * -------------------------------------------------------------------------------------- */
+/* ---- two checkpoints ----------------------------------------------------------------------- */
 
 int wfs_look_open_other(struct wfs_cli *cli, const char *path, struct wfs_session **ret,
                         struct wfs_error *err)
@@ -119,8 +118,7 @@ int wfs_look_pair(struct wfs_look *look, struct wfs_look_side *a, struct wfs_loo
     return r;
 }
 
-/* ---- the terminal
- * ---------------------------------------------------------------------------------------- */
+/* ---- the terminal -------------------------------------------------------------------------- */
 
 unsigned wfs_look_width(void)
 {

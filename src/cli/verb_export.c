@@ -25,8 +25,7 @@ struct export
     bool is_source, finish, abort;
 };
 
-/* ---- signals
- * --------------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------- */
 
 static atomic_bool interrupt;
 static volatile sig_atomic_t interrupted_by;
@@ -54,8 +53,7 @@ static int end_interrupted(void)
     return WFS_EXIT_INTERNAL;
 }
 
-/* ---- what is written
- * -------------------------------------------------------------------------------- */
+/* ---- what is written ----------------------------------------------------------------------- */
 
 static int export_node(struct wfs_session *session, const struct wfs_plan *plan, uint32_t node,
                        struct export *export, struct wfs_error *err)
@@ -103,8 +101,7 @@ static int do_export(struct wfs_cli *cli, struct export *export)
     return r ? wfs_cli_fail(&err) : WFS_EXIT_OK;
 }
 
-/* ---- options
- * ------------------------------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------------------------- */
 
 static bool parse_part(const char *text, struct wfs_export_options *options)
 {

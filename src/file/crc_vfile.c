@@ -92,7 +92,7 @@ int wfs_crc32_expr(struct wfs_cache *cache, const struct wfs_expr *expr,
     return compute_blocks(cache, expr, hash, ret, err);
 }
 
-/* ---- ranges of a file ------------------------------------------------------------------------ */
+/* ---- ranges of a file ---------------------------------------------------------------------- */
 
 struct range_ctx {
     struct wfs_cache *cache;

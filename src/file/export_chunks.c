@@ -32,8 +32,7 @@ struct job {
     struct wfs_error err;
 };
 
-/* ---- one chunk ---------------------------------------------------------------------------------
- */
+/* ---- one chunk ----------------------------------------------------------------------------- */
 
 struct fill_ctx {
     const struct wfs_export_run *run;
@@ -112,8 +111,7 @@ static int do_chunk(struct job *job, uint64_t chunk, uint8_t *buf, struct wfs_er
     return r;
 }
 
-/* ---- workers ------------------------------------------------------------------------------------
- */
+/* ---- workers ------------------------------------------------------------------------------- */
 
 static void fail(struct job *job, const struct wfs_error *err)
 {

@@ -13,8 +13,7 @@ static inline uint64_t wfs_export_n_chunks(const struct wfs_vfile *file)
     return (file->size_bytes + WFS_EXPORT_CHUNK_BYTES - 1) / WFS_EXPORT_CHUNK_BYTES;
 }
 
-/* ---- corrections -------------------------------------------------------------------------------
- */
+/* ---- corrections --------------------------------------------------------------------------- */
 
 /* Four bytes at `at` that are the CRC of [off, off + len). Its SEGMENTS are that range's shares of
  * the chunks it lies in, numbered first_segment, first_segment + 1, ... */
@@ -44,8 +43,7 @@ int wfs_corrections_each(struct wfs_corrections *c, uint64_t first_chunk, uint64
 int wfs_corrections_write(const struct wfs_corrections *c, int fd, const char *path,
                           struct wfs_error *err);
 
-/* ---- chunks
- * -------------------------------------------------------------------------------------- */
+/* ---- chunks -------------------------------------------------------------------------------- */
 
 struct wfs_export_run {
     const struct wfs_vfile *file;
@@ -60,8 +58,7 @@ struct wfs_export_run {
 int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
                       struct wfs_error *err);
 
-/* ---- files (export.c)
- * ---------------------------------------------------------------------------- */
+/* ---- files (export.c) ---------------------------------------------------------------------- */
 
 char *wfs_export_partial_path(const char *path); /* PATH.partial; caller frees */
 /* Opens PATH.partial for writing, makes it where it is missing. */
@@ -71,8 +68,7 @@ int wfs_export_publish(int fd, const char *partial, const char *path, struct wfs
 /* fsync of the directory that holds `path`. */
 int wfs_export_sync_dir(const char *path, struct wfs_error *err);
 
-/* ---- parts (export_parts.c) and their markers (export_marker.c)
- * ----------------------------------- */
+/* ---- parts (export_parts.c) and their markers (export_marker.c) ---------------------------- */
 
 int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
                     const struct wfs_export_options *options, struct wfs_error *err);

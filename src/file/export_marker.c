@@ -20,8 +20,7 @@
 
 #define LINE_MAX_BYTES 256
 
-/* ---- the plan's hash
- * ------------------------------------------------------------------------------- */
+/* ---- the plan's hash ----------------------------------------------------------------------- */
 
 static void add_u64(struct wfs_buf *out, uint64_t v)
 {
@@ -103,8 +102,7 @@ struct wfs_hash wfs_export_plan_hash(const struct wfs_vfile *file)
     return hash;
 }
 
-/* ---- names and files
- * --------------------------------------------------------------------------------- */
+/* ---- names and files ----------------------------------------------------------------------- */
 
 static char *plan_path(const char *partial)
 {
@@ -162,8 +160,7 @@ static int write_temporary(const char *path, const struct wfs_buf *text, char **
     return 0;
 }
 
-/* ---- the declaration
- * ----------------------------------------------------------------------------------- */
+/* ---- the declaration ----------------------------------------------------------------------- */
 
 static int read_first_line(const char *path, char line[LINE_MAX_BYTES], struct wfs_error *err)
 {
@@ -245,8 +242,7 @@ int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_e
     return 0;
 }
 
-/* ---- markers
- * --------------------------------------------------------------------------------------------- */
+/* ---- markers ------------------------------------------------------------------------------- */
 
 static int count_crc(uint32_t *crc, void *ctx)
 {
@@ -338,9 +334,7 @@ int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *pl
     return r ? r : read_crcs(f, path, part, corrections, first_chunk, end_chunk, err);
 }
 
-/* ---- removing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- removing ------------------------------------------------------------------------------ */
 
 /* True for what stands after "PATH.partial.": the plan's, a marker's or a temporary's name. */
 static bool is_ours(const char *rest)

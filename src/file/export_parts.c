@@ -131,8 +131,7 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
     return r;
 }
 
-/* ---- finish and abort
- * ------------------------------------------------------------------------------ */
+/* ---- finish and abort ---------------------------------------------------------------------- */
 
 static int check_all_marked(const char *partial, uint32_t n_parts, struct wfs_error *err)
 {

@@ -22,8 +22,7 @@
 #define CHUNK_KEY   "__msgpack_chunked_array__"
 #define EXT_NDARRAY 1
 
-/* ---- encodings
- * ----------------------------------------------------------------------------------- */
+/* ---- encodings ----------------------------------------------------------------------------- */
 
 static void put_be(struct wfs_buf *out, uint8_t tag, uint64_t v, unsigned n_bytes)
 {
@@ -108,8 +107,7 @@ static void put_index(struct wfs_buf *out, uint64_t i)
     put_str(out, digits, (size_t)n);
 }
 
-/* ---- arrays
- * --------------------------------------------------------------------------------------- */
+/* ---- arrays -------------------------------------------------------------------------------- */
 
 /* The file being built: literal bytes gather in `text` until a tensor's own come. */
 struct output {
@@ -173,8 +171,7 @@ static void put_chunked(struct output *out, const struct wfs_expr *expr)
     }
 }
 
-/* ---- the tree
- * -------------------------------------------------------------------------------------- */
+/* ---- the tree ------------------------------------------------------------------------------ */
 
 static void put_key(struct output *out, const struct wfs_msgpack_node *node)
 {

@@ -111,8 +111,7 @@ int wfs_shards_split(const struct wfs_manifest *manifest, uint64_t shard_bytes,
     return 0;
 }
 
-/* ---- the index
- * ------------------------------------------------------------------------------------ */
+/* ---- the index ----------------------------------------------------------------------------- */
 
 struct mapped {
     const char *name, *file_name;

@@ -22,8 +22,7 @@
 
 #define PREFIX "pytorch_model/"
 
-/* ---- pickle
- * -------------------------------------------------------------------------------------- */
+/* ---- pickle -------------------------------------------------------------------------------- */
 
 enum op {
     OP_MARK = '(',
@@ -134,8 +133,7 @@ static void put_global(struct pickler *p, const char *module, const char *name)
     remember(p, name);
 }
 
-/* ---- tensors
- * --------------------------------------------------------------------------------------- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 /* torch's type: packed 4-bit floats count bytes there, two elements each. */
 static enum wfs_dtype torch_dtype(const struct wfs_expr *expr)
@@ -248,8 +246,7 @@ static void put_dict(struct pickler *p, const struct wfs_manifest *manifest)
     p->out.failed |= !wfs_buf_ok(&joined) || !wfs_buf_ok(&name);
 }
 
-/* ---- the archive
- * ------------------------------------------------------------------------------------- */
+/* ---- the archive --------------------------------------------------------------------------- */
 
 static void add_literal(struct wfs_zip *zip, const char *name, const void *data, size_t len)
 {

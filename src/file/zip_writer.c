@@ -83,8 +83,7 @@ static uint32_t name_flags(const struct member *m)
     return 0;
 }
 
-/* ---- local headers -----------------------------------------------------------------------------
- */
+/* ---- local headers ------------------------------------------------------------------------- */
 
 /* Version to date: the fields that both headers share, in the same order. */
 static void put_common(struct wfs_buf *out, const struct member *m, bool zip64, uint32_t extra_len)
@@ -122,8 +121,7 @@ static void put_local(struct wfs_buf *out, const struct member *m)
         wfs_buf_char(out, 'Z');
 }
 
-/* ---- the directory ------------------------------------------------------------------------------
- */
+/* ---- the directory ------------------------------------------------------------------------- */
 
 static void put_central(struct wfs_buf *out, const struct member *m)
 {
@@ -183,8 +181,7 @@ static void put_end(struct wfs_buf *out, uint64_t n, uint64_t off, uint64_t len)
     put16(out, 0);
 }
 
-/* ---- members ------------------------------------------------------------------------------------
- */
+/* ---- members ------------------------------------------------------------------------------- */
 
 /* Room for what must not share pages with a correction; then the header, here and in the
  * directory. */

@@ -100,8 +100,7 @@ static void compare_names(struct checking *c)
             add(c, WFS_CHECK_MISSING, c->keys[i].name, NULL);
 }
 
-/* ---- values ------------------------------------------------------------------------------------
- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 /* Where one value everywhere says nothing: norms start as ones, biases as zeros, integers are
  * buffers and counters. A vector of ones is a norm, whatever its name. */
@@ -188,8 +187,7 @@ int wfs_check_rows(const struct wfs_inspect_rows *rows, const struct wfs_check_k
     return 0;
 }
 
-/* ---- output
- * ---------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------- */
 
 void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out)
 {

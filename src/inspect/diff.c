@@ -44,8 +44,7 @@ struct pairing {
     uint32_t n;
 };
 
-/* ---- sides ------------------------------------------------------------------------------------
- */
+/* ---- sides --------------------------------------------------------------------------------- */
 
 static int side_init(struct side *side, struct wfs_arena *arena, struct wfs_error *err)
 {
@@ -126,8 +125,7 @@ static int by_name(const void *x, const void *y)
     return wfs_natural_cmp((a->a ? a->a : a->b)->path, (b->a ? b->a : b->b)->path);
 }
 
-/* ---- values ------------------------------------------------------------------------------------
- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 /* How far two contents of given types are apart, kept in A's index. */
 struct apart {
@@ -176,8 +174,7 @@ static int compare_all_values(struct pairing *p, struct wfs_error *err)
     return r;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 static int make_diff(struct pairing *p, struct wfs_error *err)
 {

@@ -27,8 +27,7 @@ struct comparison {
     struct stretch *stretches;
 };
 
-/* ---- numbers ----------------------------------------------------------------------------------
- */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 static bool is_wide_integer(enum wfs_dtype dtype)
 {
@@ -78,8 +77,7 @@ static int read_numbers(const struct comparison *c, bool is_b, uint64_t at, uint
                                  : wfs_convert_to_f64(expr->dtype, raw, n, numbers, err);
 }
 
-/* ---- one stretch
- * -------------------------------------------------------------------------------------- */
+/* ---- one stretch --------------------------------------------------------------------------- */
 
 /* d is |a - b|, NaN where a side is NaN or both are infinities of different signs. */
 static void add_distance(struct stretch *s, double d, double scale)

@@ -27,8 +27,7 @@ void grid_end_cell(struct grid *grid)
     grid->cell.len = 0;
 }
 
-/* ---- fitting ------------------------------------------------------------------------------------
- */
+/* ---- fitting ------------------------------------------------------------------------------- */
 
 struct layout {
     size_t width[GRID_COLUMNS_MAX];
@@ -81,8 +80,7 @@ static struct layout lay_out(const struct grid *grid, unsigned width)
     return layout;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void add_spaces(struct wfs_buf *out, size_t n)
 {

@@ -9,8 +9,7 @@
 #include "inspect/grid.h"
 #include "inspect/norms.h"
 
-/* ---- modules: what their leaves have together
- * -------------------------------------------------------- */
+/* ---- modules: what their leaves have together ---------------------------------------------- */
 
 struct module {
     const char *name; /* joined by '.' */
@@ -69,8 +68,7 @@ static void modules_free(struct modules *m)
     free(m->modules);
 }
 
-/* ---- numbers
- * ------------------------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 #define N_REALS  5
 #define N_COUNTS 3
@@ -96,8 +94,7 @@ static void counts_of(const struct wfs_stats *s, uint64_t ret[N_COUNTS])
     ret[2] = s->n_inf;
 }
 
-/* ---- text
- * ------------------------------------------------------------------------------------------ */
+/* ---- text ---------------------------------------------------------------------------------- */
 
 static void add_cells(struct grid *grid, const char *name, const struct wfs_stats *s)
 {
@@ -153,8 +150,7 @@ void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats 
     modules_free(&m);
 }
 
-/* ---- for programs
- * ------------------------------------------------------------------------------------ */
+/* ---- for programs -------------------------------------------------------------------------- */
 
 #define REAL_BYTES_MAX  24 /* "-1.7976931348623157e+308" */
 #define COUNT_BYTES_MAX 20

@@ -27,8 +27,7 @@ void wfs_inspect_rows_freep(struct wfs_inspect_rows **rows)
     wfs_inspect_rows_free(*rows);
 }
 
-/* ---- the root -----------------------------------------------------------------------------------
- */
+/* ---- the root ------------------------------------------------------------------------------ */
 
 /* What follows `root` and a separator in path; NULL where path is not below root. */
 static const char *below(const char *path, const char *root)
@@ -106,8 +105,7 @@ static int choose_root(const struct wfs_catalog *catalog, const struct wfs_plan 
                          asked);
 }
 
-/* ---- rows
- * ----------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------- */
 
 void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row)
 {

@@ -27,8 +27,7 @@ struct lines {
     bool failed;
 };
 
-/* ---- lines
- * ----------------------------------------------------------------------------------------- */
+/* ---- lines --------------------------------------------------------------------------------- */
 
 /* Length of the first `depth` components of a path; 0 where it has no more than that. */
 static size_t module_len(const char *path, unsigned depth)
@@ -132,8 +131,7 @@ static struct lines sorted_lines(const struct wfs_inspect_rows *rows,
     return all;
 }
 
-/* ---- cells
- * ------------------------------------------------------------------------------------------- */
+/* ---- cells --------------------------------------------------------------------------------- */
 
 /* 1234567 -> "1_234_567" */
 static void add_grouped(struct wfs_buf *out, uint64_t n)
@@ -182,9 +180,7 @@ static unsigned n_columns(const struct wfs_inspect_rows *rows)
     return rows->n && rows->rows[0].weight_decay >= 0 ? TABLE_COLUMNS : TABLE_COLUMNS - 1;
 }
 
-/* ---- text
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- text ---------------------------------------------------------------------------------- */
 
 static void add_grid(struct wfs_buf *out, const struct lines *all, unsigned n,
                      const struct wfs_table_options *options)
@@ -293,8 +289,7 @@ void wfs_table_text(const struct wfs_inspect_rows *rows, const struct wfs_table_
     free(all.lines);
 }
 
-/* ---- for programs
- * ------------------------------------------------------------------------------------------ */
+/* ---- for programs -------------------------------------------------------------------------- */
 
 void wfs_table_tsv(const struct wfs_inspect_rows *rows, const struct wfs_table_options *options,
                    struct wfs_buf *out)

@@ -6,7 +6,7 @@
 
 #include "mapping/template.h"
 
-/* ---- the template ----------------------------------------------------------------------- */
+/* ---- the template -------------------------------------------------------------------------- */
 
 static void check_shape(struct wfs_mapper *mapper, const struct wfs_item *item,
                         const struct wfs_template_key *key)
@@ -64,7 +64,7 @@ int wfs_template_fit(struct wfs_mapper *mapper, struct wfs_table *items)
     return 0;
 }
 
-/* ---- the plan --------------------------------------------------------------------------- */
+/* ---- the plan ------------------------------------------------------------------------------ */
 
 static int compare_items(const void *pa, const void *pb)
 {

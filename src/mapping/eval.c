@@ -32,7 +32,7 @@ static int eval_error(const struct wfs_scope *scope, const struct wfs_vexpr *e, 
                          e->pos.line, e->pos.col, message);
 }
 
-/* ---- leaves ----------------------------------------------------------------------------- */
+/* ---- leaves -------------------------------------------------------------------------------- */
 
 static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
@@ -185,7 +185,7 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     }
 }
 
-/* ---- operators -------------------------------------------------------------------------- */
+/* ---- operators ----------------------------------------------------------------------------- */
 
 static bool is_number(const struct wfs_value *v)
 {
@@ -434,7 +434,7 @@ int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wf
     }
 }
 
-/* ---- what callers need ------------------------------------------------------------------ */
+/* ---- what callers need --------------------------------------------------------------------- */
 
 /* The first part of an expression whose value is not known. */
 static const struct wfs_vexpr *find_unknown(const struct wfs_scope *scope,

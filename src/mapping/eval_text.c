@@ -136,7 +136,7 @@ int wfs_eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e, stru
     return 0;
 }
 
-/* ---- any(PATTERN) ----------------------------------------------------------------------- */
+/* ---- any(PATTERN) -------------------------------------------------------------------------- */
 
 struct wfs_any {
     const struct wfs_vexpr *e;
@@ -184,7 +184,7 @@ int wfs_stage_any(struct wfs_stage *stage, const struct wfs_vexpr *e, const stru
     return 0;
 }
 
-/* ---- targets ---------------------------------------------------------------------------- */
+/* ---- targets ------------------------------------------------------------------------------- */
 
 void wfs_binding_text(const struct wfs_cap *cap, const struct wfs_binding *b, struct wfs_buf *out)
 {

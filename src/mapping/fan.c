@@ -19,7 +19,7 @@ int wfs_vals_add(struct wfs_vals *vals, const struct wfs_val *val, struct wfs_er
     return 0;
 }
 
-/* ---- joining ---------------------------------------------------------------------------- */
+/* ---- joining ------------------------------------------------------------------------------- */
 
 /* The sources of all, in order. */
 static int join_sources(struct wfs_stage *stage, const struct wfs_val *v, size_t n,
@@ -219,7 +219,7 @@ static int pick(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
     return 0;
 }
 
-/* ---- telling apart ---------------------------------------------------------------------- */
+/* ---- telling apart ------------------------------------------------------------------------- */
 
 #define MAX_FAN_OUT 65536
 
@@ -365,7 +365,7 @@ int wfs_op_fan(struct wfs_stage *stage, const struct wfs_rule *rule, const struc
     return join_all(stage, rule, op, vals);
 }
 
-/* ---- in order --------------------------------------------------------------------------- */
+/* ---- in order ------------------------------------------------------------------------------ */
 
 static bool is_constant(const struct wfs_op *op)
 {

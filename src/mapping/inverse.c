@@ -34,7 +34,7 @@ static int nomem(struct inverting *v)
     return wfs_error_nomem(v->err, "rules");
 }
 
-/* ---- operations ------------------------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------------------------------- */
 
 static struct wfs_vexpr *new_expr(struct inverting *v, enum wfs_vexpr_kind kind,
                                   const struct wfs_op *op)
@@ -251,7 +251,7 @@ static int invert_ops(struct inverting *v, const struct wfs_ops *in, struct wfs_
     return 0;
 }
 
-/* ---- names ------------------------------------------------------------------------------ */
+/* ---- names --------------------------------------------------------------------------------- */
 
 static bool is_arithmetic(const struct wfs_vexpr *e)
 {
@@ -344,7 +344,7 @@ static bool is_known(const struct inverting *v, const struct wfs_parts *patterns
     return false;
 }
 
-/* ---- rules ------------------------------------------------------------------------------ */
+/* ---- rules --------------------------------------------------------------------------------- */
 
 static bool parts_fan(const struct wfs_parts *parts, uint32_t cap)
 {
@@ -525,7 +525,7 @@ static int invert_rules(struct inverting *v, const struct wfs_set *set, struct w
     return r;
 }
 
-/* ---- the set ---------------------------------------------------------------------------- */
+/* ---- the set ------------------------------------------------------------------------------- */
 
 static int turn_namespaces(struct inverting *v, const struct wfs_set *in, struct wfs_set *out)
 {

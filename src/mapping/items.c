@@ -7,7 +7,7 @@
 
 #include "mapping/stage.h"
 
-/* ---- loading ---------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------- */
 
 /* The tree that views map: the chosen root, or all. */
 static const char *chosen_root(const struct wfs_catalog *catalog)
@@ -90,7 +90,7 @@ int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret)
     return 0;
 }
 
-/* ---- wrappers --------------------------------------------------------------------------- */
+/* ---- wrappers ------------------------------------------------------------------------------ */
 
 static const char *const wrappers[] = {"_orig_mod", "_fsdp_wrapped_module",
                                        "_checkpoint_wrapped_module", "_forward_module"};
@@ -179,7 +179,7 @@ int wfs_unwrap(struct wfs_mapper *mapper, struct wfs_table *items)
     return unwrap_module(mapper, items);
 }
 
-/* ---- packed weights --------------------------------------------------------------------- */
+/* ---- packed weights ------------------------------------------------------------------------ */
 
 static bool one_of(const char *s, const char *const *list, size_t n)
 {
@@ -307,7 +307,7 @@ int wfs_mark_packed(struct wfs_mapper *mapper, struct wfs_table *items)
     return r;
 }
 
-/* ---- casts ------------------------------------------------------------------------------ */
+/* ---- casts --------------------------------------------------------------------------------- */
 
 static int cast_one(struct wfs_mapper *mapper, struct wfs_item *item, enum wfs_dtype to)
 {

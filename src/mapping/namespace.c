@@ -79,7 +79,7 @@ static bool starts_with(const char *path, const char *first)
     return strncmp(path, first, len) == 0 && path[len] == WFS_SEP;
 }
 
-/* ---- reading ---------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 static const char *find_collection(const struct wfs_namespace *ns, const char *path)
 {
@@ -112,7 +112,7 @@ int wfs_namespace_read(struct wfs_stage *st)
     return r;
 }
 
-/* ---- writing ---------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 /* Tensors that no rule took keep their names as they are. */
 static bool is_target(const struct wfs_item *item)

@@ -367,7 +367,7 @@ int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const str
     return r;
 }
 
-/* ---- fills ------------------------------------------------------------------------------ */
+/* ---- fills --------------------------------------------------------------------------------- */
 
 #define SINUSOID_MAX_BYTES (UINT64_C(64) << 20)
 

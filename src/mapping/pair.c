@@ -43,7 +43,7 @@ static int nomem(const struct pairing *p)
     return wfs_error_nomem(p->mapper->err, "template");
 }
 
-/* ---- quiet runs ------------------------------------------------------------------------- */
+/* ---- quiet runs ---------------------------------------------------------------------------- */
 
 static struct wfs_mapper quiet_mapper(const struct pairing *p, struct wfs_arena *arena,
                                       struct wfs_error *err)
@@ -140,7 +140,7 @@ static int trial(struct pairing *p, const struct module *from, const struct modu
     return r;
 }
 
-/* ---- modules ---------------------------------------------------------------------------- */
+/* ---- modules ------------------------------------------------------------------------------- */
 
 static int count_module(struct pairing *p, struct modules *list, const char *path, size_t len,
                         size_t depth, uint64_t n_elems)
@@ -222,7 +222,7 @@ static void free_modules(struct modules *list)
     *list = (struct modules){0};
 }
 
-/* ---- pairs ------------------------------------------------------------------------------ */
+/* ---- pairs --------------------------------------------------------------------------------- */
 
 /* A target never has more elements than its sources, and a sum halves biases at most. */
 static bool may_fit(const struct module *from, const struct module *to)

@@ -218,7 +218,7 @@ static int parse_fill(struct wfs_parser *p, struct wfs_rule *rule)
     return one_target(p, &part, rule);
 }
 
-/* ---- checks ----------------------------------------------------------------------------- */
+/* ---- checks -------------------------------------------------------------------------------- */
 
 static bool name_uses(const struct wfs_name *name, uint32_t cap)
 {

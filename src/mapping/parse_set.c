@@ -339,7 +339,7 @@ static int parse_all(struct reading *rd)
     return 0;
 }
 
-/* ---- what is included ------------------------------------------------------------------- */
+/* ---- what is included ---------------------------------------------------------------------- */
 
 static void inherit(struct reading *rd, const struct wfs_set *in)
 {

@@ -31,7 +31,7 @@ int wfs_pick_prepare(struct wfs_stage *stage)
     return 0;
 }
 
-/* ---- explain ---------------------------------------------------------------------------- */
+/* ---- explain ------------------------------------------------------------------------------- */
 
 static bool is_explained(const struct wfs_stage *stage, const struct wfs_item *item)
 {
@@ -52,7 +52,7 @@ static void explain(struct wfs_stage *stage, const struct wfs_item *item,
                        rule->text);
 }
 
-/* ---- one rule --------------------------------------------------------------------------- */
+/* ---- one rule ------------------------------------------------------------------------------ */
 
 /* The item that this one is a copy of: tied to it, or named by `of` where the condition holds. */
 static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,

@@ -60,7 +60,7 @@ void wfs_report(struct wfs_mapper *mapper, enum wfs_status status, const char *s
     mapper->entries[mapper->n_entries++] = entry;
 }
 
-/* ---- making a plan ---------------------------------------------------------------------- */
+/* ---- making a plan ------------------------------------------------------------------------- */
 
 static struct wfs_plan *new_plan(struct wfs_error *err)
 {
@@ -142,7 +142,7 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, st
     return 0;
 }
 
-/* ---- views ------------------------------------------------------------------------------ */
+/* ---- views --------------------------------------------------------------------------------- */
 
 /* The view's directory: what stands before '=', or the name; a rule file's own. */
 static const char *view_name(struct wfs_mapper *mapper, const struct wfs_set *last)

@@ -6,7 +6,7 @@
 
 #include "mapping/stage.h"
 
-/* ---- text ------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------- */
 
 static void add_name(const struct wfs_plan *plan, const struct wfs_target *t, struct wfs_buf *out)
 {
@@ -55,7 +55,7 @@ void wfs_plan_report_text(const struct wfs_plan *plan, struct wfs_buf *out)
     }
 }
 
-/* ---- tables ----------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------------------------- */
 
 static void add_sources(const struct wfs_target *t, const struct wfs_catalog *catalog,
                         struct wfs_buf *out)
@@ -109,7 +109,7 @@ void wfs_plan_keys_json(const struct wfs_plan *plan, struct wfs_buf *out)
     wfs_buf_str(out, "\n}\n");
 }
 
-/* ---- JSON ------------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 static void add_json_target(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
                             const struct wfs_target *t, struct wfs_buf *out)
@@ -170,7 +170,7 @@ void wfs_plan_report_json(const struct wfs_plan *plan, const struct wfs_catalog 
     wfs_buf_str(out, "]}\n");
 }
 
-/* ---- explain ---------------------------------------------------------------------------- */
+/* ---- explain ------------------------------------------------------------------------------- */
 
 /* A target's first source is what the rules saw. */
 static const char *explained_path(const struct wfs_catalog *catalog, const struct wfs_plan *plan,

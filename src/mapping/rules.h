@@ -19,7 +19,7 @@ struct wfs_pos {
     uint32_t line, col;
 };
 
-/* ---- values ----------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 enum wfs_value_kind {
     WFS_VALUE_NONE,
@@ -103,7 +103,7 @@ struct wfs_vexpr {
     const struct wfs_name *name;
 };
 
-/* ---- names: patterns and targets -------------------------------------------------------- */
+/* ---- names: patterns and targets ----------------------------------------------------------- */
 
 enum wfs_cap_kind {
     WFS_CAP_PART,
@@ -159,7 +159,7 @@ struct wfs_match {
     struct wfs_binding b[WFS_RULE_MAX_CAPS];
 };
 
-/* ---- operations ------------------------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------------------------------- */
 
 enum wfs_op_kind {
     WFS_OP_TRANSPOSE,
@@ -214,7 +214,7 @@ struct wfs_ops {
     const struct wfs_op *op;
 };
 
-/* ---- statements ------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------- */
 
 struct wfs_part {
     const struct wfs_name *name;

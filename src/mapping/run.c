@@ -7,7 +7,7 @@
 #include "mapping/ops.h"
 #include "mapping/run.h"
 
-/* ---- targets ---------------------------------------------------------------------------- */
+/* ---- targets ------------------------------------------------------------------------------- */
 
 static enum wfs_status target_status(const struct wfs_stage *st, const struct wfs_rule *rule,
                                      const struct wfs_val *val)
@@ -74,7 +74,7 @@ int wfs_emit(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs
     return r;
 }
 
-/* ---- clauses ---------------------------------------------------------------------------- */
+/* ---- clauses ------------------------------------------------------------------------------- */
 
 static const char *keep_text(struct wfs_stage *st, const struct wfs_buf *text)
 {
@@ -193,7 +193,7 @@ int wfs_rule_run_one(struct wfs_stage *st, const struct wfs_rule *rule, const st
     return named(st, val, r);
 }
 
-/* ---- groups ----------------------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------------------------- */
 
 int wfs_groups_add(struct wfs_stage *st, uint32_t item, const struct wfs_pick *pick)
 {

@@ -70,7 +70,7 @@ const char *const *wfs_rule_set_names(void)
     return names;
 }
 
-/* ---- chains ----------------------------------------------------------------------------- */
+/* ---- chains -------------------------------------------------------------------------------- */
 
 static int chain_add(struct wfs_mapper *mapper, struct wfs_chain *chain, const struct wfs_set *set)
 {

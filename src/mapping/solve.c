@@ -7,7 +7,7 @@
 
 #include "mapping/inverse.h"
 
-/* ---- equations -------------------------------------------------------------------------- */
+/* ---- equations ----------------------------------------------------------------------------- */
 
 #define SOLVE_MAX_STEPS 65536 /* assignments tried for one name */
 
@@ -117,7 +117,7 @@ int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_m
     return 0;
 }
 
-/* ---- conditions ------------------------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------------------------- */
 
 int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uint32_t index,
                        const struct wfs_match *match, const struct wfs_expr **ret)
@@ -145,7 +145,7 @@ int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uin
     return 0;
 }
 
-/* ---- the proof -------------------------------------------------------------------------- */
+/* ---- the proof ----------------------------------------------------------------------------- */
 
 /* Items of `out` as a table of their own: the forward set's source. */
 static int copy_made(const struct wfs_table *out, struct wfs_table *ret, struct wfs_error *err)

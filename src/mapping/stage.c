@@ -19,7 +19,7 @@ int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct w
     return 0;
 }
 
-/* ---- what happens to an item ------------------------------------------------------------ */
+/* ---- what happens to an item --------------------------------------------------------------- */
 
 static int keep(struct wfs_stage *st, uint32_t index)
 {
@@ -98,7 +98,7 @@ int wfs_stage_keep(struct wfs_stage *stage, uint32_t item)
     return unmatched(stage, item);
 }
 
-/* ---- fills ------------------------------------------------------------------------------ */
+/* ---- fills --------------------------------------------------------------------------------- */
 
 /* Makes one filled target, unless the target is there already. */
 static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_match *m,
@@ -168,7 +168,7 @@ static int run_fills(struct wfs_stage *st)
     return r;
 }
 
-/* ---- the run ---------------------------------------------------------------------------- */
+/* ---- the run ------------------------------------------------------------------------------- */
 
 static int index_items(struct wfs_stage *st)
 {

@@ -98,7 +98,7 @@ void wfs_binding_text(const struct wfs_cap *cap, const struct wfs_binding *b, st
 int wfs_stage_find(struct wfs_stage *stage, const struct wfs_name *name, const struct wfs_cap *caps,
                    struct wfs_match *match, uint32_t *ret_item);
 
-/* ---- operations ------------------------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------------------------------- */
 
 /* One tensor within a rule. */
 struct wfs_val {
@@ -133,7 +133,7 @@ int wfs_op_error(struct wfs_stage *stage, const struct wfs_op *op, const char *f
 int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t arg, uint32_t ndim,
                 uint32_t *ret);
 
-/* ---- the stages ------------------------------------------------------------------------- */
+/* ---- the stages ---------------------------------------------------------------------------- */
 
 /* wfs_plan_view, with what wfs_plan_explain wants to know. */
 int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_options *options,

@@ -55,7 +55,7 @@ static struct wfs_template *new_template(struct wfs_arena *arena, const char *fi
     return t->file && t->keys ? t : NULL;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 /* [2, 3], or {"shape": [2, 3], "dtype": "float32"} */
 static int parse_shape(struct wfs_arena *arena, struct wfs_template *t,
@@ -126,7 +126,7 @@ int wfs_template_parse_json(struct wfs_arena *arena, const char *file, const cha
     return r;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------ */
+/* ---- checkpoints --------------------------------------------------------------------------- */
 
 static int from_catalog(struct wfs_arena *arena, const char *file,
                         const struct wfs_catalog *catalog, struct wfs_template **ret,
@@ -216,7 +216,7 @@ int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
     return from_catalog(arena, path, catalog, ret, err);
 }
 
-/* ---- looking up ------------------------------------------------------------------------- */
+/* ---- looking up ---------------------------------------------------------------------------- */
 
 static bool find(const struct wfs_template *t, const char *path, uint32_t *ret)
 {
@@ -244,7 +244,7 @@ uint32_t wfs_template_find(const struct wfs_template *t, const char *path)
     return key;
 }
 
-/* ---- prefixes --------------------------------------------------------------------------- */
+/* ---- prefixes ------------------------------------------------------------------------------ */
 
 /* Counts, by first component, how many module paths (without the last component) of `a` are found
  * in the set of `b` once that component is taken off. */

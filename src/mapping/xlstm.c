@@ -40,7 +40,7 @@ struct xlstm {
     struct keys source, target;
 };
 
-/* ---- options ---------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------- */
 
 static int load_json(struct xlstm *x, const char *path, json_t **ret)
 {
@@ -95,7 +95,7 @@ static int parse_options(struct xlstm *x)
     return 0;
 }
 
-/* ---- keys ------------------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 static int nomem(const struct xlstm *x)
 {
@@ -191,7 +191,7 @@ static int read_source(struct xlstm *x, const struct wfs_table *in)
     return 0;
 }
 
-/* ---- matching --------------------------------------------------------------------------- */
+/* ---- matching ------------------------------------------------------------------------------ */
 
 static void list_keys(struct wfs_buf *out, const json_t *match, const char *in)
 {
@@ -326,7 +326,7 @@ static int move_by_match(struct xlstm *x)
     return 0;
 }
 
-/* ---- full mappings ---------------------------------------------------------------------- */
+/* ---- full mappings ------------------------------------------------------------------------- */
 
 static int move_by_keys(struct xlstm *x)
 {
@@ -362,7 +362,7 @@ static int move_by_keys(struct xlstm *x)
     return r;
 }
 
-/* ---- transforms ------------------------------------------------------------------------- */
+/* ---- transforms ---------------------------------------------------------------------------- */
 
 static int squeeze_dim(struct xlstm *x, const char *transform, const struct wfs_expr *e,
                        const struct wfs_expr **ret)
@@ -446,7 +446,7 @@ static int transform_all(struct xlstm *x)
     return r;
 }
 
-/* ---- the view --------------------------------------------------------------------------- */
+/* ---- the view ------------------------------------------------------------------------------ */
 
 static int run(struct xlstm *x, const struct wfs_table *in, struct wfs_table *out)
 {

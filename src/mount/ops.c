@@ -179,8 +179,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
     fuse_reply_statfs(req, &st);
 }
 
-/* ---- extended attributes -----------------------------------------------------------------------
- */
+/* ---- extended attributes ------------------------------------------------------------------- */
 
 static void reply_xattr(fuse_req_t req, const struct wfs_buf *value, size_t size)
 {
@@ -222,8 +221,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     reply_xattr(req, &names, size);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
                        struct fuse_file_info *fi)

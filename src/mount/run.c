@@ -44,8 +44,7 @@ static void print_warnings(const struct wfs_session *session)
         fprintf(stderr, "weightfs: %u more, see info/report.txt\n", n - WARNINGS_SHOWN);
 }
 
-/* ---- opening
- * -------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------- */
 
 static int start_cache(const struct wfs_mount_options *options, struct wfs_session *session,
                        struct wfs_error *err)
@@ -96,8 +95,7 @@ static int check_log(const char *log, struct wfs_error *err)
     return 0;
 }
 
-/* ---- serving
- * -------------------------------------------------------------------------------------- */
+/* ---- serving ------------------------------------------------------------------------------- */
 
 /* Off the terminal and out of the caller's directory. */
 static int leave_terminal(const struct wfs_mount_options *options, struct wfs_error *err)
@@ -186,8 +184,7 @@ static int serve_all(const struct wfs_mount_options *options, int *ready_fd, str
     return wfs_exit_status(serve_at_mountpoint(options, session, ready_fd, err));
 }
 
-/* ---- the two processes
- * ------------------------------------------------------------------------------ */
+/* ---- the two processes --------------------------------------------------------------------- */
 
 /* The parent: ready, or what became of the child. */
 static int wait_ready(pid_t child, int fd, struct wfs_error *err)

@@ -25,8 +25,7 @@ void wfs_server_wake(struct wfs_server *server)
     eventfd_write(server->event_fd, 1);
 }
 
-/* ---- the FUSE session --------------------------------------------------------------------------
- */
+/* ---- the FUSE session ---------------------------------------------------------------------- */
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -93,8 +92,7 @@ static int make_fuse(const struct wfs_mount_options *options, struct wfs_server 
     return r;
 }
 
-/* ---- workers
- * ------------------------------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------------------------- */
 
 static void *worker_main(void *arg)
 {
@@ -130,8 +128,7 @@ static int start_workers(struct wfs_serve *serve, unsigned n, struct wfs_error *
     return 0;
 }
 
-/* ---- starting
- * ------------------------------------------------------------------------------------ */
+/* ---- starting ------------------------------------------------------------------------------ */
 
 static void signals(sigset_t *set)
 {
@@ -205,8 +202,7 @@ int wfs_serve_start(const struct wfs_mount_options *options, struct wfs_session 
     return r;
 }
 
-/* ---- ending
- * --------------------------------------------------------------------------------------- */
+/* ---- ending -------------------------------------------------------------------------------- */
 
 /* Somebody may have taken our mount away and put another one there. */
 static bool is_ours(const struct wfs_serve *serve)

@@ -52,7 +52,7 @@ static inline struct wfs_tree *wfs_server_tree(fuse_req_t req)
 bool wfs_server_node(fuse_req_t req, fuse_ino_t ino, uint32_t *ret_node);
 void wfs_server_wake(struct wfs_server *server);
 
-/* ---- watch.c: sources that change under the mount ------------------------------------------- */
+/* ---- watch.c: sources that change under the mount ------------------------------------------ */
 
 /* Looks at every source file. Where one was changed in place that was not known, wakes the main
  * thread to drop the kernel's pages. Called at every open and after every failed read; true where

@@ -76,7 +76,7 @@ void wfs_catalog_freep(struct wfs_catalog **catalog)
     *catalog = NULL;
 }
 
-/* ---- files ---------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------- */
 
 /* Where owners differ, the bits of "owner" apply to one of them only: the others had at most what
  * everybody has. So nobody sees more through the mount than in the source. */
@@ -130,8 +130,7 @@ int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const ch
     return 0;
 }
 
-/* ---- tensors ----------------------------------------------------------------------------------
- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 /* True where splitting the name at every separator gives the path. */
 static bool name_is_joined_path(const char *name, const char *path, char sep)
@@ -213,8 +212,7 @@ const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, con
     return find_joined(c, name);
 }
 
-/* ---- metadata and notes -------------------------------------------------------------------------
- */
+/* ---- metadata and notes -------------------------------------------------------------------- */
 
 static int append_metadata(struct catalog *c, const char *key, const char *value)
 {
@@ -272,8 +270,7 @@ void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, cons
     catalog->notes[catalog->n_notes++] = note;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 /* There is room for one more note: wfs_catalog_note kept it. */
 static void note_left_out(struct catalog *c)

@@ -35,8 +35,7 @@ struct candidates {
     const char **names; /* in the listing's order */
 };
 
-/* ---- sets of shards
- * -------------------------------------------------------------------------------- */
+/* ---- sets of shards ------------------------------------------------------------------------ */
 
 /* PREFIX-NNNNN-of-MMMMM.SUFFIX; prefix_len and suffix delimit what is common to the set. */
 struct shard_name {
@@ -93,8 +92,7 @@ int wfs_source_check_set(const char *dir, const char *const *names, uint32_t n_n
     return 0;
 }
 
-/* ---- picking one checkpoint
- * ---------------------------------------------------------------------- */
+/* ---- picking one checkpoint ---------------------------------------------------------------- */
 
 static const char *ending(const char *name)
 {
@@ -134,8 +132,7 @@ static int pick(const struct wfs_listing *listing, struct candidates *c, struct 
     return wfs_source_check_set(listing->path, c->names, c->n, err);
 }
 
-/* ---- gathering
- * ----------------------------------------------------------------------------------- */
+/* ---- gathering ----------------------------------------------------------------------------- */
 
 /* A file that cannot be read is a candidate: the scan says why, rather than another being taken. */
 static int is_recognised(const struct wfs_listing *listing, const struct wfs_entry *entry,

@@ -52,8 +52,7 @@ bool dcp_is_class(const struct wfs_node *object, const char *name)
     return cls && cls->kind == WFS_NODE_GLOBAL && strcmp(cls->global->name, name) == 0;
 }
 
-/* ---- where items lie
- * ----------------------------------------------------------------------------- */
+/* ---- where items lie ----------------------------------------------------------------------- */
 
 /* A path that stays below the folder, as written. */
 static bool is_safe_path(const char *path)
@@ -129,8 +128,7 @@ const struct dcp_item *dcp_find_item(struct dcp *d, const char *name,
                                                         : NULL;
 }
 
-/* ---- files
- * -------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------- */
 
 static void free_catalog(void *catalog)
 {
@@ -187,8 +185,7 @@ int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct 
     return 0;
 }
 
-/* ---- chunks
- * ------------------------------------------------------------------------------------------- */
+/* ---- chunks -------------------------------------------------------------------------------- */
 
 /* The tensor of one item. */
 static int open_item(struct dcp *d, const char *name, const struct dcp_item *item,
@@ -303,8 +300,7 @@ static int assemble(struct wfs_torch *t, const struct wfs_node *persid,
     return read_tensor(d, name, d->tensors->items[2 * row + 1], ret, err);
 }
 
-/* ---- the directory
- * -------------------------------------------------------------------------------------- */
+/* ---- the directory ------------------------------------------------------------------------- */
 
 static int parse_metadata(struct dcp *d, struct wfs_error *err)
 {

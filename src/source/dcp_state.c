@@ -7,8 +7,7 @@
 
 #include "source/dcp.h"
 
-/* ---- the state dict
- * ------------------------------------------------------------------------------------ */
+/* ---- the state dict ------------------------------------------------------------------------ */
 
 static int put(struct dcp *d, struct wfs_node *dict, const char *key, const struct wfs_node *value,
                struct wfs_error *err)

@@ -13,8 +13,7 @@
 
 #define PIPELINE_INDEX "model_index.json"
 
-/* ---- pipelines
- * ------------------------------------------------------------------------------------ */
+/* ---- pipelines ----------------------------------------------------------------------------- */
 
 /* True where the folder path/name has weights of its own. */
 static bool folder_has_weights(const char *path, const char *name)
@@ -47,8 +46,7 @@ static int refuse_pipeline(const struct wfs_listing *listing, struct wfs_error *
                          listing->path, n ? models[0] : "MODEL");
 }
 
-/* ---- weights=GLOB
- * ----------------------------------------------------------------------------------- */
+/* ---- weights=GLOB -------------------------------------------------------------------------- */
 
 static int no_match(const struct wfs_listing *listing, const char *pattern, struct wfs_error *err)
 {
@@ -111,8 +109,7 @@ static int match_weights(struct wfs_catalog *catalog, const struct wfs_listing *
     return wfs_source_check_set(listing->path, names, n, err);
 }
 
-/* ---- notes
- * ------------------------------------------------------------------------------------------ */
+/* ---- notes --------------------------------------------------------------------------------- */
 
 static bool is_in_catalog(const struct wfs_catalog *catalog, const struct wfs_entry *entry)
 {
@@ -159,8 +156,7 @@ static int note_choice(struct wfs_catalog *catalog, const struct wfs_listing *li
     return note_passed_over(catalog, listing, names[0], err);
 }
 
-/* ---- the folder
- * ----------------------------------------------------------------------------------------- */
+/* ---- the folder ---------------------------------------------------------------------------- */
 
 /* An index is a whole checkpoint: it goes with nothing else. */
 static int check_lone_index(const char *dir, const char *const *names, uint32_t n_names,

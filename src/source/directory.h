@@ -7,8 +7,7 @@
 
 #include "source/source.h"
 
-/* ---- names and first bytes (weight_names.c) ---------------------------------------------------
- */
+/* ---- names and first bytes (weight_names.c) ------------------------------------------------ */
 
 enum wfs_name_flags {
     WFS_NAME_WEIGHTS = 1, /* holds weights or the state of a training */
@@ -21,8 +20,7 @@ unsigned wfs_weight_name_flags(const char *name);
 /* By the first bytes. */
 int wfs_weight_content(struct wfs_bytes *bytes, bool *ret_is_weights, struct wfs_error *err);
 
-/* ---- listings (listing.c)
- * ------------------------------------------------------------------------ */
+/* ---- listings (listing.c) ------------------------------------------------------------------ */
 
 /* Symlinks are followed: the kind is that of what they lead to. */
 enum wfs_entry_kind { WFS_ENTRY_FILE, WFS_ENTRY_DIR, WFS_ENTRY_DANGLING, WFS_ENTRY_SPECIAL };
@@ -50,8 +48,7 @@ const char *wfs_listing_special(const struct wfs_listing *listing, const struct 
 /* Appends up to a dozen names, "a, b and 3 more". Skips NULL names. */
 void wfs_listing_names(struct wfs_buf *out, const char *const *names, uint32_t n_names);
 
-/* ---- the folder as a source
- * ------------------------------------------------------------------------ */
+/* ---- the folder as a source ---------------------------------------------------------------- */
 
 /* directory.c: chooses the weights, scans them, passes the rest through. */
 int wfs_source_open_directory(struct wfs_catalog *catalog, const char *path,

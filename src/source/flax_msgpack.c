@@ -38,8 +38,7 @@ static const struct msgpack_node *child_of(const struct msgpack_node *map, const
     return NULL;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------
- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 static int add_tensor(struct walk *w, const struct wfs_expr *expr, uint64_t off)
 {
@@ -188,8 +187,7 @@ static int walk_node(struct walk *w, const struct msgpack_node *node, bool in_li
     }
 }
 
-/* ---- plain values
- * ---------------------------------------------------------------------------------- */
+/* ---- plain values -------------------------------------------------------------------------- */
 
 static void add_float(struct wfs_buf *out, double f)
 {
@@ -272,8 +270,7 @@ static int keep_objects(struct walk *w, const struct msgpack_node *root)
     return kept ? 0 : wfs_error_nomem(w->err, "objects.json");
 }
 
-/* ---- the format
- * --------------------------------------------------------------------------------------- */
+/* ---- the format ---------------------------------------------------------------------------- */
 
 static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
                      const struct wfs_source_options *options, struct wfs_error *err)

@@ -49,8 +49,7 @@ bool wfs_source_is_index(const char *path)
     return (wfs_weight_name_flags(wfs_source_base_name(path)) & want) == want;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 static int parse_json(struct index *index, const char *text, size_t len, struct wfs_error *err)
 {
@@ -90,8 +89,7 @@ static int read_index(struct index *index, const char *path, struct wfs_error *e
     return wfs_catalog_merge_file(index->catalog, index->bytes, err);
 }
 
-/* ---- shards
- * ---------------------------------------------------------------------------------------- */
+/* ---- shards -------------------------------------------------------------------------------- */
 
 static bool has_dot_dot(const char *name)
 {
@@ -181,8 +179,7 @@ static int scan_shards(struct index *index, const struct wfs_source_options *opt
     return 0;
 }
 
-/* ---- the map against the shards
- * -------------------------------------------------------------------- */
+/* ---- the map against the shards ------------------------------------------------------------ */
 
 static int check_key(const struct index *index, const char *key, const char *shard, bool *listed,
                      struct wfs_error *err)

@@ -57,8 +57,7 @@ int wfs_json_fail(const struct wfs_json *js, struct wfs_error *err, const char *
                          (unsigned long long)(js->chunk_off + js->pos), text);
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------
- */
+/* ---- bytes --------------------------------------------------------------------------------- */
 
 /* Makes chunk[pos] a byte that is there. *ret_end at the end of the range. */
 static int fill(struct wfs_json *js, bool *ret_end, struct wfs_error *err)
@@ -163,8 +162,7 @@ int wfs_json_more(struct wfs_json *js, bool is_first, char close, bool *ret_more
     return 0;
 }
 
-/* ---- strings ----------------------------------------------------------------------------------
- */
+/* ---- strings ------------------------------------------------------------------------------- */
 
 static int hex4(struct wfs_json *js, uint32_t *ret, struct wfs_error *err)
 {
@@ -327,8 +325,7 @@ int wfs_json_string(struct wfs_json *js, const char **ret, size_t *ret_len, stru
     return 0;
 }
 
-/* ---- numbers and words -------------------------------------------------------------------------
- */
+/* ---- numbers and words --------------------------------------------------------------------- */
 
 int wfs_json_uint(struct wfs_json *js, uint64_t *ret, struct wfs_error *err)
 {
@@ -434,8 +431,7 @@ static int skip_number(struct wfs_json *js, struct wfs_error *err)
     return is_number(text) ? 0 : wfs_json_fail(js, err, "no JSON value here");
 }
 
-/* ---- any value
- * ----------------------------------------------------------------------------------- */
+/* ---- any value ----------------------------------------------------------------------------- */
 
 /* A value that is no container. */
 static int skip_scalar(struct wfs_json *js, uint8_t c, struct wfs_error *err)

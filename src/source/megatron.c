@@ -41,8 +41,7 @@ struct megatron {
     uint64_t n_layers;    /* of this stage */
 };
 
-/* ---- folders
- * ---------------------------------------------------------------------------------------- */
+/* ---- folders ------------------------------------------------------------------------------- */
 
 static bool parse_rank(const struct wfs_entry *entry, uint32_t *ret_tp, uint32_t *ret_pp)
 {
@@ -148,8 +147,7 @@ static int open_ranks(struct megatron *m, struct wfs_error *err)
     return rc;
 }
 
-/* ---- what the file says of itself
- * ---------------------------------------------------------------------- */
+/* ---- what the file says of itself ---------------------------------------------------------- */
 
 static const char *declared(const struct megatron *m, const char *name)
 {
@@ -175,9 +173,7 @@ static void read_facts(struct megatron *m)
     json_decref(root);
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- names --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *pattern;
@@ -249,8 +245,7 @@ static const char *global_path(struct megatron *m, const char *path)
                : NULL;
 }
 
-/* ---- tensors
- * --------------------------------------------------------------------------------------------- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const struct wfs_tensor *t,
                       struct wfs_error *err)

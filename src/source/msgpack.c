@@ -43,8 +43,7 @@ static int fail(const struct parser *p, const char *what)
                          (unsigned long long)p->cur->pos, what);
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------
- */
+/* ---- tokens -------------------------------------------------------------------------------- */
 
 static int take_be(struct parser *p, unsigned n_bytes, uint64_t *ret)
 {
@@ -184,8 +183,7 @@ static int take_token(struct parser *p, struct token *t)
     return 0;
 }
 
-/* ---- plain values
- * -------------------------------------------------------------------------------- */
+/* ---- plain values -------------------------------------------------------------------------- */
 
 /* The text of a str or bin; NULL in *ret where it is no UTF-8 or too long, and it is skipped. */
 static int take_text(struct parser *p, const struct token *t, const char **ret)
@@ -217,8 +215,7 @@ static int parse_text(struct parser *p, const struct token *t, struct msgpack_no
     return 0;
 }
 
-/* ---- arrays: [shape, dtype, data] inside an ext
- * ---------------------------------------------------- */
+/* ---- arrays: [shape, dtype, data] inside an ext -------------------------------------------- */
 
 static int parse_shape(struct parser *p, struct npy_header *h)
 {
@@ -336,8 +333,7 @@ static int parse_ext(struct parser *p, const struct token *t, struct msgpack_nod
     return r || p->cur->pos == end ? r : fail(p, "an ext is longer or shorter than what it holds");
 }
 
-/* ---- containers
- * --------------------------------------------------------------------------------------- */
+/* ---- containers ---------------------------------------------------------------------------- */
 
 static int parse_value(struct parser *p, struct msgpack_node *node, unsigned depth);
 

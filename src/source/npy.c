@@ -34,8 +34,7 @@ static int add_array(struct wfs_catalog *catalog, uint32_t file, struct wfs_byte
     return wfs_catalog_add_tensor(catalog, &tensor, NULL, err);
 }
 
-/* ---- .npy
- * ---------------------------------------------------------------------------------------- */
+/* ---- .npy ---------------------------------------------------------------------------------- */
 
 /* The file's name without its folder and ".npy". */
 static char *stem_of(struct wfs_catalog *catalog, uint32_t file)
@@ -70,8 +69,7 @@ static bool npy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 
 const struct wfs_format wfs_format_npy = {.name = "npy", .probe = npy_probe, .scan = npy_scan};
 
-/* ---- .npz
- * ---------------------------------------------------------------------------------------- */
+/* ---- .npz ---------------------------------------------------------------------------------- */
 
 static bool is_npy_name(const char *name)
 {

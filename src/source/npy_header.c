@@ -20,8 +20,7 @@
 #define NPY_MAGIC_LEN  6
 #define NPY_HEADER_MAX 10000
 
-/* ---- types --------------------------------------------------------------------------------------
- */
+/* ---- types --------------------------------------------------------------------------------- */
 
 /* What follows the byte-order mark of a descr. */
 static const struct {
@@ -61,8 +60,7 @@ bool npy_parse_dtype(const char *name, size_t len, struct npy_header *ret)
     return false;
 }
 
-/* ---- the dict literal
- * ------------------------------------------------------------------------------ */
+/* ---- the dict literal ---------------------------------------------------------------------- */
 
 struct literal {
     const char *text;
@@ -221,8 +219,7 @@ static int take_dict(struct literal *l, struct npy_header *h)
     return seen == (1u << N_KEYS) - 1 ? 0 : bad(l, "all of descr, fortran_order and shape");
 }
 
-/* ---- the file
- * ----------------------------------------------------------------------------------------- */
+/* ---- the file ------------------------------------------------------------------------------ */
 
 bool npy_is_magic(const uint8_t *head, size_t len)
 {

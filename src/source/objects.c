@@ -20,8 +20,7 @@
 static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain);
 
-/* ---- where the walk is
- * --------------------------------------------------------------------------- */
+/* ---- where the walk is --------------------------------------------------------------------- */
 
 static void enter(struct objects_walk *w, const char *component, bool is_split)
 {
@@ -40,8 +39,7 @@ static void leave(struct objects_walk *w, size_t len)
         w->path.data[len] = 0;
 }
 
-/* ---- tensors
- * -------------------------------------------------------------------------------------- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 static const char *current_path(struct objects_walk *w)
 {
@@ -115,8 +113,7 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     return rc;
 }
 
-/* ---- containers
- * ------------------------------------------------------------------------------------ */
+/* ---- containers ---------------------------------------------------------------------------- */
 
 static bool json_is_full(const struct objects_walk *w)
 {
@@ -314,8 +311,7 @@ static int walk_container(struct objects_walk *w, const struct wfs_node *node, u
     return rc;
 }
 
-/* ---- any node
- * -------------------------------------------------------------------------------------- */
+/* ---- any node ------------------------------------------------------------------------------ */
 
 static size_t key_start(const struct objects_walk *w, uint32_t tree)
 {

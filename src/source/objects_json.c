@@ -126,8 +126,7 @@ void objects_json_value(struct wfs_buf *out, const struct wfs_node *node)
     }
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------
- */
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 static bool key_text(struct wfs_buf *out, const struct wfs_node_str *str)
 {
@@ -176,8 +175,7 @@ bool objects_key(struct wfs_buf *out, const struct wfs_node *key)
     }
 }
 
-/* ---- several files ------------------------------------------------------------------------------
- */
+/* ---- several files ------------------------------------------------------------------------- */
 
 int objects_keep_json(struct objects_walk *w, struct wfs_error *err)
 {

@@ -125,8 +125,7 @@ static uint32_t choose(const struct objects_walk *w, uint32_t *ret_a, uint32_t *
     }
 }
 
-/* ---- the catalog's roots
- * --------------------------------------------------------------------------- */
+/* ---- the catalog's roots ------------------------------------------------------------------- */
 
 static int add_root(struct wfs_catalog *catalog, const char *path, bool is_chosen, uint32_t *ret,
                     struct wfs_error *err)

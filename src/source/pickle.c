@@ -27,8 +27,7 @@ int pickle_nomem(struct wfs_pickle_machine *m)
     return wfs_error_nomem(m->err, "a pickle");
 }
 
-/* ---- nodes and the stack
- * ------------------------------------------------------------------------- */
+/* ---- nodes and the stack ------------------------------------------------------------------- */
 
 struct wfs_node *pickle_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind)
 {
@@ -116,8 +115,7 @@ int pickle_charge_bytes(struct wfs_pickle_machine *m, uint64_t n)
     return m->kept_bytes > PICKLE_MAX_KEPT_TOTAL ? pickle_fail(m, "too much text") : 0;
 }
 
-/* ---- opcodes of the machine itself
- * ------------------------------------------------------------------ */
+/* ---- opcodes of the machine itself --------------------------------------------------------- */
 
 static int op_proto(struct wfs_pickle_machine *m, uint8_t op)
 {
@@ -232,8 +230,7 @@ static int op_put(struct wfs_pickle_machine *m, uint8_t op)
     return 0;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------ */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 static pickle_op *const pickle_ops[256] = {
     ['('] = op_mark,

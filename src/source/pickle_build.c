@@ -10,8 +10,7 @@
 
 #include "source/pickle_machine.h"
 
-/* ---- filling
- * --------------------------------------------------------------------------------------- */
+/* ---- filling ------------------------------------------------------------------------------- */
 
 static size_t room_of(size_t n)
 {
@@ -77,8 +76,7 @@ static int add_all_pairs(struct wfs_pickle_machine *m, struct wfs_node *node,
     return rc;
 }
 
-/* ---- opcodes
- * ---------------------------------------------------------------------------------------- */
+/* ---- opcodes ------------------------------------------------------------------------------- */
 
 static int push_shared(struct wfs_pickle_machine *m, struct wfs_node **slot,
                        enum wfs_node_kind kind, int64_t value)
@@ -207,8 +205,7 @@ int pickle_op_persid(struct wfs_pickle_machine *m, uint8_t op)
     return pickle_push(m, node);
 }
 
-/* ---- reading nodes
- * ------------------------------------------------------------------------------------ */
+/* ---- reading nodes ------------------------------------------------------------------------- */
 
 const char *wfs_node_text(const struct wfs_node *node)
 {

@@ -9,8 +9,7 @@
 
 #include "source/pickle_machine.h"
 
-/* ---- globals
- * ---------------------------------------------------------------------------------------- */
+/* ---- globals ------------------------------------------------------------------------------- */
 
 static int note_danger(struct wfs_pickle_machine *m, const char *module, const char *name)
 {
@@ -98,8 +97,7 @@ int pickle_op_buffer(struct wfs_pickle_machine *m, uint8_t op)
     return pickle_push(m, global_node(m, "pickle", "out-of-band buffer"));
 }
 
-/* ---- calls that are containers
- * ---------------------------------------------------------------------- */
+/* ---- calls that are containers ------------------------------------------------------------- */
 
 /* Adds the pairs of a DICT, or of a LIST or TUPLE of pairs. 1: not of that form. */
 static int add_pairs_of(struct wfs_pickle_machine *m, struct wfs_node *dict,
@@ -284,8 +282,7 @@ struct wfs_node *pickle_call_node(struct wfs_pickle_machine *m, struct wfs_node 
     return node;
 }
 
-/* ---- the opcodes
- * ------------------------------------------------------------------------------------- */
+/* ---- the opcodes --------------------------------------------------------------------------- */
 
 /* INST (class in text) and OBJ (class first above the mark) take their arguments from the mark. */
 static int call_from_mark(struct wfs_pickle_machine *m, uint8_t op)

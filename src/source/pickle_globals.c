@@ -84,8 +84,7 @@ enum wfs_global_kind wfs_global_kind(const char *module, const char *name)
     return is_storage(module, name) ? WFS_GLOBAL_TORCH_STORAGE : WFS_GLOBAL_UNKNOWN;
 }
 
-/* ---- known from attacks
- * ------------------------------------------------------------------------------ */
+/* ---- known from attacks -------------------------------------------------------------------- */
 
 /* Modules that no checkpoint needs: whatever is named from them, and from what lies below. */
 static const char *const dangerous_modules[] = {

@@ -44,7 +44,7 @@ struct wfs_pickle_machine {
     bool stopped;
 };
 
-/* ---- pickle.c: the stack -------------------------------------------------------------------- */
+/* ---- pickle.c: the stack ------------------------------------------------------------------- */
 
 /* -EINVAL: "FILE: pickle at byte N: what". */
 int pickle_fail(struct wfs_pickle_machine *m, const char *what);
@@ -59,7 +59,7 @@ struct wfs_node *pickle_top(struct wfs_pickle_machine *m);
 /* The items above the last mark, which is taken away; they stay readable until the next push. */
 int pickle_pop_mark(struct wfs_pickle_machine *m, struct wfs_node ***ret_items, size_t *ret_n);
 
-/* ---- opcodes by concern; each handler runs one opcode --------------------------------------- */
+/* ---- opcodes by concern; each handler runs one opcode -------------------------------------- */
 
 typedef int pickle_op(struct wfs_pickle_machine *m, uint8_t op);
 pickle_op pickle_op_number, pickle_op_text_number; /* pickle_scalar.c */

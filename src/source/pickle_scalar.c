@@ -10,8 +10,7 @@
 
 #include "source/pickle_machine.h"
 
-/* ---- numbers
- * --------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 static int push_int(struct wfs_pickle_machine *m, int64_t value)
 {
@@ -178,8 +177,7 @@ int pickle_op_text_number(struct wfs_pickle_machine *m, uint8_t op)
     return push_decimal(m, line, len);
 }
 
-/* ---- strings
- * ------------------------------------------------------------------------------------------ */
+/* ---- strings ------------------------------------------------------------------------------- */
 
 struct wfs_node *pickle_text_node(struct wfs_pickle_machine *m, const char *data, size_t len)
 {

@@ -30,8 +30,7 @@ int wfs_source_open_sharded(struct wfs_catalog *catalog, const struct wfs_listin
     return 0;
 }
 
-/* ---- ranks
- * --------------------------------------------------------------------------------------- */
+/* ---- ranks --------------------------------------------------------------------------------- */
 
 static void free_catalog(void *catalog)
 {
@@ -74,8 +73,7 @@ int wfs_rank_open(struct wfs_catalog *catalog, const char *path, const char *nam
     return 0;
 }
 
-/* ---- joining
- * ---------------------------------------------------------------------------------------- */
+/* ---- joining ------------------------------------------------------------------------------- */
 
 static int find_parts(const struct wfs_rank *ranks, uint32_t n, const char *path,
                       const struct wfs_expr **parts, struct wfs_error *err)
@@ -174,8 +172,7 @@ int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uin
     return wfs_catalog_add_tensor(catalog, &tensor, NULL, err);
 }
 
-/* ---- declared axes
- * ----------------------------------------------------------------------------------- */
+/* ---- declared axes ------------------------------------------------------------------------- */
 
 int wfs_declared_axis(const struct wfs_source_options *options, const char *name, bool *ret_found,
                       int32_t *ret_axis, struct wfs_error *err)

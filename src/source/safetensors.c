@@ -54,8 +54,7 @@ struct entry {
     uint64_t begin, end; /* from data_off */
 };
 
-/* ---- the fields of an entry --------------------------------------------------------------------
- */
+/* ---- the fields of an entry ---------------------------------------------------------------- */
 
 static int parse_dtype(struct scan *s, struct entry *e, struct wfs_error *err)
 {
@@ -175,8 +174,7 @@ static int parse_entry(struct scan *s, struct entry *e, struct wfs_error *err)
     return 0;
 }
 
-/* ---- from an entry to a tensor ------------------------------------------------------------------
- */
+/* ---- from an entry to a tensor ------------------------------------------------------------- */
 
 static int check_entry(struct scan *s, const struct entry *e, struct wfs_error *err)
 {
@@ -220,8 +218,7 @@ static int add_tensor(struct scan *s, const struct entry *e, struct wfs_error *e
     return r ? r : wfs_catalog_add_tensor(s->catalog, &tensor, NULL, err);
 }
 
-/* ---- __metadata__
- * -------------------------------------------------------------------------------- */
+/* ---- __metadata__ -------------------------------------------------------------------------- */
 
 static void settle_convention(struct wfs_catalog *catalog, const char *key, const char *value)
 {
@@ -291,8 +288,7 @@ static int parse_metadata(struct scan *s, struct wfs_error *err)
     return r;
 }
 
-/* ---- the header
- * ----------------------------------------------------------------------------------- */
+/* ---- the header ---------------------------------------------------------------------------- */
 
 static int parse_tensor(struct scan *s, const char *name, struct wfs_error *err)
 {
@@ -336,8 +332,7 @@ static int parse_header(struct scan *s, struct wfs_error *err)
     return r ? r : wfs_json_end(&s->js, err);
 }
 
-/* ---- the data must be tiled
- * ----------------------------------------------------------------------- */
+/* ---- the data must be tiled ---------------------------------------------------------------- */
 
 struct range {
     uint64_t begin, end; /* in the file */
@@ -418,8 +413,7 @@ static int check_tiles(const struct scan *s, struct wfs_error *err)
                          s->bytes->name, at, s->bytes->size_bytes);
 }
 
-/* ---- the format
- * --------------------------------------------------------------------------------------- */
+/* ---- the format ---------------------------------------------------------------------------- */
 
 static int read_length(struct scan *s, uint8_t ret_length[8], struct wfs_error *err)
 {

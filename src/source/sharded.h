@@ -44,8 +44,7 @@ bool wfs_megatron_is(const struct wfs_listing *listing);
 int wfs_megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                       const struct wfs_source_options *options, struct wfs_error *err);
 
-/* ---- a catalog of its own for each rank (ranks.c) -----------------------------------------------
- */
+/* ---- a catalog of its own for each rank (ranks.c) ------------------------------------------ */
 
 struct wfs_rank {
     struct wfs_catalog *catalog; /* freed with the catalog it was opened for */

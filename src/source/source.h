@@ -8,7 +8,7 @@
 
 #include "weightfs/source.h"
 
-/* ---- catalogs under construction (catalog.c) ------------------------------------------------ */
+/* ---- catalogs under construction (catalog.c) ----------------------------------------------- */
 
 /* An empty catalog for `source`; NULL when out of memory. Freed with wfs_catalog_free. */
 struct wfs_catalog *wfs_catalog_new(const char *source);
@@ -19,8 +19,7 @@ int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err);
 
-/* ---- one weight file (formats.c) ----------------------------------------------------------------
- */
+/* ---- one weight file (formats.c) ----------------------------------------------------------- */
 
 /* The format of a weight file by its content; a name is used only to say precisely what is wrong
  * with a file of no known format. -EINVAL naming the file when there is none. */
@@ -40,8 +39,7 @@ extern const struct wfs_format wfs_format_torch_zip;
 extern const struct wfs_format wfs_format_torch_legacy;
 extern const struct wfs_format wfs_format_torch_tar;
 
-/* ---- paths (open.c)
- * -------------------------------------------------------------------------------- */
+/* ---- paths (open.c) ------------------------------------------------------------------------ */
 
 const char *wfs_source_base_name(const char *path);
 /* In the catalog's arena; "." for a bare name. */

@@ -53,7 +53,7 @@ int wfs_torch_init(struct wfs_torch *t, struct wfs_catalog *catalog, uint32_t fi
                    const struct wfs_source_options *options, struct wfs_error *err);
 void wfs_torch_close(struct wfs_torch *t);
 
-/* ---- storages (torch_storage.c) -------------------------------------------------------------- */
+/* ---- storages (torch_storage.c) ------------------------------------------------------------ */
 
 /* The storage of ('storage', class, key, location, numel[, view]); the first id of a key counts, as
  * for torch. -EINVAL: it is no such tuple, or the sizes are impossible. *ret_off_elems and
@@ -65,8 +65,7 @@ int wfs_torch_storage_of(struct wfs_torch *t, const struct wfs_node *persid,
 void wfs_torch_storage_place(struct wfs_torch *t, struct wfs_torch_storage *storage,
                              struct wfs_bytes *bytes, uint64_t off, uint64_t size_bytes);
 
-/* ---- tensors (torch_tensor.c, torch_object.c) -------------------------------------------------
- */
+/* ---- tensors (torch_tensor.c, torch_object.c) ---------------------------------------------- */
 
 struct wfs_torch_tensor {
     const struct wfs_expr *expr; /* in the catalog's arena */
@@ -119,8 +118,7 @@ bool wfs_torch_numpy_scalar(const struct wfs_node *call, double *ret_f, int64_t 
 int wfs_torch_numpy_array(struct wfs_torch *t, const struct wfs_node *call,
                           struct wfs_torch_tensor *ret, struct wfs_error *err);
 
-/* ---- the walk (objects.c) ----------------------------------------------------------------------
- */
+/* ---- the walk (objects.c) ------------------------------------------------------------------ */
 
 /* Adds every tensor of t->pickle.root to the catalog, the plain values to objects_json, the trees
  * to the roots, and notes. */
@@ -130,8 +128,7 @@ int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err);
 int wfs_torch_note_dangers(struct wfs_torch *t, const struct wfs_pickle *pickle,
                            struct wfs_error *err);
 
-/* ---- nodes of our own, in scratch; NULL when out of memory (torch_object.c) --------------------
- */
+/* ---- nodes of our own, in scratch; NULL when out of memory (torch_object.c) ---------------- */
 
 struct wfs_node *wfs_torch_node(struct wfs_torch *t, enum wfs_node_kind kind);
 struct wfs_node *wfs_torch_int(struct wfs_torch *t, int64_t value);

@@ -77,8 +77,7 @@ bool wfs_torch_numpy_scalar(const struct wfs_node *call, double *ret_f, int64_t 
     return kind == WFS_KIND_FLOAT && wfs_convert_to_f64(e.dtype, le, 1, ret_f, NULL) == 0;
 }
 
-/* ---- arrays
- * --------------------------------------------------------------------------------------------- */
+/* ---- arrays -------------------------------------------------------------------------------- */
 
 static int refuse(const struct wfs_torch *t, struct wfs_error *err, const char *what)
 {

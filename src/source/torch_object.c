@@ -33,8 +33,7 @@ static const struct wfs_node *arg(const struct wfs_node *call, uint32_t i)
     return wfs_node_item(call->call->args, i);
 }
 
-/* ---- nodes of our own
- * ---------------------------------------------------------------------------- */
+/* ---- nodes of our own ---------------------------------------------------------------------- */
 
 struct wfs_node *wfs_torch_node(struct wfs_torch *t, enum wfs_node_kind kind)
 {
@@ -104,8 +103,7 @@ static int new_parts(struct wfs_torch *t, size_t n, const char *const *names,
     return 0;
 }
 
-/* ---- wrappers
- * -------------------------------------------------------------------------------------- */
+/* ---- wrappers ------------------------------------------------------------------------------ */
 
 /* _rebuild_from_type(function, type, args, state): the call function(*args). */
 static int from_type(struct wfs_torch *t, const struct wfs_node *call, const struct wfs_node **ret,
@@ -149,8 +147,7 @@ static int unwrap(struct wfs_torch *t, const struct wfs_node *call, const struct
     }
 }
 
-/* ---- plain tensors
- * ---------------------------------------------------------------------------------- */
+/* ---- plain tensors ------------------------------------------------------------------------- */
 
 static int rebuild_tensor(struct wfs_torch *t, const struct wfs_node *call,
                           struct wfs_torch_tensor *ret, struct wfs_error *err)
@@ -195,8 +192,7 @@ static int bare_storage(struct wfs_torch *t, const struct wfs_node *persid,
     return wfs_torch_view_tensor(t, &view, ret, err);
 }
 
-/* ---- quantised tensors
- * ------------------------------------------------------------------------------ */
+/* ---- quantised tensors --------------------------------------------------------------------- */
 
 /* The quantizer: (scheme, scale, zero_point) or (scheme, scales, zero_points, axis). */
 static int rebuild_quantised(struct wfs_torch *t, const struct wfs_node *call,
@@ -236,8 +232,7 @@ static int rebuild_quantised(struct wfs_torch *t, const struct wfs_node *call,
     return rc;
 }
 
-/* ---- tensors of parts
- * ---------------------------------------------------------------------------------- */
+/* ---- tensors of parts ---------------------------------------------------------------------- */
 
 /* The layout: a text, or _get_layout(text). */
 static const struct wfs_node *layout_text(const struct wfs_node *layout)
@@ -276,8 +271,7 @@ static int rebuild_nested(struct wfs_torch *t, const struct wfs_node *call,
     return new_parts(t, 4, names, parts, ret, err);
 }
 
-/* ---- all kinds
- * ------------------------------------------------------------------------------------------ */
+/* ---- all kinds ----------------------------------------------------------------------------- */
 
 static int refuse_meta(struct wfs_torch *t, const struct wfs_node *call, struct wfs_error *err)
 {

@@ -39,8 +39,7 @@ static int refuse(const struct wfs_torch *t, struct wfs_error *err, const char *
     return wfs_error_set(err, EINVAL, "%s: %s", t->name, what);
 }
 
-/* ---- the archive
- * ------------------------------------------------------------------------------------ */
+/* ---- the archive --------------------------------------------------------------------------- */
 
 /* Octal digits, or base 256 after 0x80. */
 static bool parse_size(const uint8_t *field, uint64_t *ret)
@@ -132,8 +131,7 @@ static int read_count(struct wfs_torch *t, int member, uint64_t *ret, struct wfs
     return rc;
 }
 
-/* ---- objects by number
- * ------------------------------------------------------------------------------- */
+/* ---- objects by number --------------------------------------------------------------------- */
 
 /* A key as text; keys are numbers, and persistent ids are their digits. */
 static const char *key_text(struct wfs_torch *t, const struct wfs_node *key)
@@ -187,8 +185,7 @@ static struct wfs_node *storage_id(struct wfs_torch *t, const struct wfs_node *t
     return node;
 }
 
-/* ---- storages
- * --------------------------------------------------------------------------------------------- */
+/* ---- storages ------------------------------------------------------------------------------ */
 
 static int read_storage(struct wfs_torch *t, struct wfs_error *err)
 {
@@ -256,9 +253,7 @@ static int read_storages(struct wfs_torch *t, struct wfs_error *err)
     return rc;
 }
 
-/* ---- tensors
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 static int read_numbers(struct wfs_torch *t, uint32_t n, const struct wfs_node **ret,
                         struct wfs_error *err)

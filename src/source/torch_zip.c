@@ -81,8 +81,7 @@ static int small_record(struct wfs_torch *t, const char *name, char **ret, struc
     return wfs_zip_slurp(z->zip, member, TORCH_MAX_SMALL_RECORD, ret, &len, err);
 }
 
-/* ---- the archive's frame
- * --------------------------------------------------------------------------- */
+/* ---- the archive's frame ------------------------------------------------------------------- */
 
 static int find_prefix(struct wfs_torch *t, struct wfs_error *err)
 {
@@ -135,8 +134,7 @@ static int note_script(struct wfs_torch *t, struct wfs_error *err)
     return rc;
 }
 
-/* ---- the pickle
- * -------------------------------------------------------------------------------------- */
+/* ---- the pickle ---------------------------------------------------------------------------- */
 
 /* The header's part of the file's identity: where every record lies, and the pickle. */
 static int hash_header(struct wfs_torch *t, struct wfs_error *err)
@@ -196,8 +194,7 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
     return 0;
 }
 
-/* ---- storages
- * ------------------------------------------------------------------------------------------ */
+/* ---- storages ------------------------------------------------------------------------------ */
 
 static int locate(struct wfs_torch *t, struct wfs_torch_storage *s, struct wfs_error *err)
 {
@@ -263,8 +260,7 @@ static int torch_zip_scan(struct wfs_catalog *catalog, uint32_t file,
     return rc;
 }
 
-/* ---- items of DCP files
- * ------------------------------------------------------------------------------- */
+/* ---- items of DCP files -------------------------------------------------------------------- */
 
 static int item_tensor(struct wfs_torch *t, struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
@@ -311,8 +307,7 @@ int wfs_torch_zip_object(struct wfs_torch *into, uint32_t file, uint64_t off, ui
     return 0;
 }
 
-/* ---- the format
- * --------------------------------------------------------------------------------------- */
+/* ---- the format ---------------------------------------------------------------------------- */
 
 /* A first member of one of torch's names, in a directory of any name. */
 static bool torch_zip_probe(const uint8_t *head, size_t len, uint64_t size_bytes)

@@ -51,8 +51,7 @@ static int cut(const struct wfs_zip *zip, uint64_t at, const char *what, struct 
                          (unsigned long long)at);
 }
 
-/* ---- end records ------------------------------------------------------------------------------
- */
+/* ---- end records --------------------------------------------------------------------------- */
 
 /* The last end record of the archive; its 22 bytes to `rec`. */
 static int find_end(const struct wfs_zip *zip, uint8_t rec[END_BYTES], uint64_t *ret_off,
@@ -154,8 +153,7 @@ static int read_end(const struct wfs_zip *zip, struct end_record *ret, struct wf
     return 0;
 }
 
-/* ---- the directory ------------------------------------------------------------------------------
- */
+/* ---- the directory ------------------------------------------------------------------------- */
 
 /* Takes the 64-bit values out of an entry's zip64 extra field where the 32-bit ones are all ones.
  */
@@ -271,8 +269,7 @@ static int read_directory(struct wfs_zip *zip, const struct end_record *end, str
     return rc;
 }
 
-/* ---- names and extents -------------------------------------------------------------------------
- */
+/* ---- names and extents --------------------------------------------------------------------- */
 
 static void free_map(void *map)
 {
@@ -384,8 +381,7 @@ struct wfs_zip_member *wfs_zip_find(const struct wfs_zip *zip, const char *name)
     return wfs_strmap_get(&zip->by_name, name, &i) ? &zip->members[i] : NULL;
 }
 
-/* ---- data ---------------------------------------------------------------------------------------
- */
+/* ---- data ---------------------------------------------------------------------------------- */
 
 /* Whether the local header contradicts the directory. A descriptor or zip64 leaves sizes open; of
  * a name the first LOCAL_NAME_BYTES are compared. */

@@ -41,8 +41,7 @@ void wfs_computed_init(struct wfs_computed *c, const struct wfs_bytes_ops *ops, 
     c->dtype = dtype;
 }
 
-/* ---- one value --------------------------------------------------------------------------------
- */
+/* ---- one value ----------------------------------------------------------------------------- */
 
 struct fill {
     struct wfs_computed computed;
@@ -147,9 +146,7 @@ int wfs_fill_bytes(struct wfs_arena *arena, enum wfs_dtype dtype, double value,
     return 0;
 }
 
-/* ---- computed element by element
- * ------------------------------------------------------------------
- */
+/* ---- computed element by element ----------------------------------------------------------- */
 
 size_t wfs_computed_chunk_bytes(enum wfs_dtype dtype)
 {
@@ -178,8 +175,7 @@ int wfs_computed_read(struct wfs_computed *c, uint8_t *buf, size_t len, uint64_t
     return 0;
 }
 
-/* ---- arange ---------------------------------------------------------------------------------
- */
+/* ---- arange -------------------------------------------------------------------------------- */
 
 struct arange {
     struct wfs_computed computed;
@@ -248,8 +244,7 @@ int wfs_arange_bytes(struct wfs_arena *arena, enum wfs_dtype dtype, double start
     return 0;
 }
 
-/* ---- nested expressions ---------------------------------------------------------------------
- */
+/* ---- nested expressions -------------------------------------------------------------------- */
 
 struct nested {
     struct wfs_computed computed;

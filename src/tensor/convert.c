@@ -30,7 +30,7 @@ int wfs_convert_to_f64(enum wfs_dtype dtype, const void *in, uint64_t n, double 
     return 0;
 }
 
-/* ---- by lanes ------------------------------------------------------------------------------- */
+/* ---- by lanes ------------------------------------------------------------------------------ */
 
 static void convert_integers(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *out,
                              uint64_t n)
@@ -105,7 +105,7 @@ static void convert_any(enum wfs_dtype from, const void *in, enum wfs_dtype to, 
         convert_lanes(from, in, to, out, n);
 }
 
-/* ---- by table ------------------------------------------------------------------------------- */
+/* ---- by table ------------------------------------------------------------------------------ */
 
 /* From this many elements on, converting all 256 codes first pays. */
 #define TABLE_MIN_ELEMS 2048
@@ -161,7 +161,7 @@ int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *ou
     return 0;
 }
 
-/* ---- exactness ------------------------------------------------------------------------------ */
+/* ---- exactness ----------------------------------------------------------------------------- */
 
 /* The values of one format: all of +-m * 2^lowest with m < 2^digits scaled up as far as `max`. */
 struct range {

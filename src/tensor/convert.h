@@ -36,7 +36,7 @@ struct wfs_num_format {
 /* class is WFS_NUM_NONE for opaque types. */
 const struct wfs_num_format *wfs_num_format(enum wfs_dtype dtype);
 
-/* ---- formats of at most 16 bits ------------------------------------------------------------- */
+/* ---- formats of at most 16 bits ------------------------------------------------------------ */
 
 double wfs_small_decode(const struct wfs_num_format *fmt, uint32_t code);
 /* The code of the largest finite number. */
@@ -46,7 +46,7 @@ uint32_t wfs_small_encode(const struct wfs_num_format *fmt, double value);
 /* The 256 values of a format of at most 8 bits (codes beyond its bits repeat); made once. */
 const double *wfs_small_table(enum wfs_dtype dtype);
 
-/* ---- stretches ------------------------------------------------------------------------------ */
+/* ---- stretches ----------------------------------------------------------------------------- */
 
 /* 64-bit integers that float64 cannot hold: to nearest, or to odd, which a second rounding to a
  * narrower format undoes. */

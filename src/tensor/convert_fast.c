@@ -29,7 +29,7 @@ static inline uint16_t load16(const void *p)
     return v;
 }
 
-/* ---- bfloat16 ------------------------------------------------------------------------------- */
+/* ---- bfloat16 ------------------------------------------------------------------------------ */
 
 static void bf16_to_f32(const void *in, void *out, uint64_t n)
 {
@@ -50,7 +50,7 @@ static void f32_to_bf16(const void *in, void *out, uint64_t n)
     }
 }
 
-/* ---- float16 -------------------------------------------------------------------------------- */
+/* ---- float16 ------------------------------------------------------------------------------- */
 
 /* The exponent is moved by a multiplication, which makes subnormals normal at once. */
 static inline uint32_t widen_one_f16(uint16_t half)
@@ -103,7 +103,7 @@ static void f32_to_f16(const void *in, void *out, uint64_t n)
     }
 }
 
-/* ---- with the CPU's help -------------------------------------------------------------------- */
+/* ---- with the CPU's help ------------------------------------------------------------------- */
 
 struct pair {
     enum wfs_dtype from, to;

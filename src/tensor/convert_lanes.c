@@ -7,7 +7,7 @@
 
 #include "tensor/convert.h"
 
-/* ---- codes of any width --------------------------------------------------------------------- */
+/* ---- codes of any width -------------------------------------------------------------------- */
 
 static uint32_t load_code(uint32_t bits, const uint8_t *in, uint64_t index)
 {
@@ -49,7 +49,7 @@ static void store_codes(uint32_t bits, const uint8_t *codes, uint64_t n, uint8_t
         memcpy((uint8_t *)(out) + (i) * sizeof(type), &store_v_, sizeof(type));                    \
     } while (0)
 
-/* ---- float64 lanes -------------------------------------------------------------------------- */
+/* ---- float64 lanes ------------------------------------------------------------------------- */
 
 #define LANES_FROM(type)                                                                           \
     for (uint64_t i = 0; i < n; i++)                                                               \
@@ -155,9 +155,7 @@ void wfs_lanes_from(enum wfs_dtype dtype, const void *in, uint64_t first, uint64
     }
 }
 
-/* ---- to
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- to ------------------------------------------------------------------------------------ */
 
 /* As two's complement, saturating at the format's own limits. */
 static uint64_t integer_from_f64(const struct wfs_num_format *fmt, double value,
@@ -225,7 +223,7 @@ void wfs_lanes_to(enum wfs_dtype dtype, const double *in, uint64_t n,
     }
 }
 
-/* ---- integer lanes -------------------------------------------------------------------------- */
+/* ---- integer lanes ------------------------------------------------------------------------- */
 
 #define INT_LANES_FROM(type)                                                                       \
     for (uint64_t i = 0; i < n; i++)                                                               \

@@ -69,7 +69,7 @@ const struct wfs_num_format *wfs_num_format(enum wfs_dtype dtype)
     return &formats[dtype];
 }
 
-/* ---- code to value -------------------------------------------------------------------------- */
+/* ---- code to value ------------------------------------------------------------------------- */
 
 static uint32_t magnitude_bits(const struct wfs_num_format *fmt)
 {
@@ -138,7 +138,7 @@ const double *wfs_small_table(enum wfs_dtype dtype)
     return small_tables[dtype];
 }
 
-/* ---- value to code -------------------------------------------------------------------------- */
+/* ---- value to code ------------------------------------------------------------------------- */
 
 /* The parts of a float64 that is finite and not 0: man * 2^(exp - 52), its top bit at 52. Below
  * 2^-1022 the value is smaller than half the smallest of any format here: any tiny one will do. */

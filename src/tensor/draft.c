@@ -108,8 +108,7 @@ struct wfs_piece wfs_draft_piece(const struct wfs_draft *draft, size_t i)
                               .factors = draft->factors + p->factors_at};
 }
 
-/* ---- order ---------------------------------------------------------------------------------
- */
+/* ---- order --------------------------------------------------------------------------------- */
 
 struct wfs_draft_order wfs_draft_order(const struct wfs_draft *draft, const uint64_t *shape)
 {
@@ -156,8 +155,7 @@ uint32_t *wfs_draft_sorted(const struct wfs_draft *draft, struct wfs_draft_order
     return index;
 }
 
-/* ---- layout ----------------------------------------------------------------------------------
- */
+/* ---- layout -------------------------------------------------------------------------------- */
 
 static const uint64_t no_start[WFS_MAX_NDIM];
 

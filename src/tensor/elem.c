@@ -23,7 +23,7 @@ static size_t packed_bytes(enum wfs_dtype dtype, uint64_t n)
     return (size_t)((n * wfs_dtype_bits(dtype) + 7) / 8);
 }
 
-/* ---- arithmetic ----------------------------------------------------------------------------- */
+/* ---- arithmetic ---------------------------------------------------------------------------- */
 
 static bool adds_integer(enum wfs_dtype from, const struct wfs_elem_op *op)
 {
@@ -80,9 +80,7 @@ static int arithmetic(enum wfs_dtype from, const struct wfs_elem_op *op, const v
     return 0;
 }
 
-/* ---- signs
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- signs --------------------------------------------------------------------------------- */
 
 /* Flips the sign bit of component `first` and of every `step`-th after it. */
 static void flip_signs(uint32_t bits, uint8_t *out, uint64_t first, uint64_t step, uint64_t n)
@@ -141,7 +139,7 @@ static int conjugate(enum wfs_dtype dtype, const void *in, void *out, uint64_t n
     return 0;
 }
 
-/* ---- byte order ----------------------------------------------------------------------------- */
+/* ---- byte order ---------------------------------------------------------------------------- */
 
 #define SWAP(type, swapped)                                                                        \
     for (uint64_t i = 0; i < n; i++) {                                                             \

@@ -25,7 +25,7 @@
 /* Expressions inside expressions: each level has a frame and scratch of its own while it reads. */
 #define WFS_EXPR_MAX_DEPTH 16
 
-/* ---- one piece being made ----------------------------------------------------------------- */
+/* ---- one piece being made ------------------------------------------------------------------ */
 
 struct wfs_sketch {
     struct wfs_bytes *bytes;
@@ -177,8 +177,7 @@ void wfs_range_init_factors(struct wfs_range *range, uint32_t n, const struct wf
                             uint64_t pos, uint64_t end);
 bool wfs_range_next(struct wfs_range *range, struct wfs_range_box *box);
 
-/* ---- shared by the operations -----------------------------------------------------------------
- */
+/* ---- shared by the operations -------------------------------------------------------------- */
 
 int wfs_check_axis(const char *op, const struct wfs_expr *in, uint32_t axis, struct wfs_error *err);
 /* The same elements as one contiguous run of a computed source. */

@@ -29,8 +29,7 @@
  */
 #define HINT_MAX_BYTES (UINT64_C(256) << 20)
 
-/* ---- scratch ---------------------------------------------------------------------------------
- */
+/* ---- scratch ------------------------------------------------------------------------------- */
 
 _Static_assert(2 * WFS_SCRATCH_STAGE + WFS_SCRATCH_CELLS + WFS_SCRATCH_COVER <=
                    WFS_READ_SCRATCH_MAX,
@@ -63,8 +62,7 @@ int wfs_reader_check(struct wfs_reader *reader, struct wfs_error *err)
     return bytes ? wfs_bytes_check(bytes, err) : 0;
 }
 
-/* ---- jobs -----------------------------------------------------------------------------------
- */
+/* ---- jobs ---------------------------------------------------------------------------------- */
 
 uint32_t wfs_job_widest(const struct wfs_job *job)
 {
@@ -160,8 +158,7 @@ static bool has_runs(const struct wfs_job *job)
     return last->src_stride == job->bits && last->dst_stride == job->bits / 8;
 }
 
-/* ---- runs -----------------------------------------------------------------------------------
- */
+/* ---- runs ---------------------------------------------------------------------------------- */
 
 static int read_runs(const struct wfs_job *job, uint32_t axis, uint32_t n_outer, size_t run_bytes,
                      uint64_t base_bits, uint8_t *dst, struct wfs_error *err)
@@ -196,8 +193,7 @@ static bool try_runs(const struct wfs_job *job, int *ret_r, struct wfs_error *er
     return true;
 }
 
-/* ---- copies ---------------------------------------------------------------------------------
- */
+/* ---- copies -------------------------------------------------------------------------------- */
 
 /* src holds the source's bytes from src_off on. */
 struct copy {
@@ -308,8 +304,7 @@ static int copy_covered(struct wfs_reader *reader, const struct wfs_job *job, st
     return copy_job(&copy);
 }
 
-/* ---- cutting ----------------------------------------------------------------------------------
- */
+/* ---- cutting ------------------------------------------------------------------------------- */
 
 static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
                          struct wfs_error *err);

@@ -10,8 +10,7 @@
 #include "tensor/gather.h"
 #include "tensor/kernel.h"
 
-/* ---- packing --------------------------------------------------------------------------------
- */
+/* ---- packing ------------------------------------------------------------------------------- */
 
 void wfs_pack_cells(uint32_t bits, uint8_t *packed, const uint8_t *cells, size_t n)
 {
@@ -41,8 +40,7 @@ void wfs_unpack_cells(uint32_t bits, uint8_t *cells, const uint8_t *packed, size
     }
 }
 
-/* ---- the chain ------------------------------------------------------------------------------
- */
+/* ---- the chain ----------------------------------------------------------------------------- */
 
 struct ops {
     enum wfs_dtype dtype, out_dtype;
@@ -81,8 +79,7 @@ static int apply_all(const struct ops *ops, uint8_t *in, uint8_t *other, uint8_t
     return 0;
 }
 
-/* ---- places ---------------------------------------------------------------------------------
- */
+/* ---- places -------------------------------------------------------------------------------- */
 
 static uint64_t n_elems_of(const struct wfs_job *job)
 {

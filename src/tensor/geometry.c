@@ -24,8 +24,7 @@
 /* Pieces that are looked at: the others are like them. */
 #define SAMPLED_PIECES 64
 
-/* ---- runs -----------------------------------------------------------------------------------
- */
+/* ---- runs ---------------------------------------------------------------------------------- */
 
 bool wfs_expr_is_any_run(const struct wfs_expr *expr, struct wfs_bytes **ret_bytes,
                          uint64_t *ret_off)
@@ -55,8 +54,7 @@ bool wfs_expr_is_run(const struct wfs_expr *expr, struct wfs_bytes **ret_bytes, 
     return true;
 }
 
-/* ---- blocks ---------------------------------------------------------------------------------
- */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 struct step {
     uint64_t count;

@@ -38,8 +38,7 @@ static int finish(struct wfs_draft *draft, int r, struct wfs_arena *arena, enum 
     return wfs_draft_finish(draft, arena, dtype, shape, ret, err);
 }
 
-/* ---- concat and stack --------------------------------------------------------------------------
- */
+/* ---- concat and stack ---------------------------------------------------------------------- */
 
 static int check_operands(uint32_t n, const struct wfs_expr *const *in, uint32_t axis,
                           uint64_t *ret_extent, struct wfs_error *err)
@@ -135,8 +134,7 @@ int wfs_expr_stack(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *c
     return wfs_expr_concat(arena, n, parts, axis, ret, err);
 }
 
-/* ---- tile -----------------------------------------------------------------------------------
- */
+/* ---- tile ---------------------------------------------------------------------------------- */
 
 /* A piece that covers the axis repeats by an outer factor that stands still. */
 static int add_tiled(struct wfs_draft *draft, const struct wfs_expr *in, uint32_t i, uint32_t axis,
@@ -197,8 +195,7 @@ int wfs_expr_tile(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t a
     return finish(&draft, r, arena, in->dtype, shape, ret, err);
 }
 
-/* ---- pad ------------------------------------------------------------------------------------
- */
+/* ---- pad ----------------------------------------------------------------------------------- */
 
 static int add_fill(struct wfs_draft *draft, const struct wfs_piece *fill, const uint64_t *shape,
                     uint32_t axis, uint64_t start, uint64_t count)

@@ -30,7 +30,7 @@ struct nest {
     struct wfs_copy_axis axes[WFS_COPY_MAX_AXES]; /* outermost first */
 };
 
-/* ---- normalisation -------------------------------------------------------------------------- */
+/* ---- normalisation ------------------------------------------------------------------------- */
 
 static void flip_axis(struct nest *nest, struct wfs_copy_axis *axis)
 {
@@ -113,7 +113,7 @@ static void remove_axis(struct nest *nest, uint32_t at)
     memmove(&nest->axes[at], &nest->axes[at + 1], (nest->n - at) * sizeof(nest->axes[0]));
 }
 
-/* ---- the loop over what is left ------------------------------------------------------------- */
+/* ---- the loop over what is left ------------------------------------------------------------ */
 
 typedef void (*body_fn)(const void *ctx, uint8_t *dst, const uint8_t *src);
 
@@ -141,7 +141,7 @@ static void for_each(const struct nest *nest, body_fn body, const void *ctx)
     }
 }
 
-/* ---- planes --------------------------------------------------------------------------------- */
+/* ---- planes -------------------------------------------------------------------------------- */
 
 /* Moves the axis that continues the dense side of a chain out of the nest and into it. */
 static bool extend_rows(struct nest *nest, struct wfs_chain *rows)
@@ -214,7 +214,7 @@ static bool copy_planes(struct nest *nest)
     return true;
 }
 
-/* ---- fills and the generic loop ------------------------------------------------------------- */
+/* ---- fills and the generic loop ------------------------------------------------------------ */
 
 struct leaf {
     uint64_t elem_bytes;

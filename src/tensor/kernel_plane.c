@@ -25,8 +25,7 @@
 static _Thread_local _Alignas(WFS_CACHE_LINE) uint8_t scratch[BLOCK_COLS_MAX * WFS_PITCH_BYTES];
 _Static_assert(WFS_PITCH_BYTES >= BLOCK_ROWS_MAX, "a last block's longer column fits");
 
-/* ---- offsets ------------------------------------------------------------------------------------
- */
+/* ---- offsets ------------------------------------------------------------------------------- */
 
 /* A mixed-radix counter, one division a digit to start it. */
 static void count_offsets(const struct wfs_chain *chain, uint64_t first, size_t n, int64_t *ret)
@@ -62,7 +61,7 @@ static void chain_offsets(const struct wfs_chain *chain, uint64_t first, size_t 
         ret[i] = off;
 }
 
-/* ---- strips in portable C ------------------------------------------------------------------- */
+/* ---- strips in portable C ------------------------------------------------------------------ */
 
 #define DEFINE_PORTABLE(ELEM)                                                                      \
     static void some_rows_##ELEM(uint8_t *out, const uint8_t *src, const int64_t *src_off,         \
@@ -107,7 +106,7 @@ const struct wfs_strips *wfs_strips_native(unsigned level)
 }
 #endif
 
-/* ---- blocks --------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 struct block {
     const struct wfs_plane *plane;

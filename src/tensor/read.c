@@ -25,8 +25,7 @@ struct meeting {
     uint64_t first[WFS_MAX_NDIM], count[WFS_MAX_NDIM]; /* within the piece */
 };
 
-/* ---- one piece ------------------------------------------------------------------------------
- */
+/* ---- one piece ----------------------------------------------------------------------------- */
 
 static void add_factors(struct wfs_job *job, const struct wfs_factor *factors, uint32_t n,
                         int64_t dst_stride)
@@ -116,8 +115,7 @@ static int run_piece(const struct reading *rd, const struct wfs_piece *piece, ui
     return run_axes(rd, &meet, 0, &job);
 }
 
-/* ---- all pieces -----------------------------------------------------------------------------
- */
+/* ---- all pieces ---------------------------------------------------------------------------- */
 
 /* The first piece that may reach `index` on the sorted axis. */
 static uint32_t first_piece(const struct wfs_expr *expr, uint64_t index)
@@ -172,8 +170,7 @@ static int read_cells(struct wfs_reader *reader, const struct wfs_expr *expr, ui
     return 0;
 }
 
-/* ---- bytes ----------------------------------------------------------------------------------
- */
+/* ---- bytes --------------------------------------------------------------------------------- */
 
 /* A part of one element. */
 static int read_part(struct wfs_reader *reader, const struct wfs_expr *expr, uint8_t *buf,

@@ -36,8 +36,7 @@ struct run {
     struct wfs_factor factors[WFS_MAX_FACTORS];
 };
 
-/* ---- groups ---------------------------------------------------------------------------------
- */
+/* ---- groups -------------------------------------------------------------------------------- */
 
 /* Grows both sides until their products agree. No size is 0 and the totals agree, so they do. */
 static void find_groups(struct reshape *re)
@@ -59,8 +58,7 @@ static void find_groups(struct reshape *re)
     }
 }
 
-/* ---- merging --------------------------------------------------------------------------------
- */
+/* ---- merging ------------------------------------------------------------------------------- */
 
 /* The group's axes from here on form a range: the last axis that is not covered, or the first. */
 static uint32_t run_axis(const struct reshape *re, const struct group *group,
@@ -128,8 +126,7 @@ static void merge_run(const struct reshape *re, const struct group *group,
             append_factor(ret, &wfs_piece_factors(piece, a)[f]);
 }
 
-/* ---- cutting ----------------------------------------------------------------------------------
- */
+/* ---- cutting ------------------------------------------------------------------------------- */
 
 /* Takes the innermost `count` steps off the factors into ret (innermost first); false where a
  * factor would be torn. */
@@ -268,8 +265,7 @@ static int add_pieces(const struct reshape *re)
     return 0;
 }
 
-/* ---- the operation ------------------------------------------------------------------------------
- */
+/* ---- the operation ------------------------------------------------------------------------- */
 
 static int check_reshape(const struct wfs_expr *in, uint32_t ndim, const uint64_t *shape,
                          struct wfs_error *err)

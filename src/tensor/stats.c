@@ -19,7 +19,7 @@
 
 #define STRETCH 4096 /* elements; a multiple of 8 */
 
-/* ---- one stretch ---------------------------------------------------------------------------- */
+/* ---- one stretch --------------------------------------------------------------------------- */
 
 void wfs_moments_portable(const void *x, uint64_t n, double shift, struct wfs_moments *ret)
 {
@@ -55,7 +55,7 @@ wfs_moments_fn wfs_moments_for(enum wfs_dtype dtype)
     return native != NULL || dtype != WFS_F64 ? native : wfs_moments_portable;
 }
 
-/* ---- totals --------------------------------------------------------------------------------- */
+/* ---- totals -------------------------------------------------------------------------------- */
 
 /* What the addition loses goes to `low`. */
 static void add_compensated(double *total, double *low, double value)
@@ -111,7 +111,7 @@ double wfs_stats_std(const struct wfs_stats *stats)
     return sqrt(stats->m2 / (double)stats->n);
 }
 
-/* ---- stretches into totals ------------------------------------------------------------------ */
+/* ---- stretches into totals ----------------------------------------------------------------- */
 
 /* Numbers that are not all finite, or whose squares are not: IEEE decides the sums. */
 static void add_one_by_one(const double *x, uint64_t n, struct wfs_stats *stats)

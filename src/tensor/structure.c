@@ -34,8 +34,7 @@ static int redraw(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_d
     return wfs_draft_finish(&draft, arena, dtype, shape, ret, err);
 }
 
-/* ---- permute --------------------------------------------------------------------------------
- */
+/* ---- permute ------------------------------------------------------------------------------- */
 
 static void draw_permuted(const struct wfs_expr *in, const struct wfs_piece *piece, const void *arg,
                           struct wfs_sketch *sketch)
@@ -70,8 +69,7 @@ int wfs_expr_reverse_axes(struct wfs_arena *arena, const struct wfs_expr *in,
     return wfs_expr_permute(arena, in, perm, ret, err);
 }
 
-/* ---- flip -----------------------------------------------------------------------------------
- */
+/* ---- flip ---------------------------------------------------------------------------------- */
 
 static void draw_flipped(const struct wfs_expr *in, const struct wfs_piece *piece, const void *arg,
                          struct wfs_sketch *sketch)
@@ -100,8 +98,7 @@ int wfs_expr_flip(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t a
     return redraw(arena, in, in->dtype, in->ndim, in->shape, draw_flipped, &axis, ret, err);
 }
 
-/* ---- squeeze and unsqueeze --------------------------------------------------------------------
- */
+/* ---- squeeze and unsqueeze ----------------------------------------------------------------- */
 
 struct keep {
     uint32_t n;
@@ -178,8 +175,7 @@ int wfs_expr_unsqueeze(struct wfs_arena *arena, const struct wfs_expr *in, uint3
     return redraw(arena, in, in->dtype, in->ndim + 1, shape, draw_unsqueezed, &axis, ret, err);
 }
 
-/* ---- repeat ---------------------------------------------------------------------------------
- */
+/* ---- repeat -------------------------------------------------------------------------------- */
 
 struct repeat {
     uint32_t axis;
@@ -220,8 +216,7 @@ int wfs_expr_repeat(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t
     return redraw(arena, in, in->dtype, in->ndim, shape, draw_repeated, &repeat, ret, err);
 }
 
-/* ---- bitcast --------------------------------------------------------------------------------
- */
+/* ---- bitcast ------------------------------------------------------------------------------- */
 
 static void draw_bitcast(const struct wfs_expr *in, const struct wfs_piece *piece, const void *arg,
                          struct wfs_sketch *sketch)
@@ -244,8 +239,7 @@ int wfs_expr_bitcast(struct wfs_arena *arena, const struct wfs_expr *in, enum wf
     return redraw(arena, in, dtype, in->ndim, in->shape, draw_bitcast, &dtype, ret, err);
 }
 
-/* ---- element operations -----------------------------------------------------------------------
- */
+/* ---- element operations -------------------------------------------------------------------- */
 
 bool wfs_ops_equal(uint32_t a_n, const struct wfs_elem_op *a, uint32_t b_n,
                    const struct wfs_elem_op *b)

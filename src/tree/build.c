@@ -62,8 +62,7 @@ struct tree_file *tree_add_file(struct tree_builder *b, uint32_t parent, const c
     return file;
 }
 
-/* ---- laying out ---------------------------------------------------------------------------------
- */
+/* ---- laying out ---------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b, void *nodes)
 {

@@ -11,8 +11,7 @@
 
 #define STATS_BYTES 65536 /* stats.json is padded to this */
 
-/* ---- frozen -------------------------------------------------------------------------------------
- */
+/* ---- frozen -------------------------------------------------------------------------------- */
 
 static void add_tensor_row(const struct wfs_catalog *catalog, const struct wfs_tensor *t,
                            struct wfs_buf *out)
@@ -178,8 +177,7 @@ static int plan_info(const struct wfs_session *session, const struct tree_file *
     return wfs_vfile_finish(&b, ret, err);
 }
 
-/* ---- live
- * ----------------------------------------------------------------------------------------- */
+/* ---- live ---------------------------------------------------------------------------------- */
 
 /* Of the errors the newest that fit: they say most. Far more than the counters fit. */
 static void make_stats(const struct wfs_session *session, struct wfs_buf *out, size_t size_bytes)
@@ -222,8 +220,7 @@ static int add_live(struct tree_builder *b, uint32_t dir, const char *name,
     return 0;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 static int add_views(struct tree_builder *b, uint32_t views)
 {

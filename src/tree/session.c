@@ -25,8 +25,7 @@ void wfs_session_freep(struct wfs_session **session)
     wfs_session_free(*session);
 }
 
-/* ---- views
- * -------------------------------------------------------------------------------------------- */
+/* ---- views --------------------------------------------------------------------------------- */
 
 static int check_view_name(const struct wfs_session *session, const struct wfs_plan *plan,
                            struct wfs_error *err)
@@ -93,8 +92,7 @@ static int add_plans(struct wfs_session *session, const struct wfs_session_optio
     return r;
 }
 
-/* ---- the tree
- * ------------------------------------------------------------------------------------------- */
+/* ---- the tree ------------------------------------------------------------------------------ */
 
 static void latest_mtime(int64_t *mtime_ns, const char *path)
 {
@@ -165,8 +163,7 @@ int tree_build(struct wfs_session *session, struct wfs_error *err)
     return r;
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------- */
 
 static const char *keep(struct wfs_session *session, const char *s)
 {
@@ -237,9 +234,7 @@ void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cac
     ret->is_network = session->catalog->is_network;
 }
 
-/* ---- warnings
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- warnings ------------------------------------------------------------------------------ */
 
 static void add_view_warning(const struct wfs_plan *plan, struct wfs_buf *out)
 {

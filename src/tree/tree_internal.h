@@ -12,8 +12,7 @@
 
 #include "weightfs/tree.h"
 
-/* ---- virtual files ------------------------------------------------------------------------------
- */
+/* ---- virtual files ------------------------------------------------------------------------- */
 
 struct tree_file;
 /* Plans the file into `arena`, which lives as long as the tree. */
@@ -41,8 +40,7 @@ struct tree_live {
     void (*make)(const struct wfs_session *session, struct wfs_buf *out, size_t size_bytes);
 };
 
-/* ---- the tree
- * ------------------------------------------------------------------------------------- */
+/* ---- the tree ------------------------------------------------------------------------------ */
 
 struct wfs_tree {
     const struct wfs_session *session;
@@ -58,8 +56,7 @@ struct wfs_tree {
     gid_t gid;
 };
 
-/* ---- building
- * ------------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------ */
 
 struct build_node {
     const char *name;

@@ -8,8 +8,7 @@
 
 #include "tree/tree_internal.h"
 
-/* ---- manifests
- * ----------------------------------------------------------------------------------- */
+/* ---- manifests ----------------------------------------------------------------------------- */
 
 /* Everything a writer is told; lives in the arena. */
 static int make_manifest(const struct wfs_session *session, uint32_t plan_index,
@@ -55,8 +54,7 @@ static int plan_whole_source(const struct wfs_session *session, const struct tre
     return wfs_vfile_finish(&b, ret, err);
 }
 
-/* ---- which loader files
- * ---------------------------------------------------------------------------- */
+/* ---- which loader files -------------------------------------------------------------------- */
 
 /* True where a comma-separated list names the writer (by its name or its file's). */
 static bool list_names(const char *list, const struct wfs_writer *writer)
@@ -115,8 +113,7 @@ static int add_writer_file(struct tree_builder *b, uint32_t dir, uint32_t plan,
     return 0;
 }
 
-/* ---- sharded sets (-o shards=SIZE, views of PyTorch's names)
- * ---------------------------------------- */
+/* ---- sharded sets (-o shards=SIZE, views of PyTorch's names) ------------------------------- */
 
 /* One file of a set: a shard, or its index. */
 struct shard_file {
@@ -169,8 +166,7 @@ static bool wants_shards(const struct wfs_session *session, const struct wfs_pla
     return session->options.shard_bytes && plan->format_tag && strcmp(plan->format_tag, "pt") == 0;
 }
 
-/* ---- passed-through files
- * ----------------------------------------------------------------------------- */
+/* ---- passed-through files ------------------------------------------------------------------ */
 
 struct side_names {
     struct tree_builder *b;

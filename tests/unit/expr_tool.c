@@ -75,8 +75,7 @@ static const struct wfs_expr *top(struct tool *t)
     return t->stack[t->depth - 1];
 }
 
-/* ---- sources --------------------------------------------------------------------------------
- */
+/* ---- sources ------------------------------------------------------------------------------- */
 
 /* A source of the same bytes without a mapping. */
 struct plain {
@@ -133,8 +132,7 @@ static int do_source(struct tool *t)
     return r ? r : wfs_arena_on_free(t->arena, wfs_bytes_unref_void, t->source);
 }
 
-/* ---- commands -------------------------------------------------------------------------------
- */
+/* ---- commands ------------------------------------------------------------------------------ */
 
 static int do_leaf(struct tool *t, const struct wfs_expr **ret)
 {

@@ -31,8 +31,7 @@ static uint64_t rng(uint64_t *state)
     return *state;
 }
 
-/* ---- a scratch folder with one big file ---------------------------------------------------------
- */
+/* ---- a scratch folder with one big file ---------------------------------------------------- */
 
 struct scratch {
     char dir[64], cache[96], file[96], index[128];
@@ -150,8 +149,7 @@ static struct wfs_cache_stats stats_of(struct wfs_cache *cache)
     return stats;
 }
 
-/* ---- where bytes come from
- * ------------------------------------------------------------------------ */
+/* ---- where bytes come from ----------------------------------------------------------------- */
 
 static void test_cache__without_a_cache(void **state)
 {
@@ -273,8 +271,7 @@ static void test_cache__any_budget(void **state)
     }
 }
 
-/* ---- a source that is slow, counts, and can change
- * --------------------------------------------------- */
+/* ---- a source that is slow, counts, and can change ----------------------------------------- */
 
 struct slow_bytes {
     struct wfs_bytes base;
@@ -463,8 +460,7 @@ static void test_cache__parallel_readers_in_a_small_budget(void **state)
         free(wants[i]);
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 static uint64_t rss_anon_bytes(void)
 {
@@ -558,8 +554,7 @@ static void test_cache__peak_memory_is_bounded(void **state)
 #endif
 }
 
-/* ---- facts, rows, drops
- * --------------------------------------------------------------------------------------- */
+/* ---- facts, rows, drops -------------------------------------------------------------------- */
 
 static void test_cache__facts_outlive_the_mount(void **state)
 {

@@ -33,7 +33,7 @@ static bool same(double a, double b)
     return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b));
 }
 
-/* ---- small floats --------------------------------------------------------------------------- */
+/* ---- small floats -------------------------------------------------------------------------- */
 
 static void test_convert__every_value_comes_back_as_its_code(void **state)
 {
@@ -101,7 +101,7 @@ static void test_convert__beyond_the_largest(void **state)
                          cases[i].want);
 }
 
-/* ---- direct loops --------------------------------------------------------------------------- */
+/* ---- direct loops -------------------------------------------------------------------------- */
 
 #define BATCH 4096
 
@@ -168,7 +168,7 @@ static void test_convert__16_bits_to_float32(void **state)
     assert_int_equal(wide, 0x7f810000);
 }
 
-/* ---- every pair ----------------------------------------------------------------------------- */
+/* ---- every pair ---------------------------------------------------------------------------- */
 
 /* All codes of a type of at most 16 bits, packed. */
 static uint64_t all_codes(enum wfs_dtype dtype, uint8_t *out)
@@ -367,7 +367,7 @@ static void test_convert__opaque_types_are_refused(void **state)
     assert_true(value == 7.0 && byte == 1);
 }
 
-/* ---- element operations --------------------------------------------------------------------- */
+/* ---- element operations -------------------------------------------------------------------- */
 
 static int apply(enum wfs_dtype from, enum wfs_elem_op_kind kind, enum wfs_dtype to, double value,
                  const void *in, void *out, uint64_t n)

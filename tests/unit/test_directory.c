@@ -7,8 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* ---- the choice
- * ------------------------------------------------------------------------------------ */
+/* ---- the choice ---------------------------------------------------------------------------- */
 
 static void test_directory__takes_the_first_of_the_loaders_names(void **state)
 {
@@ -208,8 +207,7 @@ static void test_directory__names_files_that_are_no_weights(void **state)
     expect_refused(s, "no checkpoint format", "model.pt");
 }
 
-/* ---- links and special files
- * ------------------------------------------------------------------------- */
+/* ---- links and special files --------------------------------------------------------------- */
 
 static void test_directory__follows_the_links_of_the_hub_cache(void **state)
 {

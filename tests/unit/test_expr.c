@@ -5,8 +5,7 @@
  */
 #include "expr_fixture.h"
 
-/* ---- leaves ---------------------------------------------------------------------------------
- */
+/* ---- leaves -------------------------------------------------------------------------------- */
 
 static void test_expr__leaf_must_lie_inside_its_source(void **state)
 {
@@ -95,8 +94,7 @@ static void test_expr__scalars(void **state)
     assert_int_equal(reshaped(f, reshaped(f, e, SHAPE(1, 1)), 0, NULL)->ndim, 0);
 }
 
-/* ---- operations ------------------------------------------------------------------------------
- */
+/* ---- operations ---------------------------------------------------------------------------- */
 
 static void test_expr__bad_axes_and_sizes_are_refused(void **state)
 {
@@ -333,8 +331,7 @@ static void test_expr__grids_of_pieces_are_found_by_bisection(void **state)
     }
 }
 
-/* ---- values ---------------------------------------------------------------------------------
- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 static void test_expr__fills(void **state)
 {
@@ -479,8 +476,7 @@ static void test_expr__bitcast_after_an_operation(void **state)
     assert_values(out, VALUES(65535, 65534, 65533));
 }
 
-/* ---- less than a byte ---------------------------------------------------------------------------
- */
+/* ---- less than a byte ---------------------------------------------------------------------- */
 
 static unsigned packed_value(const uint8_t *data, uint32_t bits, uint64_t i)
 {

@@ -3,8 +3,7 @@
  */
 #include "expr_fixture.h"
 
-/* ---- types and shapes -------------------------------------------------------------------------
- */
+/* ---- types and shapes ---------------------------------------------------------------------- */
 
 static void test_dtype__every_name_leads_back_to_its_row(void **state)
 {
@@ -65,8 +64,7 @@ static void test_shape__formats_as_python_does(void **state)
     assert_string_equal(buf.data, "()(4,)(2, 3)");
 }
 
-/* ---- hashes, runs, blocks -----------------------------------------------------------------------
- */
+/* ---- hashes, runs, blocks ------------------------------------------------------------------ */
 
 static void test_expr__equal_functions_have_equal_hashes(void **state)
 {

@@ -7,8 +7,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-/* ---- sources that fail -------------------------------------------------------------------------
- */
+/* ---- sources that fail --------------------------------------------------------------------- */
 
 static void test_expr__reads_outside_are_errors(void **state)
 {
@@ -148,8 +147,7 @@ static void test_expr__elements_far_apart(void **state)
     check_sparse(*state, 500, 4096, 1);                      /* all of it is hinted */
 }
 
-/* ---- many threads -------------------------------------------------------------------------------
- */
+/* ---- many threads -------------------------------------------------------------------------- */
 
 struct reader {
     const struct wfs_expr *expr;

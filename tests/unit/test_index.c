@@ -38,8 +38,7 @@ static uint64_t rng(void)
     return rng_state;
 }
 
-/* ---- a scratch folder as XDG_CACHE_HOME ---------------------------------------------------------
- */
+/* ---- a scratch folder as XDG_CACHE_HOME ---------------------------------------------------- */
 
 struct scratch {
     char dir[64], cache[96], path[192]; /* path: where the default index is */
@@ -80,8 +79,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- blocks whose bytes follow from their number
- * ---------------------------------------------------- */
+/* ---- blocks whose bytes follow from their number ------------------------------------------- */
 
 static struct wfs_block_key key_of(uint64_t number)
 {
@@ -194,8 +192,7 @@ static void assert_file_is(const char *path, const void *data, size_t len)
     free(have);
 }
 
-/* ---- blocks
- * ------------------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 static void test_index__blocks_come_back(void **state)
 {
@@ -342,8 +339,7 @@ static void test_index__other_checkpoints_are_evicted_whole(void **state)
     assert_int_equal(access(first, F_OK), -1);
 }
 
-/* ---- facts and rows
- * ------------------------------------------------------------------------------------------ */
+/* ---- facts and rows ------------------------------------------------------------------------ */
 
 static void test_index__facts(void **state)
 {
@@ -416,8 +412,7 @@ static void test_index__tables_are_written_when_stale(void **state)
     assert_true(query(s, "SELECT count(*) FROM tensors WHERE view = 'torch'") < 1000000);
 }
 
-/* ---- files that cannot be used
- * --------------------------------------------------------------------------------- */
+/* ---- files that cannot be used ------------------------------------------------------------- */
 
 static void test_index__none(void **state)
 {
@@ -704,8 +699,7 @@ static void test_index__two_mounts_share_it(void **state)
     assert_int_equal(count_hits(s, 30), 30);
 }
 
-/* ---- `weightfs index`
- * -------------------------------------------------------------------------------------------- */
+/* ---- `weightfs index` ---------------------------------------------------------------------- */
 
 static void test_index__list_stat_and_stale(void **state)
 {

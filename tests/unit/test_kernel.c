@@ -45,7 +45,7 @@ static int setup_seed(void **state)
     return 0;
 }
 
-/* ---- memory between two forbidden pages ----------------------------------------------------- */
+/* ---- memory between two forbidden pages ---------------------------------------------------- */
 
 struct fenced {
     uint8_t *map, *data;
@@ -69,8 +69,7 @@ static void fenced_free(struct fenced *f)
     munmap(f->map, f->map_len);
 }
 
-/* ---- the definition ---------------------------------------------------------------------------
- */
+/* ---- the definition ------------------------------------------------------------------------ */
 
 static void naive_copy(const struct wfs_copy *c)
 {
@@ -136,7 +135,7 @@ static void check_copy(struct wfs_copy *c)
     fenced_free(&want);
 }
 
-/* ---- boxes ---------------------------------------------------------------------------------- */
+/* ---- boxes --------------------------------------------------------------------------------- */
 
 static void shuffle(uint32_t *perm, uint32_t n)
 {

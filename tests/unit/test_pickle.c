@@ -77,8 +77,7 @@ static void expect_text(const void *data, size_t len, int kind, const char *text
 #define EXPECT_TEXT(literal, kind, text)                                                           \
     expect_text(literal, sizeof(literal) - 1, kind, text, sizeof(text) - 1)
 
-/* ---- values
- * --------------------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 static void test_pickle__integers(void **state)
 {
@@ -178,8 +177,7 @@ static void test_pickle__long_strings_stay_in_the_file(void **state)
     free(data);
 }
 
-/* ---- containers
- * ------------------------------------------------------------------------------------ */
+/* ---- containers ---------------------------------------------------------------------------- */
 
 static void test_pickle__containers(void **state)
 {
@@ -302,8 +300,7 @@ static void test_pickle__persistent_ids(void **state)
     done(&r);
 }
 
-/* ---- globals and calls
- * ------------------------------------------------------------------------------ */
+/* ---- globals and calls --------------------------------------------------------------------- */
 
 static const struct wfs_node *only(struct run *r, int kind)
 {
@@ -443,8 +440,7 @@ static void test_pickle__attacks_are_named(void **state)
     assert_false(wfs_global_is_dangerous("pathlib", "PosixPath"));
 }
 
-/* ---- hostile
- * ------------------------------------------------------------------------------------------ */
+/* ---- hostile ------------------------------------------------------------------------------- */
 
 static void test_pickle__cut_off_everywhere(void **state)
 {

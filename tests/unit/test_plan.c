@@ -16,7 +16,7 @@
 #include "source/source.h"
 #include "weightfs/mapping.h"
 
-/* ---- catalogs ---------------------------------------------------------------------------- */
+/* ---- catalogs ------------------------------------------------------------------------------ */
 
 static struct wfs_catalog *new_catalog(void)
 {
@@ -246,7 +246,7 @@ static void test_plan__dtype_casts_and_says_what_is_inexact(void **state)
     wfs_catalog_free(c);
 }
 
-/* ---- rules ---------------------------------------------------------------------------------- */
+/* ---- rules --------------------------------------------------------------------------------- */
 
 static void test_plan__fan_in_runs_in_numeric_order(void **state)
 {
@@ -431,8 +431,7 @@ static void test_plan__names_are_written_as_the_namespace_says(void **state)
     done(c, p);
 }
 
-/* ---- templates --------------------------------------------------------------------------------
- */
+/* ---- templates ----------------------------------------------------------------------------- */
 
 static void test_plan__a_template_settles_names_prefix_and_shapes(void **state)
 {
@@ -463,8 +462,7 @@ static void test_plan__a_bad_template_is_refused(void **state)
     wfs_catalog_free(c);
 }
 
-/* ---- there and back ----------------------------------------------------------------------------
- */
+/* ---- there and back ------------------------------------------------------------------------ */
 
 /* A plan's targets as the catalog of the way back. */
 static struct wfs_catalog *catalog_of(const struct wfs_plan *p)
@@ -560,8 +558,7 @@ static void test_plan__what_does_not_come_back_is_reported(void **state)
     done(c, p);
 }
 
-/* ---- explain, reports ---------------------------------------------------------------------------
- */
+/* ---- explain, reports ---------------------------------------------------------------------- */
 
 static void test_plan__explain_says_which_rule_and_why(void **state)
 {
@@ -593,8 +590,7 @@ static void test_plan__keys_json_is_a_template(void **state)
     done(c, p);
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------ */
+/* ---- time ---------------------------------------------------------------------------------- */
 
 static double now(void)
 {

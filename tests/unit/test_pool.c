@@ -33,8 +33,7 @@ static uint64_t rng(uint64_t *state)
     return *state;
 }
 
-/* ---- region ------------------------------------------------------------------------------------
- */
+/* ---- region -------------------------------------------------------------------------------- */
 
 static void test_region__extents_do_not_overlap(void **state)
 {
@@ -72,8 +71,7 @@ static void test_region__extents_do_not_overlap(void **state)
     wfs_region_free(region);
 }
 
-/* ---- pool
- * ---------------------------------------------------------------------------------------- */
+/* ---- pool ---------------------------------------------------------------------------------- */
 
 static struct wfs_block_key key_of(uint64_t number)
 {
@@ -252,8 +250,7 @@ static void test_pool__churns_in_parallel(void **state)
     wfs_pool_free(pool);
 }
 
-/* ---- access
- * ---------------------------------------------------------------------------------------- */
+/* ---- access -------------------------------------------------------------------------------- */
 
 static void test_access__tells_streams_from_isolated_reads(void **state)
 {
@@ -286,8 +283,7 @@ static void test_access__block_that_keeps_being_read_is_hot(void **state)
     wfs_access_free(access);
 }
 
-/* ---- policy
- * ------------------------------------------------------------------------------------------ */
+/* ---- policy -------------------------------------------------------------------------------- */
 
 static unsigned count_index_reads(struct wfs_policy *policy, double compute_rate, double index_rate,
                                   unsigned n)
@@ -339,8 +335,7 @@ static void test_policy__auto_takes_the_faster_way(void **state)
     wfs_policy_destroy(&policy);
 }
 
-/* ---- memory
- * --------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 static void write_text(const char *dir, const char *name, const char *text)
 {

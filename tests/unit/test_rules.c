@@ -146,7 +146,7 @@ static void test_rules__what_a_set_may_say(void **state)
     expect_ok("let h = config.a.b ?? config.c.0 ?? 12\na -> b : reshape(h, roundup(h, 8) - 1, -1)");
 }
 
-/* ---- patterns ---------------------------------------------------------------------------- */
+/* ---- patterns ------------------------------------------------------------------------------ */
 
 static bool matches(const char *pattern, const char *name)
 {
@@ -200,7 +200,7 @@ static void test_rules__a_hostile_pattern_costs_a_bounded_time(void **state)
     assert_false(matches("/(a+)+b/", name));
 }
 
-/* ---- inverses ---------------------------------------------------------------------------- */
+/* ---- inverses ------------------------------------------------------------------------------ */
 
 static void test_rules__an_inverse_turns_rules_around(void **state)
 {

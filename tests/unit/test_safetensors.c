@@ -9,8 +9,7 @@
     "]}"
 #define A4 T("a", "F32", "1", "0", "4")
 
-/* ---- friendly
- * ------------------------------------------------------------------------------------ */
+/* ---- friendly ------------------------------------------------------------------------------ */
 
 static void test_safetensors__reads_names_shapes_and_places(void **state)
 {
@@ -130,8 +129,7 @@ static void test_safetensors__identity_covers_the_header(void **state)
     wfs_catalog_free(c);
 }
 
-/* ---- the rules
- * ----------------------------------------------------------------------------------- */
+/* ---- the rules ----------------------------------------------------------------------------- */
 
 struct row {
     const char *header;
@@ -406,8 +404,7 @@ static void test_safetensors__messages_name_the_tensor_and_the_byte(void **state
     assert_string_equal(err.message, "tensor \"b\": x.safetensors: byte 80: unknown dtype \"F33\"");
 }
 
-/* ---- strings and numbers across the parser's chunks
- * ------------------------------------------------ */
+/* ---- strings and numbers across the parser's chunks ---------------------------------------- */
 
 static void test_safetensors__chunks_do_not_show(void **state)
 {
@@ -461,8 +458,7 @@ static void test_safetensors__survives_mutations(void **state)
     free(bad);
 }
 
-/* ---- size
- * ---------------------------------------------------------------------------------------------- */
+/* ---- size ---------------------------------------------------------------------------------- */
 
 static void test_safetensors__sorts_a_shuffled_header(void **state)
 {

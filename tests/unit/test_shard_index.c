@@ -5,9 +5,7 @@
 
 #include <fcntl.h>
 
-/* ---- indices
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- indices ------------------------------------------------------------------------------- */
 
 static void test_index__refuses_what_it_should(void **state)
 {
@@ -92,8 +90,7 @@ static void test_index__reports_what_it_does_not_list(void **state)
     wfs_catalog_free(c);
 }
 
-/* ---- the catalog of several files
- * ---------------------------------------------------------------------------- */
+/* ---- the catalog of several files ---------------------------------------------------------- */
 
 static void test_catalog__has_the_strictest_mode_and_latest_time(void **state)
 {

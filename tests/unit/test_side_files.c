@@ -3,8 +3,7 @@
  */
 #include "folder_fixture.h"
 
-/* ---- what passes through
- * ------------------------------------------------------------------------------------ */
+/* ---- what passes through ------------------------------------------------------------------- */
 
 static void test_side_files__pass_unless_they_hold_weights(void **state)
 {

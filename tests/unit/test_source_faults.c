@@ -52,8 +52,7 @@ char *__wrap_strdup(const char *s)
     return must_fail() ? NULL : __real_strdup(s);
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 struct expected {
     uint32_t n_tensors, n_side_files, n_notes;
@@ -127,8 +126,7 @@ static void test_source_faults__memory_runs_out_in_a_folder(void **state)
     scratch_remove(&s);
 }
 
-/* ---- reads
- * -------------------------------------------------------------------------------------------- */
+/* ---- reads --------------------------------------------------------------------------------- */
 
 struct faulty {
     struct wfs_bytes base;

@@ -68,7 +68,7 @@ static const char *seed_path(const char *name)
     return path;
 }
 
-/* ---- memory --------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 struct expected {
     uint32_t n_tensors, n_notes, n_roots;
@@ -126,8 +126,7 @@ static void test_torch_faults__memory_runs_out(void **state)
         run_out(seed_path(seeds[i]));
 }
 
-/* ---- reads ------------------------------------------------------------------------------------
- */
+/* ---- reads --------------------------------------------------------------------------------- */
 
 struct faulty {
     struct wfs_bytes base;

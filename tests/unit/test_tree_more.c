@@ -81,8 +81,7 @@ static uint32_t node_at(const struct wfs_session *session, const char *path)
     return node;
 }
 
-/* ---- every node ---------------------------------------------------------------------------------
- */
+/* ---- every node ---------------------------------------------------------------------------- */
 
 /* Reads in odd steps to the end; the number of bytes there were. */
 static uint64_t read_all(struct wfs_session *session, uint32_t node)
@@ -222,8 +221,7 @@ static void test_tree_more__odd_tensors(void **state)
     check_source(in_dir("none.safetensors"), NULL);
 }
 
-/* ---- names --------------------------------------------------------------------------------------
- */
+/* ---- names --------------------------------------------------------------------------------- */
 
 static void test_tree_more__a_very_deep_name_is_a_file(void **state)
 {
@@ -386,8 +384,7 @@ static void test_tree_more__a_side_file_rewritten_with_its_mtime(void **state)
     wfs_session_free(s);
 }
 
-/* ---- live ---------------------------------------------------------------------------------------
- */
+/* ---- live ---------------------------------------------------------------------------------- */
 
 static void test_tree_more__stats_keep_the_newest_errors_that_fit(void **state)
 {

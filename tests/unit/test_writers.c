@@ -22,8 +22,7 @@ static struct wfs_manifest one(const struct wfs_manifest_entry *entry)
     return (struct wfs_manifest){.n = 1, .entries = entry, .sep = '.', .format_tag = "pt"};
 }
 
-/* ---- golden bytes ------------------------------------------------------------------------------
- */
+/* ---- golden bytes -------------------------------------------------------------------------- */
 
 static const char *const golden_metadata[][2] = {{"format", "old"}, {"step", "1\"0"}};
 
@@ -148,8 +147,7 @@ static void test_writers__msgpack_bytes(void **state)
     wfs_arena_free(arena);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------ */
+/* ---- refusals ------------------------------------------------------------------------------ */
 
 static void assert_refused(const char *writer, const struct wfs_manifest *m, const char *why)
 {
@@ -254,8 +252,7 @@ static void test_writers__nothing_is_a_file_too(void **state)
     }
 }
 
-/* ---- sizes
- * ------------------------------------------------------------------------------------------ */
+/* ---- sizes --------------------------------------------------------------------------------- */
 
 static void test_writers__msgpack_chunks_over_1_gib(void **state)
 {
@@ -344,8 +341,7 @@ static void test_writers__100000_tensors(void **state)
     wfs_arena_free(names);
 }
 
-/* ---- plan, write, read with our own readers
- * -------------------------------------------------------- */
+/* ---- plan, write, read with our own readers ------------------------------------------------ */
 
 static const struct wfs_writer *writer;
 

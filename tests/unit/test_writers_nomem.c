@@ -4,8 +4,7 @@
 
 #include <unistd.h>
 
-/* ---- an allocator that fails on demand
- * ------------------------------------------------------------ */
+/* ---- an allocator that fails on demand ----------------------------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CAN_FAIL 0
@@ -50,8 +49,7 @@ void *realloc(void *p, size_t size)
 }
 #endif
 
-/* ---- what is tried
- * ---------------------------------------------------------------------------------- */
+/* ---- what is tried ------------------------------------------------------------------------- */
 
 static struct wfs_manifest manifest_of(struct wfs_arena *arena)
 {
