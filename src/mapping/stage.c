@@ -187,17 +187,17 @@ static int index_items(struct wfs_stage *st)
 }
 
 /* Renames see the names as they were; the first that matches counts. */
-static int rename_one(struct wfs_stage *st, uint32_t index, const char **ret)
+static int rename_one(struct wfs_stage *st, const struct wfs_rule *const *renames, uint32_t n,
+                      uint32_t index, const char **ret)
 {
     const struct wfs_item *item = &st->in->items[index];
-    for (uint32_t i = 0; i < st->set->n_rules; i++) {
-        const struct wfs_rule *rule = &st->set->rules[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wfs_rule *rule = renames[i];
         struct wfs_match m = {0};
         struct wfs_scope scope = {st, rule, &m, item, item->expr, false};
         wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
         bool holds;
-        if (rule->kind != WFS_RULE_RENAME ||
-            !wfs_name_match(rule->sources.part[0].name, rule->caps, &st->splits[index], &m))
+        if (!wfs_name_match(rule->sources.part[0].name, rule->caps, &st->splits[index], &m))
             continue;
         int r = wfs_eval_cond(&scope, rule->cond, &holds);
         if (!r && holds)
@@ -214,27 +214,27 @@ static int rename_one(struct wfs_stage *st, uint32_t index, const char **ret)
     return 0;
 }
 
-static bool has_renames(const struct wfs_set *set)
-{
-    for (uint32_t i = 0; i < set->n_rules; i++)
-        if (set->rules[i].kind == WFS_RULE_RENAME)
-            return true;
-    return false;
-}
-
 static int rename_items(struct wfs_stage *st)
 {
-    if (!has_renames(st->set))
-        return 0;
+    const struct wfs_rule **renames =
+        wfs_arena_array(st->mapper->arena, st->set->n_rules + 1, sizeof(*renames));
     const char **paths = wfs_arena_array(st->mapper->arena, st->in->n + 1, sizeof(*paths));
-    if (!paths)
+    uint32_t n = 0;
+    bool any = false;
+    if (!renames || !paths)
         return wfs_error_nomem(st->mapper->err, "names");
-    for (size_t i = 0; i < st->in->n; i++) {
+    for (uint32_t i = 0; i < st->set->n_rules; i++)
+        if (st->set->rules[i].kind == WFS_RULE_RENAME)
+            renames[n++] = &st->set->rules[i];
+    for (size_t i = 0; n && i < st->in->n; i++) {
         paths[i] = st->in->items[i].path;
-        int r = rename_one(st, (uint32_t)i, &paths[i]);
+        int r = rename_one(st, renames, n, (uint32_t)i, &paths[i]);
         if (r)
             return r;
+        any |= paths[i] != st->in->items[i].path;
     }
+    if (!any)
+        return 0;
     for (size_t i = 0; i < st->in->n; i++)
         st->in->items[i].path = paths[i];
     wfs_strmap_free(&st->index);

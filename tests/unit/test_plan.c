@@ -592,10 +592,10 @@ static void test_plan__keys_json_is_a_template(void **state)
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
-static double now(void)
+static double cpu_now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -613,10 +613,10 @@ static void test_plan__100000_tensors_are_planned_fast(void **state)
                  i % 1000);
         ADD(c, name, 4);
     }
-    double start = now();
+    double start = cpu_now();
     struct wfs_plan *p = plan(c, (struct options){.view = "flax"});
-    double took = now() - start;
-    print_message("100000 tensors: %.3f s\n", took);
+    double took = cpu_now() - start;
+    print_message("100000 tensors: %.3f s of one core\n", took);
     assert_int_equal(p->n_targets, 100000);
     assert_true(took < 6);
     done(c, p);
