@@ -46,7 +46,7 @@ static const char *last_component(const char *path)
 }
 
 /* PyTorch's matrices are called weight, Flax's kernel and embedding; both have 1-D weights. */
-static const char *from_names(const struct wfs_catalog *catalog)
+static void count_names(const struct wfs_catalog *catalog, size_t *ret_torch, size_t *ret_flax)
 {
     size_t n_torch = 0, n_flax = 0;
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {
@@ -57,9 +57,24 @@ static const char *from_names(const struct wfs_catalog *catalog)
         else if ((strcmp(last, "weight") == 0 && ndim >= 2) || strcmp(last, "running_mean") == 0)
             n_torch++;
     }
+    *ret_torch = n_torch;
+    *ret_flax = n_flax;
+}
+
+static const char *from_names(const struct wfs_catalog *catalog)
+{
+    size_t n_torch, n_flax;
+    count_names(catalog, &n_torch, &n_flax);
     if (n_torch && !n_flax)
         return "torch";
     return n_flax && !n_torch ? "flax" : NULL;
+}
+
+bool wfs_convention_is_mixed(const struct wfs_catalog *catalog)
+{
+    size_t n_torch, n_flax;
+    count_names(catalog, &n_torch, &n_flax);
+    return n_torch && n_flax;
 }
 
 const char *wfs_convention_of(const struct wfs_catalog *catalog, struct wfs_arena *arena)

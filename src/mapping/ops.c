@@ -352,6 +352,26 @@ static apply_fn *const appliers[] = {
     [WFS_OP_SCALE] = apply_elem,          [WFS_OP_ADD] = apply_elem,
 };
 
+/* What rounds values says so: a factor that is no power of two, an addition, a narrowing cast. */
+static void report_inexact(struct wfs_stage *stage, const struct wfs_rule *rule,
+                           const struct wfs_op *op, const struct wfs_val *val,
+                           const struct wfs_expr *out)
+{
+    struct wfs_scope scope = wfs_val_scope(stage, rule, val);
+    double x = 1;
+    int exponent;
+    bool exact = true;
+    if (op->kind == WFS_OP_CAST)
+        exact = wfs_convert_is_exact(val->expr->dtype, out->dtype);
+    else if (op->kind == WFS_OP_SCALE)
+        exact = wfs_eval_real(&scope, op->args[0], &x) == 0 && fabs(frexp(x, &exponent)) == 0.5;
+    else if (op->kind == WFS_OP_ADD)
+        exact = !wfs_dtype_is_float(out->dtype);
+    if (!exact && scope.item)
+        wfs_report(stage->mapper, WFS_INEXACT, scope.item->path, "%s: values are rounded",
+                   op->text);
+}
+
 int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
                  struct wfs_val *val)
 {
@@ -362,6 +382,8 @@ int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const str
     if (op->kind >= WFS_OP_ZEROS)
         return wfs_op_fill(&scope, op, &val->expr);
     int r = placed(stage, op, appliers[op->kind](&a));
+    if (!r && op->kind >= WFS_OP_CAST && op->kind <= WFS_OP_ADD)
+        report_inexact(stage, rule, op, val, out);
     if (!r)
         val->expr = out;
     return r;

@@ -126,7 +126,9 @@ static int parse_cap_type(struct wfs_parser *p, struct wfs_cap *cap)
             wfs_parse_next(p);
             return 0;
         }
-    size_t n = strspn(p->text + p->pos, "0123456789");
+    size_t n = 0;
+    while (isdigit((unsigned char)wfs_parse_peek_at(p, n)))
+        n++;
     if (n && wfs_parse_peek_at(p, n) == '-' &&
         isdigit((unsigned char)wfs_parse_peek_at(p, n + 1))) {
         cap->kind = WFS_CAP_INT;

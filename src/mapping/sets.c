@@ -195,6 +195,10 @@ static int lead_in(struct wfs_mapper *mapper, const struct wfs_set *set, struct 
     bool found = false;
     if (!set->from || same(convention, set->from))
         return chain_add(mapper, ret, set);
+    if (!convention && wfs_convention_is_mixed(mapper->catalog))
+        wfs_report(mapper, WFS_AMBIGUOUS, "",
+                   "names of PyTorch (weight) and of Flax (kernel) stand "
+                   "side by side: what is in which layout is not known");
     if (!convention) {
         wfs_report(mapper, WFS_NOTE, "", "names do not tell the source's convention: taken for %s",
                    set->from);

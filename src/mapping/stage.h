@@ -162,6 +162,9 @@ int wfs_chain_find(struct wfs_mapper *mapper, struct wfs_chain *ret);
 /* "torch", "flax", "gguf", ...; NULL where names do not tell. Works in `arena`. */
 const char *wfs_convention_of(const struct wfs_catalog *catalog, struct wfs_arena *arena);
 
+/* Names of PyTorch and of Flax side by side. */
+bool wfs_convention_is_mixed(const struct wfs_catalog *catalog);
+
 /* Applies a set to `in` and makes `out` (its items are sorted later). */
 int wfs_stage_run(struct wfs_mapper *mapper, const struct wfs_set *set, bool is_last,
                   const struct wfs_table *in, struct wfs_table *ret_out);

@@ -125,6 +125,27 @@ SWITCHES = [
     ("vit-nobias", "FlaxViTForImageClassification", "vit", dict(qkv_bias=False)),
     ("mbart-scale", "FlaxMBartForConditionalGeneration", "mbart", dict(scale_embedding=True)),
     ("roberta-prelayernorm", "FlaxRobertaPreLayerNormForMaskedLM", "roberta-prelayernorm", {}),
+    # Classes that no auto mapping lists, and switches of heads and ties.
+    ("clip-text", "FlaxCLIPTextModel", "clip_text_model", {}),
+    ("clip-text-projection", "FlaxCLIPTextModelWithProjection", "clip_text_model", {}),
+    ("clip-vision", "FlaxCLIPVisionModel", "clip_vision_model", {}),
+    ("t5-encoder", "FlaxT5EncoderModel", "t5", {}),
+    ("mt5-encoder", "FlaxMT5EncoderModel", "mt5", {}),
+    ("wav2vec2-ctc", "FlaxWav2Vec2ForCTC", "wav2vec2", {}),
+    ("wav2vec2-adapter", "FlaxWav2Vec2ForCTC", "wav2vec2",
+     dict(add_adapter=True, num_adapter_layers=2)),
+    ("gpt2-untied", "FlaxGPT2LMHeadModel", "gpt2", dict(tie_word_embeddings=False)),
+    ("llama-tied", "FlaxLlamaForCausalLM", "llama", dict(tie_word_embeddings=True)),
+    ("t5-untied", "FlaxT5ForConditionalGeneration", "t5", dict(tie_word_embeddings=False)),
+    ("opt-untied", "FlaxOPTForCausalLM", "opt", dict(tie_word_embeddings=False)),
+    ("whisper-untied", "FlaxWhisperForConditionalGeneration", "whisper",
+     dict(tie_word_embeddings=False)),
+    ("distilbert-sinusoid", "FlaxDistilBertForMaskedLM", "distilbert",
+     dict(sinusoidal_pos_embds=True)),
+    ("bart-untied", "FlaxBartForConditionalGeneration", "bart", dict(tie_word_embeddings=False)),
+    ("pegasus-untied", "FlaxPegasusForConditionalGeneration", "pegasus",
+     dict(tie_word_embeddings=False)),
+    ("albert-untied", "FlaxAlbertForMaskedLM", "albert", dict(tie_word_embeddings=False)),
 ]
 
 
@@ -165,6 +186,8 @@ def randomise(model, seed=0):
         done = set()
         for name, t in model.state_dict().items():
             table = "embed_positions" in name and model.config.model_type in SINUSOIDS
+            table |= ("position_embeddings" in name
+                      and getattr(model.config, "sinusoidal_pos_embds", False))
             if t.is_floating_point() and not table and t.data_ptr() not in done:
                 done.add(t.data_ptr())
                 t.copy_(torch.randn(t.shape, generator=g) * 0.1)

@@ -340,3 +340,33 @@ def test_mapping_rules__exotic_needs_and_back(tmp_path):
     back = view(tmp_path / "there.safetensors", "~exotic", tmp_path / "back", *options)
     assert set(back) == set(arrays)
     assert all(np.array_equal(back[k], arrays[k]) for k in arrays)
+
+
+TEN_LINES = """
+set mymodel
+let heads = config.num_heads                       # or -o set=heads=16
+
+tok.weight                          -> embed.embedding
+blocks.{l:#}.norm{n:#}.weight       -> layer_{l}.norm{n}.scale
+blocks.{l:#}.attn.{k:q|k|v}.weight  -> layer_{l}.attn.{k}.kernel : transpose reshape(shape[0], heads, -1)
+blocks.{l:#}.{x}.weight             -> layer_{l}.{x}.kernel : transpose if rank == 2
+blocks.{l:#}.{x}.bias               -> layer_{l}.{x}.bias
+head.weight                         -> head.kernel : transpose
+drop {p:*}.num_batches_tracked
+"""
+
+
+def test_mapping_rules__the_readmes_ten_lines(tmp_path):
+    arrays = checkpoint(tmp_path / "m.safetensors", **{
+        "tok.weight": (7, 4), "blocks.0.norm1.weight": (4,), "blocks.0.attn.q.weight": (8, 4),
+        "blocks.0.fc.weight": (6, 4), "blocks.0.fc.bias": (6,), "head.weight": (7, 4),
+        "bn.num_batches_tracked": np.array(3)})
+    (tmp_path / "mymodel.map").write_text(TEN_LINES)
+    options = (f"rules={tmp_path / 'mymodel.map'}", "set=heads=2")
+    got = view(tmp_path / "m.safetensors", "mine", tmp_path / "out", *options)
+    assert {k: v.shape for k, v in got.items()} == {
+        "embed.embedding": (7, 4), "layer_0.norm1.scale": (4,), "layer_0.attn.q.kernel": (4, 2, 4),
+        "layer_0.fc.kernel": (4, 6), "layer_0.fc.bias": (6,), "head.kernel": (4, 7)}
+    q = arrays["blocks.0.attn.q.weight"].T.reshape(4, 2, 4)
+    assert np.array_equal(got["layer_0.attn.q.kernel"], q)
+    assert report(tmp_path / "m.safetensors", "mine", *options)["clean"]

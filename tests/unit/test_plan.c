@@ -187,6 +187,32 @@ static void test_plan__what_is_flax_already_is_left_alone(void **state)
     done(c, p);
 }
 
+static void test_plan__mixed_conventions_are_in_doubt(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.kernel", 2, 3);
+    ADD(c, "b.weight", 2, 3);
+    struct wfs_plan *p = plan(c, (struct options){.view = "flax"});
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
+    VALUES(find(p, "a.kernel"), 0, 1, 2);
+    done(c, p);
+}
+
+static void test_plan__rounding_is_inexact(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a", 2);
+    ADD(c, "b", 2);
+    ADD(c, "c", 2);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "a -> x : scale(0.3)\n"
+                                                           "b -> y : scale(0.25)\n"
+                                                           "c -> z : cast(float16)\n"});
+    assert_int_equal(p->n_by_status[WFS_INEXACT], 2);
+    done(c, p);
+}
+
 static void test_plan__a_chain_is_found_from_the_sources_convention(void **state)
 {
     (void)state;
@@ -627,6 +653,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__flax_transposes_and_renames),
         cmocka_unit_test(test_plan__what_is_flax_already_is_left_alone),
+        cmocka_unit_test(test_plan__mixed_conventions_are_in_doubt),
+        cmocka_unit_test(test_plan__rounding_is_inexact),
         cmocka_unit_test(test_plan__a_chain_is_found_from_the_sources_convention),
         cmocka_unit_test(test_plan__wrappers_are_taken_out),
         cmocka_unit_test(test_plan__packed_modules_keep_names_and_bytes),
