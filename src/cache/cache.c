@@ -241,6 +241,7 @@ static int serve_as_owner(struct request *req, struct wfs_block *block, uint64_t
     }
     wfs_pool_publish(cache->pool, block);
     copy_out(block, at, buf, len);
+    wfs_pool_served(cache->pool, block, len);
     if (from_index)
         req->check_sources = true;
     else
@@ -253,6 +254,7 @@ static void serve_from_memory(struct request *req, struct wfs_block *block, uint
                               uint8_t *buf, uint64_t len)
 {
     copy_out(block, at, buf, len);
+    wfs_pool_served(req->cache->pool, block, len);
     wfs_pool_release(req->cache->pool, block);
     count(&req->cache->blocks_memory, 1);
     req->check_sources = true;

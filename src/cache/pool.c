@@ -28,8 +28,9 @@ struct wfs_pool {
     pthread_mutex_t lock;
     struct wfs_region *region;
     struct wfs_block **buckets;
-    uint32_t n_buckets; /* a power of two */
-    struct wfs_block *lru_oldest, *lru_newest;
+    uint32_t n_buckets;                        /* a power of two */
+    struct wfs_block *lru_oldest, *lru_newest; /* spent blocks are at the oldest end */
+    uint64_t used_bytes;                       /* of all blocks */
 };
 
 int wfs_pool_new(uint64_t budget_bytes, struct wfs_pool **ret, struct wfs_error *err)
@@ -58,6 +59,7 @@ int wfs_pool_new(uint64_t budget_bytes, struct wfs_pool **ret, struct wfs_error 
 
 static void block_free(struct wfs_pool *pool, struct wfs_block *block)
 {
+    pool->used_bytes -= block->size_bytes;
     wfs_region_give(pool->region, block->extent);
     if (block->waiters) {
         pthread_cond_destroy(&block->waiters->done);
@@ -125,6 +127,22 @@ static void lru_add_newest(struct wfs_pool *pool, struct wfs_block *block)
     pool->lru_newest = block;
 }
 
+static void lru_add_oldest(struct wfs_pool *pool, struct wfs_block *block)
+{
+    block->lru_prev = NULL;
+    block->lru_next = pool->lru_oldest;
+    if (pool->lru_oldest)
+        pool->lru_oldest->lru_prev = block;
+    else
+        pool->lru_newest = block;
+    pool->lru_oldest = block;
+}
+
+static bool is_spent(const struct wfs_block *block)
+{
+    return block->n_served_bytes >= block->size_bytes;
+}
+
 static void lru_remove(struct wfs_pool *pool, struct wfs_block *block)
 {
     if (block->lru_prev)
@@ -147,21 +165,30 @@ static void unpin(struct wfs_pool *pool, struct wfs_block *block)
 {
     if (--block->n_pins > 0)
         return;
-    if (block->state == STATE_READY)
+    if (block->state == STATE_READY && is_spent(block))
+        lru_add_oldest(pool, block);
+    else if (block->state == STATE_READY)
         lru_add_newest(pool, block);
     else
         block_free(pool, block); /* failed: out of its bucket already */
 }
 
+static void evict_oldest(struct wfs_pool *pool)
+{
+    struct wfs_block *oldest = pool->lru_oldest;
+    lru_remove(pool, oldest);
+    bucket_remove(pool, oldest);
+    block_free(pool, oldest);
+}
+
 /* Pinned blocks (in flight, being copied, queued for the index) are not touched. */
 static struct wfs_extent *make_room(struct wfs_pool *pool, uint64_t size_bytes)
 {
+    if (pool->used_bytes >= WFS_POOL_WARM_BYTES && pool->lru_oldest && is_spent(pool->lru_oldest))
+        evict_oldest(pool);
     struct wfs_extent *extent = wfs_region_take(pool->region, size_bytes);
     while (!extent && pool->lru_oldest) {
-        struct wfs_block *oldest = pool->lru_oldest;
-        lru_remove(pool, oldest);
-        bucket_remove(pool, oldest);
-        block_free(pool, oldest);
+        evict_oldest(pool);
         extent = wfs_region_take(pool->region, size_bytes);
     }
     return extent;
@@ -183,6 +210,7 @@ static struct wfs_block *block_new(struct wfs_pool *pool, const struct wfs_block
     block->key = *key;
     block->data = wfs_region_data(pool->region, block->extent);
     block->size_bytes = size_bytes;
+    pool->used_bytes += size_bytes;
     block->state = STATE_COMPUTING;
     block->n_pins = 1;
     struct wfs_block **bucket = bucket_of(pool, key);
@@ -276,5 +304,12 @@ void wfs_pool_release(struct wfs_pool *pool, struct wfs_block *block)
 {
     pthread_mutex_lock(&pool->lock);
     unpin(pool, block);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void wfs_pool_served(struct wfs_pool *pool, struct wfs_block *block, uint64_t n_bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    block->n_served_bytes += n_bytes;
     pthread_mutex_unlock(&pool->lock);
 }

@@ -27,6 +27,7 @@ struct wfs_block {
     struct wfs_extent *extent;
     struct wfs_block *bucket_next, *lru_prev, *lru_next;
     struct wfs_block_waiters *waiters;
+    uint64_t n_served_bytes;
     uint32_t n_pins;
     uint8_t state;
 };
@@ -55,5 +56,11 @@ void wfs_pool_publish(struct wfs_pool *pool, struct wfs_block *block);
 void wfs_pool_abandon(struct wfs_pool *pool, struct wfs_block *block);
 void wfs_pool_pin(struct wfs_pool *pool, struct wfs_block *block);
 void wfs_pool_release(struct wfs_pool *pool, struct wfs_block *block);
+/* A reader was given this many of the block's bytes. A block of which all were given is spent: its
+ * reader, or the kernel's page cache, has them now, and its memory is warm, where memory that was
+ * never used must be cleared first. So past WFS_POOL_WARM_BYTES a spent block makes room for the
+ * next one before fresh memory does. */
+#define WFS_POOL_WARM_BYTES (UINT64_C(48) << 20)
+void wfs_pool_served(struct wfs_pool *pool, struct wfs_block *block, uint64_t n_bytes);
 
 #endif

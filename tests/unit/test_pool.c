@@ -111,6 +111,28 @@ static void test_pool__least_recently_used_goes_first(void **state)
     wfs_pool_free(pool);
 }
 
+/* Block 0 was read whole, block 1 was not; past the warm bytes only block 0 makes room, though
+ * there is fresh memory for all. */
+static void test_pool__spent_blocks_make_room(void **state)
+{
+    (void)state;
+    struct wfs_pool *pool = NULL;
+    const uint64_t n_warm = WFS_POOL_WARM_BYTES / MIB;
+    assert_int_equal(wfs_pool_new(2 * WFS_POOL_WARM_BYTES, &pool, NULL), 0);
+    for (uint64_t i = 0; i < n_warm; i++)
+        assert_int_equal(fetch(pool, i, MIB), WFS_POOL_OWNER);
+    struct wfs_block_key key = key_of(0);
+    struct wfs_block *block = NULL;
+    assert_int_equal(wfs_pool_find(pool, &key, &block), WFS_POOL_HIT);
+    wfs_pool_served(pool, block, MIB);
+    wfs_pool_release(pool, block);
+    assert_int_equal(fetch(pool, n_warm, MIB), WFS_POOL_OWNER);
+    assert_int_equal(wfs_pool_find(pool, &key, &block), WFS_POOL_ABSENT);
+    for (uint64_t i = 1; i <= n_warm; i++)
+        assert_int_equal(fetch(pool, i, MIB), WFS_POOL_HIT);
+    wfs_pool_free(pool);
+}
+
 static void test_pool__never_waits_for_memory(void **state)
 {
     (void)state;
@@ -384,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_region__extents_do_not_overlap),
         cmocka_unit_test(test_pool__least_recently_used_goes_first),
+        cmocka_unit_test(test_pool__spent_blocks_make_room),
         cmocka_unit_test(test_pool__never_waits_for_memory),
         cmocka_unit_test(test_pool__too_big_evicts_nothing),
         cmocka_unit_test(test_pool__computes_once_for_all),
