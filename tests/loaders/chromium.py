@@ -35,7 +35,11 @@ class Browser:
         options = {"args": [*FLAGS, f"--user-data-dir={profile}"], "binary": shutil.which("chromium")}
         logs = {"performance": "ALL", "browser": "ALL"}
         always = {"goog:chromeOptions": options, "goog:loggingPrefs": logs}
-        made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": always}})
+        try:
+            made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": always}})
+        except BaseException:
+            self.close()
+            raise
         self.session = f"/session/{made['sessionId']}"
 
     def call(self, method, path, body=None):
