@@ -30,7 +30,10 @@
  * but never more than half. */
 #define CONCURRENT_GATHERS 16u
 /* A part this large a share of its block is a whole read of it in pieces. */
-#define WHOLE_SHARE    4u
+#define WHOLE_SHARE 4u
+/* Mapped source is clean page cache and no memory of ours, but it counts as resident, so it is kept
+ * in proportion. Too little, and every panel of a large tensor faults its pages in anew. */
+#define WINDOWS_SHARE  16u
 #define RECENT_SOURCES 8u
 
 struct wfs_cache {
@@ -74,7 +77,7 @@ static void count(atomic_uint_fast64_t *counter, uint64_t n)
 static uint64_t pool_budget(const struct wfs_cache_options *options)
 {
     uint64_t memory = options->memory_bytes > 0 ? options->memory_bytes : wfs_memory_default();
-    wfs_windows_keep(memory); /* clean pages, but they count as the process's */
+    wfs_windows_keep(memory * WINDOWS_SHARE);
     uint64_t scratch = (uint64_t)CONCURRENT_GATHERS * WFS_READ_SCRATCH_MAX;
     return memory - wfs_min_u64(scratch, memory / 2);
 }
