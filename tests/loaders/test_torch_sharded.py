@@ -72,7 +72,8 @@ def dcp_rank(rank, n, path, port, flavour):
         dcp.save(state["model"], storage_writer=writer)
     else:
         dcp.save(state, checkpoint_id=path)
-    dist.destroy_process_group()
+    dist.barrier()
+    os._exit(0)  # gloo's threads may abort while an interpreter is taken down
 
 
 def spawn(tmp_path, n, flavour="zip"):
