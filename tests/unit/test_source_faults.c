@@ -5,52 +5,8 @@
  * Linked with --wrap for the allocation functions: the n-th call and all after it fail, for every
  * n until a run succeeds.
  */
+#include "failing_alloc.h"
 #include "source_fixture.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-
-static long allocations_left = -1; /* -1: no end of them */
-static bool fail_once;
-
-static bool must_fail(void)
-{
-    if (allocations_left < 0)
-        return false;
-    if (allocations_left > 0) {
-        allocations_left--;
-        return false;
-    }
-    if (fail_once)
-        allocations_left = -1;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return must_fail() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return must_fail() ? NULL : __real_realloc(p, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-    return must_fail() ? NULL : __real_strdup(s);
-}
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
