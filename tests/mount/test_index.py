@@ -72,7 +72,7 @@ def test_index__second_mount_computes_nothing(mounted, weights, index):
     m = mounted()
     assert_right(m, weights)
     second = m.stats()["blocks"]
-    assert second["computed"] == 0 and second["index"] == first["computed"]
+    assert second["computed"] == 0 and N_TENSORS <= second["index"] <= first["computed"]
 
 
 def test_index__tables_can_be_queried(mounted, weights, index, model):

@@ -170,6 +170,7 @@ static void test_cache__memory_then_index(void **state)
     assert_int_equal(first.blocks_dropped, 0);
     assert_int_equal(first.served_bytes, expr->size_bytes);
     assert_int_equal(first.source_bytes, expr->size_bytes);
+    wfs_cache_flush(cache); /* a spent block may leave memory before its transaction is committed */
     assert_reads(cache, expr, 100001);
     assert_int_equal(stats_of(cache).blocks_computed, first.blocks_computed);
     assert_int_equal(stats_of(cache).source_bytes, first.source_bytes);
