@@ -97,7 +97,8 @@ static int read_chunks(struct hf *h, uint32_t rank, const char *file, struct wfs
     json_t *info = json_loads(find_info(from), JSON_REJECT_DUPLICATES, &e);
     int rc = json_is_object(info)
                  ? 0
-                 : wfs_error_set(err, EINVAL, "%s: its " HF_INFO " is no JSON: %s", file, e.text);
+                 : wfs_error_set(err, EINVAL, "%s: its " HF_INFO " is no JSON object: %s", file,
+                                 info ? "another value" : e.text);
     for (uint32_t i = 0; !rc && i < from->n_tensors; i++)
         rc = add_chunk(h, rank, &from->tensors[i], info, file, err);
     json_decref(info);

@@ -8,10 +8,11 @@
  *
  * Along axis 0: query_key_value, dense_h_to_4h, linear_qkv, linear_fc1 (weight and bias), the word
  * embeddings and the output layer; along axis 1: the weights of the dense layers after attention
- * and of dense_4h_to_h, linear_proj, linear_fc2; vectors else are copies. With args.swiglu, h_to_4h
- * and fc1 hold gate and up of each rank: gates come first, then ups. checkpoint_version 0 has q, k
- * and v of each rank one after the other: likewise. Layers of pipeline stage p count on from those
- * of the stages before. Only the model is put together; optimizers are noted.
+ * and of dense_4h_to_h, linear_proj, linear_fc2; vectors else are copies, where they begin alike.
+ * With args.swiglu, h_to_4h and fc1 hold gate and up of each rank: gates come first, then ups.
+ * checkpoint_version 0 has q, k and v of each rank one after the other: likewise. Layers of
+ * pipeline stage p count on from those of the stages before. Only the model is put together;
+ * optimizers are noted.
  *
  * -o set=tp.GLOB=AXIS (or =same) declares what is not known, set=swiglu=0|1 and
  * set=checkpoint_version=N what the file does not say. Every other tensor is refused with a note.
@@ -251,11 +252,10 @@ static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const st
                       struct wfs_error *err)
 {
     struct wfs_join join = {.axis = -1, .n_groups = groups_of(m, t->name)};
-    bool is_declared;
-    int rc = wfs_declared_axis(m->options, t->name, &is_declared, &join.axis, err);
+    int rc = wfs_declared_axis(m->options, t->name, &join.is_declared, &join.axis, err);
     if (rc)
         return rc;
-    if (!is_declared && !known_axis(t, &join.axis)) {
+    if (!join.is_declared && !known_axis(t, &join.axis)) {
         wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
                          "how it is cut over %u ranks is not known: declare it with "
                          "-o set=tp.%s=AXIS, or =same",
@@ -283,6 +283,8 @@ static int add_stage(struct megatron *m, uint32_t pp, struct wfs_error *err)
     for (uint32_t i = 0; !rc && i < first->n_tensors; i++)
         if (first->roots[first->tensors[i].root].is_chosen)
             rc = add_tensor(m, stage, &first->tensors[i], err);
+    if (!rc)
+        wfs_ranks_note_others(m->catalog, stage, m->n_tp);
     m->first_layer += m->n_layers;
     return rc;
 }

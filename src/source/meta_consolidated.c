@@ -6,7 +6,7 @@
  *     wo w2                        cut along axis 1
  *     tok_embeddings               axis 1 (Llama 1 and 2) or 0 (Llama 3): the one that makes the
  *                                  model as wide as norm.weight says
- *     norms, rope                  copies: rank 0's
+ *     norms, rope                  copies: rank 0's, where the others begin alike
  *
  * Every other name of more than one axis is refused unless -o set=tp.GLOB=AXIS declares it: a guess
  * would be a wrong matrix.
@@ -120,11 +120,10 @@ static int add_tensor(struct wfs_catalog *catalog, const struct wfs_rank *ranks,
                       struct wfs_error *err)
 {
     struct wfs_join join = {.axis = -1, .n_groups = 1};
-    bool is_declared;
-    int rc = wfs_declared_axis(options, t->name, &is_declared, &join.axis, err);
+    int rc = wfs_declared_axis(options, t->name, &join.is_declared, &join.axis, err);
     if (rc)
         return rc;
-    if (!is_declared && !known_axis(ranks, n, t, &join.axis)) {
+    if (!join.is_declared && !known_axis(ranks, n, t, &join.axis)) {
         wfs_catalog_note(catalog, WFS_NOTE_REFUSED, t->name,
                          "how it is cut over %u files is not known: declare it with "
                          "-o set=tp.%s=AXIS, or =same",
@@ -145,5 +144,7 @@ int wfs_meta_consolidated_open(struct wfs_catalog *catalog, const struct wfs_lis
     int rc = open_ranks(catalog, listing, options, ranks, &n, err);
     for (uint32_t i = 0; !rc && i < ranks[0].catalog->n_tensors; i++)
         rc = add_tensor(catalog, ranks, n, &ranks[0].catalog->tensors[i], options, err);
+    if (!rc)
+        wfs_ranks_note_others(catalog, ranks, n);
     return rc;
 }

@@ -8,6 +8,10 @@
 
 #include "source/sharded.h"
 
+/* Of a copy, compared. */
+#define COPY_MAX_BYTES  (UINT64_C(64) << 10)
+#define COPY_STEP_BYTES 4096u
+
 int wfs_source_open_sharded(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                             const struct wfs_source_options *options, bool *ret_done,
                             struct wfs_error *err)
@@ -81,23 +85,50 @@ static int find_parts(const struct wfs_rank *ranks, uint32_t n, const char *path
     for (uint32_t i = 0; i < n; i++) {
         const struct wfs_tensor *t = wfs_catalog_find(ranks[i].catalog, path);
         if (!t || strcmp(t->path, path) != 0)
-            return wfs_error_set(err, EINVAL, "%s has no such tensor",
-                                 ranks[i].catalog->files[0].name);
+            return wfs_error_set(err, EINVAL, "rank %u has no such tensor", i);
         parts[i] = t->expr;
         if (t->expr->dtype != parts[0]->dtype || t->expr->ndim != parts[0]->ndim)
-            return wfs_error_set(err, EINVAL, "%s has it with another element type or other axes",
-                                 ranks[i].catalog->files[0].name);
+            return wfs_error_set(err, EINVAL,
+                                 "rank %u has it with another element type or other axes", i);
     }
     return 0;
 }
 
-static int check_copies(const struct wfs_expr *const *parts, uint32_t n, struct wfs_error *err)
+/* Ranks whose parts differ are no copies of one another: a parameter that is cut, of a name that is
+ * not known. A prefix tells. */
+static int compare_copies(const struct wfs_expr *first, const struct wfs_expr *other, uint32_t rank,
+                          struct wfs_error *err)
 {
-    for (uint32_t i = 1; i < n; i++)
+    uint8_t a[COPY_STEP_BYTES], b[COPY_STEP_BYTES];
+    uint64_t end = wfs_min_u64(first->size_bytes, COPY_MAX_BYTES);
+    for (uint64_t off = 0; off < end; off += sizeof(a)) {
+        size_t len = (size_t)wfs_min_u64(sizeof(a), end - off);
+        int rc = wfs_expr_read(first, a, len, off, err);
+        if (!rc)
+            rc = wfs_expr_read(other, b, len, off, err);
+        if (rc)
+            return rc;
+        if (memcmp(a, b, len) != 0)
+            return wfs_error_set(err, EINVAL,
+                                 "rank %u has other values of what should be a copy: declare how "
+                                 "it is cut with -o set=tp.NAME=AXIS, or =same where rank 0 counts",
+                                 rank);
+    }
+    return 0;
+}
+
+static int check_copies(const struct wfs_expr *const *parts, uint32_t n, bool is_declared,
+                        struct wfs_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 1; !rc && i < n; i++) {
         if (!wfs_shape_equal(parts[i]->ndim, parts[i]->shape, parts[0]->ndim, parts[0]->shape))
             return wfs_error_set(err, EINVAL, "rank %u has another shape of what should be a copy",
                                  i);
-    return 0;
+        if (!is_declared)
+            rc = compare_copies(parts[0], parts[i], i, err);
+    }
+    return rc;
 }
 
 /* Group g of each rank's part, for all ranks, then the next group. */
@@ -127,7 +158,7 @@ static int join_parts(struct wfs_arena *arena, const struct wfs_expr *const *par
                       struct wfs_join join, const struct wfs_expr **ret, struct wfs_error *err)
 {
     if (join.axis < 0) {
-        int rc = check_copies(parts, n, err);
+        int rc = check_copies(parts, n, join.is_declared, err);
         if (!rc)
             *ret = parts[0];
         return rc;
@@ -156,8 +187,8 @@ int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uin
     int rc = find_parts(ranks, n, first->path, parts, &why);
     if (!rc)
         rc = join_parts(catalog->arena, parts, n, join, &tensor.expr, &why);
-    if (rc == -ENOMEM)
-        return wfs_error_set(err, ENOMEM, "%s", why.message);
+    if (rc == -ENOMEM || rc == -EIO)
+        return wfs_error_set(err, -rc, "%s", why.message);
     if (rc) {
         wfs_catalog_note(catalog, WFS_NOTE_REFUSED, tensor.name, "%s", why.message);
         return 0;
@@ -170,6 +201,21 @@ int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uin
     if (is_cut)
         tensor.file_off = UINT64_MAX;
     return wfs_catalog_add_tensor(catalog, &tensor, NULL, err);
+}
+
+void wfs_ranks_note_others(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        for (uint32_t k = 0; k < ranks[i].catalog->n_tensors; k++) {
+            const struct wfs_tensor *t = &ranks[i].catalog->tensors[k];
+            bool is_known = !ranks[i].catalog->roots[t->root].is_chosen;
+            for (uint32_t before = 0; !is_known && before < i; before++)
+                is_known = wfs_catalog_find(ranks[before].catalog, t->path) != NULL;
+            if (!is_known)
+                wfs_catalog_note(catalog, WFS_NOTE_REFUSED, t->name,
+                                 "rank %u has it, rank 0 has not", i);
+        }
+    }
 }
 
 /* ---- declared axes ------------------------------------------------------------------------- */

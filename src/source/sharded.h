@@ -59,12 +59,15 @@ struct wfs_join {
     int32_t axis;      /* -1: equal copies, the first counts */
     uint32_t n_groups; /* 1; k: each part is k parts along the axis (gate and up; q, k and v), and
                           the whole has them rank by rank, group after group */
+    bool is_declared;  /* by the user: copies need not be alike */
 };
 /* Adds it under `path`. What does not fit is noted as refused; negative where nothing more can be
  * read. */
 int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n,
                   const struct wfs_tensor *first, const char *path, struct wfs_join join,
                   struct wfs_error *err);
+/* Notes what only ranks after the first have, of the trees that are mapped. */
+void wfs_ranks_note_others(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n);
 /* -o set=tp.GLOB=AXIS or =same: the axis declared for a name; false where there is none. -EINVAL:
  * it is no axis. */
 int wfs_declared_axis(const struct wfs_source_options *options, const char *name, bool *ret_found,
