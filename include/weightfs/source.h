@@ -96,6 +96,7 @@ struct wfs_catalog {
     gid_t gid;
     struct wfs_hash id; /* identity of the checkpoint: of all its files */
     bool is_network;
+    bool is_set; /* several files are one checkpoint: no file alone tells the roots */
 };
 
 struct wfs_source_options {

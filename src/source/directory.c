@@ -174,6 +174,7 @@ static int scan_chosen(struct wfs_catalog *catalog, const char *dir, const char 
                        struct wfs_error *err)
 {
     int r = check_lone_index(dir, names, n_names, err);
+    catalog->is_set = n_names > 1;
     for (uint32_t i = 0; !r && i < n_names; i++) {
         const char *path = wfs_arena_printf(catalog->arena, "%s/%s", dir, names[i]);
         if (!path)

@@ -264,10 +264,9 @@ static int keep_objects(struct walk *w, const struct msgpack_node *root)
     if (!root->has_plain)
         return 0;
     add_json(&json, root);
-    char *kept =
-        wfs_buf_ok(&json) ? wfs_arena_strndup(w->catalog->arena, json.data, json.len) : NULL;
-    w->catalog->objects_json = kept;
-    return kept ? 0 : wfs_error_nomem(w->err, "objects.json");
+    if (!wfs_buf_ok(&json))
+        return wfs_error_nomem(w->err, "objects.json");
+    return wfs_objects_merge(w->catalog, json.data, w->catalog->files[w->file].name, w->err);
 }
 
 /* ---- the format ---------------------------------------------------------------------------- */

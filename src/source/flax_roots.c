@@ -78,7 +78,7 @@ int flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_optio
                       struct wfs_error *err)
 {
     struct trees trees = {0};
-    if (catalog->n_files > 1 || (options && options->roots && options->roots[0]) ||
+    if (catalog->is_set || (options && options->roots && options->roots[0]) ||
         !find_trees(catalog, &trees))
         return 0;
     uint32_t chosen = choose(&trees);

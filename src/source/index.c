@@ -163,6 +163,7 @@ static int collect_shards(struct index *index, struct wfs_error *err)
 static int scan_shards(struct index *index, const struct wfs_source_options *options,
                        struct wfs_error *err)
 {
+    index->catalog->is_set = index->n_shards > 1;
     for (uint32_t i = 0; i < index->n_shards; i++) {
         struct shard *shard = &index->shards[i];
         const char *path =

@@ -143,20 +143,24 @@ static int add_root(struct wfs_catalog *catalog, const char *path, bool is_chose
     return 0;
 }
 
-static void note_other(const struct objects_walk *w, uint32_t chosen, uint32_t other)
+static int note_other(const struct objects_walk *w, uint32_t chosen, uint32_t other,
+                      struct wfs_error *err)
 {
     const struct objects_tree *tree = &w->trees[other];
     struct wfs_catalog *catalog = w->t->catalog;
     const char *name = wfs_path_join_dup(w->t->scratch, tree->path, '.');
     const char *than = wfs_path_join_dup(w->t->scratch, w->trees[chosen].path, '.');
-    if (name && than && are_alike(w, tree, &w->trees[chosen]))
+    if (!name || !than)
+        return wfs_error_nomem(err, "a note");
+    if (are_alike(w, tree, &w->trees[chosen]))
         wfs_catalog_note(catalog, WFS_NOTE_INFO, name,
                          "a tree of the same names and shapes as %s, which is mapped; root=%s maps "
                          "this one",
                          than, name);
-    else if (name && than)
+    else
         wfs_catalog_note(catalog, WFS_NOTE_INFO, name, "%u tensors beside %s, which is mapped",
                          tree->end - tree->first, *than ? than : "the rest");
+    return 0;
 }
 
 static bool lies_above(const struct objects_walk *w, uint32_t above, uint32_t tree)
@@ -182,7 +186,7 @@ static int add_roots(struct objects_walk *w, uint32_t chosen, struct wfs_error *
         for (uint32_t k = tree->first; !rc && k < tree->end; k++)
             catalog->tensors[k].root = root;
         if (!rc && i != chosen)
-            note_other(w, chosen, i);
+            rc = note_other(w, chosen, i, err);
     }
     return rc;
 }
@@ -219,8 +223,8 @@ int objects_settle_roots(struct objects_walk *w, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;
     uint32_t a = 0, b = 0, root;
-    /* The user's own roots, and a file of several, are settled when all files are there. */
-    if (w->n_trees == 0 || catalog->n_roots || (catalog->n_files > 1 && !w->t->assemble) ||
+    /* The user's own roots, and those of a set, are settled when all files are there. */
+    if (w->n_trees == 0 || catalog->n_roots || catalog->is_set ||
         (w->t->options && w->t->options->roots && w->t->options->roots[0]))
         return 0;
     uint32_t chosen = choose(w, &a, &b);

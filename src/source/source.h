@@ -15,6 +15,10 @@ struct wfs_catalog *wfs_catalog_new(const char *source);
 /* Counts a file that is read but not shown (an index) into times, mode, owner and identity. */
 int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *bytes,
                            struct wfs_error *err);
+/* Merges an object of plain values (one that a reader wrote, without arrays) into objects_json; a
+ * conflict is noted with the file's name (objects_merge.c). */
+int wfs_objects_merge(struct wfs_catalog *catalog, const char *json, const char *file,
+                      struct wfs_error *err);
 /* Settles what needs every file: roots, identity, the whole-file flag. Call once, last. */
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err);

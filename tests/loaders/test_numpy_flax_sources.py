@@ -50,6 +50,28 @@ def test_msgpack_of_every_dtype(tmp_path, seed):
     check_all(path, {"/".join(k): v for k, v in flatten_dict(tree).items()})
 
 
+def test_msgpack_shards_keep_every_plain_value(tmp_path):
+    shards = [{"params": {"a": np.ones((2, 3), "float32")}, "step": 3, "big": 2**64 - 1,
+               "run": {"name": 'x "{,}"', "nested": {"one": 1, "none": None}, "other": {"two": 2}}},
+              {"params": {"b": np.zeros(2, "int64")}, "step": 4, "big": 2**64 - 1,
+               "run": {"name": 'x "{,}"', "nested": {"two": 2.5, "none": None}, "other": 5, "x": "\\"}},
+              {"params": {"c": np.zeros(1, "int8")}}]
+    weight_map = {}
+    for i, shard in enumerate(shards):
+        name = f"flax_model-{i + 1:05}-of-00003.msgpack"
+        (tmp_path / name).write_bytes(serialization.msgpack_serialize(shard))
+        weight_map |= {f"params/{k}": name for k in shard["params"]}
+    (tmp_path / "flax_model.msgpack.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    check_all(tmp_path, {f"params/{k}": v for s in shards for k, v in s["params"].items()})
+    assert json.loads(run("cat", tmp_path, "info/objects.json").stdout) == {
+        "step": 3, "big": 2**64 - 1,
+        "run": {"name": 'x "{,}"', "nested": {"one": 1, "none": None, "two": 2.5}, "other": {"two": 2},
+                "x": "\\"}}
+    report = run("cat", tmp_path, "info/report.txt").stdout
+    assert "the value step is 4 here and 3 in an earlier file, which is kept" in report
+    assert "the value run.other is 5 here" in report and report.count("an earlier file") == 2
+
+
 def test_msgpack_scalars_empty_and_slashes(tmp_path):
     tree = {"a": {"scalar": np.float32(3), "zero_d": np.array(2.5), "empty": np.zeros((0, 3), "float32"),
                   "Dense_0/kernel": np.ones((2, 2), "float32")}, "step": 7}
