@@ -342,11 +342,23 @@ static int settle_roots(struct wfs_catalog *catalog, const struct wfs_source_opt
     return 0;
 }
 
+/* Whatever reader found it, and in whichever file. */
+static int refuse_dangers(const struct wfs_catalog *catalog, struct wfs_error *err)
+{
+    for (uint32_t i = 0; i < catalog->n_notes; i++)
+        if (catalog->notes[i].kind == WFS_NOTE_DANGER)
+            return wfs_error_set(err, EINVAL, "%s: %s", catalog->notes[i].subject,
+                                 catalog->notes[i].text);
+    return 0;
+}
+
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err)
 {
     struct catalog *c = catalog_of(catalog);
-    int r = settle_roots(catalog, options, err);
+    int r = options && options->strict ? refuse_dangers(catalog, err) : 0;
+    if (!r)
+        r = settle_roots(catalog, options, err);
     for (uint32_t i = 0; !r && i < catalog->n_files; i++)
         r = wfs_catalog_merge_file(catalog, catalog->files[i].bytes, err);
     if (r)

@@ -119,13 +119,16 @@ static int read_items(struct dcp *d, struct wfs_error *err)
     return rc;
 }
 
-const struct dcp_item *dcp_find_item(struct dcp *d, const char *name,
-                                     const struct wfs_node *offsets)
+int dcp_find_item(struct dcp *d, const char *name, const struct wfs_node *offsets,
+                  const struct dcp_item **ret, struct wfs_error *err)
 {
-    uint64_t item;
+    uint64_t item = 0;
     const char *key = item_key(d, name, offsets);
-    return key && wfs_strmap_get(&d->items, key, &item) ? (const struct dcp_item *)(uintptr_t)item
-                                                        : NULL;
+    if (!key)
+        return wfs_error_nomem(err, "DCP metadata");
+    wfs_strmap_get(&d->items, key, &item);
+    *ret = (const struct dcp_item *)(uintptr_t)item;
+    return 0;
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -216,10 +219,13 @@ static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *ch
     if (!wfs_torch_shape_of(offsets, &ndim, shard->offset) ||
         !wfs_torch_shape_of(attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
         return dcp_refuse(d, err, "a chunk without offsets and sizes");
-    const struct dcp_item *item = dcp_find_item(d, name, offsets);
+    const struct dcp_item *item;
+    int rc = dcp_find_item(d, name, offsets, &item, err);
+    if (rc)
+        return rc;
     if (!item)
         return dcp_refuse(d, err, "a chunk that is stored nowhere");
-    int rc = open_item(d, name, item, ret, err);
+    rc = open_item(d, name, item, ret, err);
     if (rc)
         return rc;
     if (!wfs_shape_equal(ret->expr->ndim, ret->expr->shape, ndim, sizes))

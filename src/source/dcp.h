@@ -38,9 +38,9 @@ struct dcp {
 int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what);
 /* An object of a class of this name, whatever its module. */
 bool dcp_is_class(const struct wfs_node *object, const char *name);
-/* Where a chunk lies; offsets NULL: an object. NULL where it is stored nowhere. */
-const struct dcp_item *dcp_find_item(struct dcp *d, const char *name,
-                                     const struct wfs_node *offsets);
+/* Where a chunk lies; offsets NULL: an object. *ret NULL where it is stored nowhere. */
+int dcp_find_item(struct dcp *d, const char *name, const struct wfs_node *offsets,
+                  const struct dcp_item **ret, struct wfs_error *err);
 /* Opens a file of the folder once, and adds it to the catalog. */
 int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err);
 /* The state dict as it was nested, into d->t.pickle (dcp_state.c). */

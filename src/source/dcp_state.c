@@ -111,11 +111,14 @@ static int make_tensor_node(struct dcp *d, uint32_t row, const struct wfs_node *
 static int make_object_node(struct dcp *d, const char *name, const struct wfs_node **ret,
                             struct wfs_error *err)
 {
-    const struct dcp_item *item = dcp_find_item(d, name, NULL);
+    const struct dcp_item *item;
     struct dcp_file file = {0};
     struct wfs_error why = {0};
-    int rc = item ? dcp_open_file(d, item->path, &file, &why)
-                  : wfs_error_set(&why, EINVAL, "it is stored nowhere");
+    int rc = dcp_find_item(d, name, NULL, &item, &why);
+    if (!rc && !item)
+        rc = wfs_error_set(&why, EINVAL, "it is stored nowhere");
+    if (!rc)
+        rc = dcp_open_file(d, item->path, &file, &why);
     if (!rc && file.safetensors)
         rc = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
     if (!rc)

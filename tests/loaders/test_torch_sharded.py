@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from torch_tools import Catalog, Refused, assert_equal, flatten, tensor_bytes
+from torch_tools import Catalog, Refused, assert_equal, flatten, rewrite_zip, tensor_bytes
 
 torch.manual_seed(21)
 
@@ -189,6 +189,31 @@ def test_dcp__hostile(tmp_path):
         Catalog(tmp_path / "size0")
 
 
+@pytest.mark.parametrize("name", ["w", "n"])
+def test_dcp__dangers_in_items(tmp_path, name):
+    """A pickle of an item, be it a tensor or an object, is told and refused like any other."""
+    import dataclasses
+
+    import torch.distributed.checkpoint as dcp
+    path = tmp_path / "x"
+    dcp.save({"w": torch.ones(4), "v": torch.ones(2), "n": 3}, checkpoint_id=str(path), no_dist=True)
+    torch.save(1, tmp_path / "good.pt")
+    rewrite_zip(tmp_path / "good.pt", path / "evil.distcp",
+                **{"data.pkl": b"\x80\x02cposix\nsystem\nX\x04\0\0\0trueRX.".replace(b"RX.", b"\x85R.")})
+    length = (path / "evil.distcp").stat().st_size
+
+    def change(m):
+        for index, info in list(m.storage_data.items()):
+            if index.fqn == name:
+                m.storage_data[index] = dataclasses.replace(info, relative_path="evil.distcp", offset=0,
+                                                            length=length)
+
+    edit_metadata(path, change)
+    assert Catalog(path).note("danger", "posix.system")
+    with pytest.raises(Refused, match="posix.system"):
+        Catalog(path, "-s")
+
+
 # ---- Meta ---------------------------------------------------------------------------------------
 
 def llama(dim=8, hidden=12, vocab=16, layers=2):
@@ -248,6 +273,20 @@ def test_meta__unknown_names_are_declared(tmp_path):
     assert Catalog(tmp_path, "-d", "tp.new.*=same").tensors[("new", "weight")]["shape"] == [2, 4]
     with pytest.raises(Refused, match="neither an axis"):
         Catalog(tmp_path, "-d", "tp.new.*=x")
+
+
+def test_meta__what_is_no_copy_is_not_guessed(tmp_path):
+    for rank in range(2):
+        torch.save({"norm.weight": torch.ones(4), "wo.bias": torch.full((4,), float(rank)),
+                    f"own{rank}.weight": torch.ones(2), "nan.weight": torch.full((2,), float("nan"))},
+                   tmp_path / f"consolidated.{rank:02}.pth")
+    catalog = Catalog(tmp_path)
+    assert set(catalog.tensors) == {("norm", "weight"), ("nan", "weight")}
+    assert catalog.note("refused", "wo.bias" "rank 1 has other values of what should be a copy")
+    assert catalog.note("refused", "own0.weight" "rank 1 has no such tensor")
+    assert catalog.note("refused", "own1.weight" "rank 1 has it, rank 0 has not")
+    assert Catalog(tmp_path, "-d", "tp.wo.bias=0").tensors[("wo", "bias")]["shape"] == [8]
+    assert Catalog(tmp_path, "-d", "tp.wo.bias=same").tensors[("wo", "bias")]["shape"] == [4]
 
 
 # ---- Megatron -----------------------------------------------------------------------------------
@@ -342,3 +381,16 @@ def test_index__of_torch_shards(tmp_path):
         catalog = Catalog(source)
         assert_equal(catalog, flatten(state))
         assert catalog.chosen == [""]
+
+
+def test_index__of_nested_shards_maps_the_whole(tmp_path):
+    """No shard's own trees may decide what is mapped: the others' would be left out."""
+    weight_map = {}
+    for i, obj in enumerate(({"model": {"a": torch.ones(2)}, "ema": {"a": torch.ones(2)}},
+                             {"model": {"b": torch.zeros(3)}})):
+        torch.save(obj, tmp_path / f"{i}.bin")
+        weight_map |= {".".join(k): f"{i}.bin" for k in flatten(obj)}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    catalog = Catalog(tmp_path / "pytorch_model.bin.index.json")
+    assert set(catalog.tensors) == {("model", "a"), ("ema", "a"), ("model", "b")}
+    assert catalog.chosen == [""] and not catalog.note("info", "mapped")

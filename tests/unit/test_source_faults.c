@@ -5,56 +5,9 @@
  * Linked with --wrap for the allocation functions: the n-th call and all after it fail, for every
  * n until a run succeeds.
  */
-#include "failing_alloc.h"
-#include "source_fixture.h"
+#include "failing_open.h"
 
 /* ---- memory -------------------------------------------------------------------------------- */
-
-struct expected {
-    uint32_t n_tensors, n_side_files, n_notes;
-};
-
-/* What opens; with memory running out nothing may, but then with -ENOMEM and a message. */
-static bool try_open(const char *path, struct expected *ret, long n)
-{
-    struct wfs_error err = {0};
-    struct wfs_catalog *c = NULL;
-    int r = wfs_catalog_open(path, NULL, &c, &err);
-    long left = allocations_left;
-    allocations_left = -1;
-    if (r && (r != -ENOMEM || err.code != ENOMEM || !err.message[0]))
-        fail_msg("allocation %ld: %d: %s", n, r, err.message);
-    allocations_left = left;
-    if (r) {
-        assert_null(c);
-        return false;
-    }
-    *ret = (struct expected){c->n_tensors, c->n_side_files, c->n_notes};
-    wfs_catalog_free(c);
-    return true;
-}
-
-/* Every allocation fails, alone and with all after it; what opens all the same must be the same. */
-static void run_out(const char *path)
-{
-    struct expected want = {0}, got;
-    allocations_left = -1;
-    assert_true(try_open(path, &want, -1));
-    for (int once = 0; once < 2; once++) {
-        long n = 0;
-        for (bool was_hit = true; was_hit; n++) {
-            fail_once = once;
-            allocations_left = n;
-            bool opened = try_open(path, &got, n);
-            was_hit = allocations_left <= 0;
-            allocations_left = -1;
-            if (opened && memcmp(&got, &want, sizeof(got)) != 0)
-                fail_msg("allocation %ld: another catalog", n);
-            assert_true(opened || was_hit);
-        }
-        assert_true(n > 20);
-    }
-}
 
 static void test_source_faults__memory_runs_out_in_a_folder(void **state)
 {
@@ -74,11 +27,11 @@ static void test_source_faults__memory_runs_out_in_a_folder(void **state)
     scratch_text(&s, "sub/file", "text");
     scratch_text(&s, "sub/model.bin", "text");
     scratch_text(&s, "vague.bin", "text");
-    run_out(s.dir);
+    open_out_of_memory(s.dir);
     scratch_text(
         &s, "model.safetensors.index.json",
         "{\"weight_map\":{\"a\":\"m-1-of-2.safetensors\",\"d\":\"m-2-of-2.safetensors\"}}");
-    run_out(s.dir);
+    open_out_of_memory(s.dir);
     scratch_remove(&s);
 }
 

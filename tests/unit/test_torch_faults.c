@@ -5,8 +5,7 @@
  *
  * Linked with --wrap for the allocation functions.
  */
-#include "failing_alloc.h"
-#include "source_fixture.h"
+#include "failing_open.h"
 
 static const char *const seeds[] = {
     "good",           "legacy",       "tar-good",    "attack-getattr",  "storage-two-types",
@@ -26,60 +25,11 @@ static const char *seed_path(const char *name)
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-struct expected {
-    uint32_t n_tensors, n_notes, n_roots;
-    bool has_objects;
-};
-
-static bool try_open(const char *path, struct expected *ret, long n)
-{
-    struct wfs_error err = {0};
-    struct wfs_catalog *c = NULL;
-    int r = wfs_catalog_open(path, NULL, &c, &err);
-    long left = allocations_left;
-    allocations_left = -1;
-    if (r && (r != -ENOMEM || err.code != ENOMEM || !err.message[0]))
-        fail_msg("%s: allocation %ld: %d: %s", path, n, r, err.message);
-    allocations_left = left;
-    if (r) {
-        assert_null(c);
-        return false;
-    }
-    *ret = (struct expected){.n_tensors = c->n_tensors,
-                             .n_notes = c->n_notes,
-                             .n_roots = c->n_roots,
-                             .has_objects = c->objects_json != NULL};
-    wfs_catalog_free(c);
-    return true;
-}
-
-static void run_out(const char *path)
-{
-    struct expected want = {0}, got = {0};
-    allocations_left = -1;
-    assert_true(try_open(path, &want, -1));
-    for (int once = 0; once < 2; once++) {
-        long n = 0;
-        for (bool was_hit = true; was_hit; n++) {
-            fail_once = once;
-            allocations_left = n;
-            bool opened = try_open(path, &got, n);
-            was_hit = allocations_left <= 0;
-            allocations_left = -1;
-            if (opened && (got.n_tensors != want.n_tensors || got.n_notes != want.n_notes ||
-                           got.n_roots != want.n_roots || got.has_objects != want.has_objects))
-                fail_msg("%s: allocation %ld: another catalog", path, n);
-            assert_true(opened || was_hit);
-        }
-        assert_true(n > 20);
-    }
-}
-
 static void test_torch_faults__memory_runs_out(void **state)
 {
     (void)state;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(seeds); i++)
-        run_out(seed_path(seeds[i]));
+        open_out_of_memory(seed_path(seeds[i]));
 }
 
 /* ---- reads --------------------------------------------------------------------------------- */
