@@ -27,6 +27,8 @@ struct wfs_vfile;
 typedef int (*wfs_compute_fn)(const struct wfs_vfile *file, struct wfs_cache *cache,
                               const void *ctx, uint8_t *buf, struct wfs_error *err);
 
+struct wfs_crc_seen; /* src/file/crc.h */
+
 struct wfs_part {
     enum wfs_part_kind kind;
     uint64_t off, size_bytes; /* in the file; parts are contiguous from 0, none is empty */
@@ -35,7 +37,8 @@ struct wfs_part {
         struct {
             const struct wfs_expr *expr;
             struct wfs_hash hash;
-            uint64_t off; /* of the part's first byte in the expression's bytes */
+            uint64_t off;              /* of the part's first byte in the expression's bytes */
+            struct wfs_crc_seen *seen; /* what is read adds to this CRC; NULL: to none */
         } expr;
         struct {
             struct wfs_bytes *bytes;
@@ -69,6 +72,9 @@ struct wfs_vfile_builder {
 };
 void wfs_vfile_add_literal(struct wfs_vfile_builder *b, const void *data, size_t len); /* copies */
 void wfs_vfile_add_expr(struct wfs_vfile_builder *b, const struct wfs_expr *expr);     /* whole */
+/* Whole, and what wfs_vfile_read reads of it adds to `seen`, which lives as long as the file. */
+void wfs_vfile_add_expr_seen(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
+                             struct wfs_crc_seen *seen);
 /* [off, off + len) of an expression's bytes. */
 void wfs_vfile_add_expr_range(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
                               uint64_t off, uint64_t len);
@@ -108,6 +114,9 @@ struct wfs_writer {
 };
 const struct wfs_writer *const *wfs_writers(void);             /* NULL-terminated */
 const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
+
+/* Bytes of expressions that this process read to compute CRCs and for nothing else. */
+uint64_t wfs_crc32_computed_bytes(void);
 
 /* ---- sharded safetensors ------------------------------------------------------------------- */
 

@@ -42,13 +42,12 @@ struct fill_ctx {
 static int fill_span(const struct wfs_vfile_span *span, void *ctx_void, struct wfs_error *err)
 {
     struct fill_ctx *ctx = ctx_void;
-    size_t n = (size_t)span->len, got = 0;
     int r = 0;
     if (span->part->kind == WFS_PART_COMPUTED)
-        memset(ctx->buf, 0, n);
+        memset(ctx->buf, 0, (size_t)span->len);
     else
-        r = wfs_vfile_read(ctx->run->file, ctx->run->cache, ctx->buf, n, span->off, &got, err);
-    ctx->buf += n;
+        r = wfs_vfile_read_span(ctx->run->file, ctx->run->cache, span, ctx->buf, err);
+    ctx->buf += span->len;
     return r;
 }
 

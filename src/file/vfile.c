@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file/crc.h"
+
 /* ---- building ------------------------------------------------------------------------------ */
 
 /* The new part, its kind, offset and size filled in; NULL once anything failed. */
@@ -51,8 +53,8 @@ void wfs_vfile_add_expr(struct wfs_vfile_builder *b, const struct wfs_expr *expr
     wfs_vfile_add_expr_range(b, expr, 0, expr->size_bytes);
 }
 
-void wfs_vfile_add_expr_range(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
-                              uint64_t off, uint64_t len)
+static void add_expr(struct wfs_vfile_builder *b, const struct wfs_expr *expr, uint64_t off,
+                     uint64_t len, struct wfs_crc_seen *seen)
 {
     struct wfs_part *part = len > 0 ? add_part(b, WFS_PART_EXPR, len) : NULL;
     if (!part)
@@ -60,6 +62,19 @@ void wfs_vfile_add_expr_range(struct wfs_vfile_builder *b, const struct wfs_expr
     part->u.expr.expr = expr;
     part->u.expr.off = off;
     part->u.expr.hash = wfs_expr_hash(expr);
+    part->u.expr.seen = seen;
+}
+
+void wfs_vfile_add_expr_range(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
+                              uint64_t off, uint64_t len)
+{
+    add_expr(b, expr, off, len, NULL);
+}
+
+void wfs_vfile_add_expr_seen(struct wfs_vfile_builder *b, const struct wfs_expr *expr,
+                             struct wfs_crc_seen *seen)
+{
+    add_expr(b, expr, 0, expr->size_bytes, seen);
 }
 
 void wfs_vfile_add_bytes(struct wfs_vfile_builder *b, struct wfs_bytes *bytes, uint64_t off,
@@ -153,64 +168,68 @@ int wfs_vfile_walk(const struct wfs_vfile *file, uint64_t off, uint64_t len, wfs
     return 0;
 }
 
-struct read_ctx {
-    const struct wfs_vfile *file;
-    struct wfs_cache *cache;
-    uint8_t *buf;
-};
-
-static int read_computed(const struct wfs_vfile_span *span, const struct read_ctx *ctx,
-                         struct wfs_error *err)
+static int read_computed(const struct wfs_vfile *file, struct wfs_cache *cache,
+                         const struct wfs_vfile_span *span, void *buf, struct wfs_error *err)
 {
     uint8_t whole[WFS_COMPUTED_MAX];
     const struct wfs_part *part = span->part;
-    int r = part->u.computed.fn(ctx->file, ctx->cache, part->u.computed.ctx, whole, err);
+    int r = part->u.computed.fn(file, cache, part->u.computed.ctx, whole, err);
     if (r)
         return r;
-    memcpy(ctx->buf, whole + (span->off - part->off), (size_t)span->len);
+    memcpy(buf, whole + (span->off - part->off), (size_t)span->len);
     return 0;
 }
 
-static int read_bytes(const struct wfs_vfile_span *span, const struct read_ctx *ctx,
+static int read_bytes(struct wfs_cache *cache, const struct wfs_vfile_span *span, void *buf,
                       struct wfs_error *err)
 {
     const struct wfs_part *part = span->part;
-    int r = wfs_bytes_read(part->u.bytes.bytes, ctx->buf, (size_t)span->len,
+    int r = wfs_bytes_read(part->u.bytes.bytes, buf, (size_t)span->len,
                            part->u.bytes.off + (span->off - part->off), err);
-    if (r == 0 && ctx->cache)
-        wfs_cache_count_served(ctx->cache, span->len);
+    if (r == 0 && cache)
+        wfs_cache_count_served(cache, span->len);
     return r;
 }
 
-static int read_span(const struct wfs_vfile_span *span, const struct read_ctx *ctx,
-                     struct wfs_error *err)
+int wfs_vfile_read_span(const struct wfs_vfile *file, struct wfs_cache *cache,
+                        const struct wfs_vfile_span *span, void *buf, struct wfs_error *err)
 {
     const struct wfs_part *part = span->part;
     uint64_t at = span->off - part->off;
     size_t n = (size_t)span->len;
     switch (part->kind) {
     case WFS_PART_LITERAL:
-        memcpy(ctx->buf, part->u.literal + at, n);
+        memcpy(buf, part->u.literal + at, n);
         return 0;
     case WFS_PART_EXPR:
-        return wfs_cache_read(ctx->cache, part->u.expr.expr, &part->u.expr.hash, ctx->buf, n,
+        return wfs_cache_read(cache, part->u.expr.expr, &part->u.expr.hash, buf, n,
                               part->u.expr.off + at, err);
     case WFS_PART_BYTES:
-        return read_bytes(span, ctx, err);
+        return read_bytes(cache, span, buf, err);
     case WFS_PART_ZEROS:
-        memset(ctx->buf, 0, n);
+        memset(buf, 0, n);
         return 0;
     case WFS_PART_COMPUTED:
-        return read_computed(span, ctx, err);
+        return read_computed(file, cache, span, buf, err);
     }
     return wfs_error_set(err, EINVAL, "a virtual file has a part of unknown kind %d",
                          (int)part->kind);
 }
 
+struct read_ctx {
+    const struct wfs_vfile *file;
+    struct wfs_cache *cache;
+    uint8_t *buf;
+};
+
 static int read_step(const struct wfs_vfile_span *span, void *ctx_void, struct wfs_error *err)
 {
     struct read_ctx *ctx = ctx_void;
-    int r = read_span(span, ctx, err);
+    const struct wfs_part *part = span->part;
+    int r = wfs_vfile_read_span(ctx->file, ctx->cache, span, ctx->buf, err);
+    if (r == 0 && part->kind == WFS_PART_EXPR && part->u.expr.seen)
+        wfs_crc_seen_add(part->u.expr.seen, part->u.expr.off + (span->off - part->off), ctx->buf,
+                         (size_t)span->len);
     ctx->buf += span->len;
     return r;
 }

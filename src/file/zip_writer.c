@@ -10,13 +10,13 @@
  * and another member's header or data, or the directory's page before; and since a mapped fault
  * reads half a readahead window (2 MiB at read_ahead_kb 4096) backwards, a member over 1 MiB has
  * that much room after its correction. What lies between is zeros that no directory entry names.
+ * Who reads a member whole has its CRC taken on the way (wfs_crc_seen).
  *
  * zip64 appears where a size, an offset or a count needs it. No data descriptors, no comments, and
  * one fixed date: the bytes are a function of the manifest.
  */
 #include "file/zip_writer.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "file/crc.h"
@@ -209,25 +209,17 @@ void wfs_zip_add_literal(struct wfs_zip *zip, const char *name, size_t name_len,
 
 struct correction {
     uint64_t off, len;
-    /* The value once it is known, with KNOWN set: without an index, too, it is computed once. */
-    atomic_uint_fast64_t memo;
 };
-#define KNOWN (UINT64_C(1) << 32)
 
 static int compute_correction(const struct wfs_vfile *file, struct wfs_cache *cache,
                               const void *ctx, uint8_t *buf, struct wfs_error *err)
 {
-    struct correction *c = (struct correction *)(uintptr_t)ctx; /* only the memo is written */
-    uint64_t memo = atomic_load_explicit(&c->memo, memory_order_relaxed);
-    uint32_t crc = (uint32_t)memo;
-    if (!(memo & KNOWN)) {
-        int r = wfs_crc32_vfile(file, cache, c->off, c->len, &crc, err);
-        if (r)
-            return r;
-        atomic_store_explicit(&c->memo, KNOWN | crc, memory_order_relaxed);
-    }
-    wfs_store_u32le(buf, crc);
-    return 0;
+    const struct correction *c = ctx;
+    uint32_t crc;
+    int r = wfs_crc32_vfile(file, cache, c->off, c->len, &crc, err);
+    if (r == 0)
+        wfs_store_u32le(buf, crc);
+    return r;
 }
 
 static void add_correction(struct wfs_zip *zip, uint64_t data_off)
@@ -247,6 +239,20 @@ static void add_correction(struct wfs_zip *zip, uint64_t data_off)
         zip->clear_off += READAHEAD_BACK;
 }
 
+/* What is served of the expression adds to the correction's CRC. */
+static void add_data(struct wfs_zip *zip, const struct wfs_expr *expr)
+{
+    struct wfs_crc_seen *seen = wfs_arena_alloc(zip->b.arena, sizeof(*seen));
+    if (!zip->crcs)
+        zip->crcs = wfs_crc_table_new(zip->b.arena);
+    if (!seen || !zip->crcs) {
+        zip->b.failed = true;
+        return;
+    }
+    seen->table = zip->crcs;
+    wfs_vfile_add_expr_seen(&zip->b, expr, seen);
+}
+
 void wfs_zip_add_tensor(struct wfs_zip *zip, const char *name, size_t name_len, const void *head,
                         size_t head_len, const struct wfs_expr *expr, uint64_t n_zeros)
 {
@@ -259,7 +265,7 @@ void wfs_zip_add_tensor(struct wfs_zip *zip, const char *name, size_t name_len, 
     begin_member(zip, &m);
     uint64_t data_off = zip->b.size_bytes;
     wfs_vfile_add_literal(&zip->b, head, head_len);
-    wfs_vfile_add_expr(&zip->b, expr);
+    add_data(zip, expr);
     wfs_vfile_add_zeros(&zip->b, n_zeros);
     add_correction(zip, data_off);
 }

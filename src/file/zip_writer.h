@@ -15,6 +15,7 @@ struct wfs_zip {
     struct wfs_buf directory;
     uint64_t n_members;
     uint64_t clear_off; /* no header, data or directory below this offset */
+    struct wfs_crc_table *crcs;
 };
 
 /* A member of literal bytes, with its own CRC. The name is raw bytes of at most WFS_ZIP_NAME_MAX.

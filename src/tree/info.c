@@ -189,9 +189,9 @@ static void make_stats(const struct wfs_session *session, struct wfs_buf *out, s
                    "{\"blocks\": {\"computed\": %" PRIu64 ", \"memory\": %" PRIu64
                    ", \"index\": %" PRIu64 ", \"dropped\": %" PRIu64
                    "},\n \"bytes\": {\"source\": %" PRIu64 ", \"served\": %" PRIu64
-                   "},\n \"errors\": ",
+                   ", \"crc\": %" PRIu64 "},\n \"errors\": ",
                    s.blocks_computed, s.blocks_memory, s.blocks_index, s.blocks_dropped,
-                   s.source_bytes, s.served_bytes);
+                   s.source_bytes, s.served_bytes, wfs_crc32_computed_bytes());
     wfs_log_recent_json(out, size_bytes - out->len - 2);
     wfs_buf_str(out, "}\n");
 }

@@ -115,7 +115,7 @@ static void test_crc__of_a_long_expression(void **state)
     assert_ok(wfs_expr_fill(arena, WFS_U8, 1, shape, 0, &zeros, &err), err);
     struct wfs_hash hash = wfs_expr_hash(zeros);
     uint64_t before = wfs_crc32_computed_bytes();
-    assert_ok(wfs_crc32_expr(NULL, zeros, &hash, 0, zeros->size_bytes, &crc, &err), err);
+    assert_ok(wfs_crc32_expr(NULL, zeros, &hash, 0, zeros->size_bytes, NULL, &crc, &err), err);
     assert_int_equal(crc, wfs_crc32_zeros(shape[0]));
     assert_int_equal(wfs_crc32_computed_bytes() - before, shape[0]);
     wfs_arena_free(arena);
@@ -140,9 +140,9 @@ static void test_crc__is_computed_once(void **state)
         struct wfs_cache *cache = NULL;
         uint64_t before = wfs_crc32_computed_bytes();
         assert_ok(wfs_cache_new(&options, &cache, &err), err);
-        assert_ok(
-            wfs_crc32_expr(cache, expr, &hash, 0, expr->size_bytes, round ? &second : &first, &err),
-            err);
+        assert_ok(wfs_crc32_expr(cache, expr, &hash, 0, expr->size_bytes, NULL,
+                                 round ? &second : &first, &err),
+                  err);
         wfs_cache_free(cache);
         assert_int_equal(wfs_crc32_computed_bytes() - before, round ? 0 : expr->size_bytes);
     }

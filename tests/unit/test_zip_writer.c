@@ -126,14 +126,15 @@ static void test_zip__listing_and_touching_computes_no_large_crc(void **state)
     }
     uint64_t small = 9000 + 17 + 12000;
     assert_true(wfs_crc32_computed_bytes() - before <= small);
-    /* And the last bytes of a large member are where it is computed, once. */
+    /* And the last bytes of a large member are where it is computed, once, but for the 2 to 4 MiB
+     * that the touch read. */
     before = wfs_crc32_computed_bytes();
     for (uint32_t i = 0; i < file->n_parts; i++)
         if (file->parts[i].kind == WFS_PART_COMPUTED)
             for (int again = 0; again < 2; again++)
                 assert_ok(wfs_vfile_read(file, NULL, buf, 4, file->parts[i].off, &n, &err), err);
-    assert_true(wfs_crc32_computed_bytes() - before <= 20 * LARGE + small);
-    assert_true(wfs_crc32_computed_bytes() - before >= 20 * LARGE);
+    assert_true(wfs_crc32_computed_bytes() - before <= (20 - 4 * 2) * LARGE + small);
+    assert_true(wfs_crc32_computed_bytes() - before >= 8 * LARGE);
     free(buf);
     wfs_arena_free(arena);
 }
