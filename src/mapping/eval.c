@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "mapping/convolution.h"
 #include "mapping/eval.h"
 
 static struct wfs_value none(void)
@@ -177,6 +178,14 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         return 0;
     case WFS_V_PACKED:
         *ret = boolean(scope->item && scope->item->packed);
+        return 0;
+    case WFS_V_CONVOLUTION:
+        if (scope->optimistic) {
+            ret->kind = WFS_VALUE_MAYBE;
+        } else if (scope->item && wfs_convolution_name(scope->item)) {
+            const char *name = wfs_convolution_name(scope->item);
+            *ret = text(name, strlen(name));
+        }
         return 0;
     case WFS_V_ANY:
         return eval_any(scope, e, ret);

@@ -460,6 +460,7 @@ static void begin(struct inverting *v, const struct wfs_rule *rule, struct wfs_r
                              .pos = rule->pos,
                              .cond = rule->cond,
                              .takes_packed = rule->takes_packed,
+                             .asks_convolution = rule->asks_convolution,
                              .level = rule->level,
                              .asks_result = rule->cond != NULL};
 }

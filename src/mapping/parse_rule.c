@@ -290,17 +290,18 @@ static int check_captures(struct wfs_parser *p, const struct wfs_rule *rule)
     return 0;
 }
 
-static bool asks_packed(const struct wfs_vexpr *e)
+static bool asks(const struct wfs_vexpr *e, enum wfs_vexpr_kind kind)
 {
-    bool found = e->kind == WFS_V_PACKED;
+    bool found = e->kind == kind;
     for (uint32_t i = 0; i < e->n_args; i++)
-        found |= asks_packed(e->args[i]);
+        found |= asks(e->args[i], kind);
     return found;
 }
 
 static int finish(struct wfs_parser *p, struct wfs_rule *rule, size_t start)
 {
-    rule->takes_packed = rule->cond && asks_packed(rule->cond);
+    rule->takes_packed = rule->cond && asks(rule->cond, WFS_V_PACKED);
+    rule->asks_convolution = rule->cond && asks(rule->cond, WFS_V_CONVOLUTION);
     rule->n_caps = p->n_caps;
     rule->fans_in = rule->kind == WFS_RULE_MAP && rule->sources.n > 1;
     for (uint32_t cap = 0; cap < p->n_caps; cap++)

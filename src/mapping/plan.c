@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/convolution.h"
 #include "mapping/inverse.h"
 #include "mapping/pair.h"
 
@@ -189,7 +190,9 @@ static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
         if (mapper->explain)
             wfs_buf_printf(mapper->explain, "%s:\n", chain->sets[i]->name);
         bool is_last = i + 1 == chain->n;
-        int r = is_last ? wfs_pair(mapper, chain->sets[i], items) : 0;
+        int r = wfs_mark_convolutions(mapper, chain->sets[i], items);
+        if (!r && is_last)
+            r = wfs_pair(mapper, chain->sets[i], items);
         if (!r)
             r = wfs_stage_run(mapper, chain->sets[i], is_last, items, &out);
         if (!r && chain->sets[i]->is_inverse)

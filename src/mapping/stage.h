@@ -11,6 +11,16 @@
 #include "mapping/config.h"
 #include "mapping/match.h"
 
+/* Which convolution a weight belongs to (convolution.c). */
+enum wfs_convolution {
+    WFS_CONVOLUTION_NONE,
+    WFS_CONVOLUTION_OPEN, /* nothing tells: an ordinary one */
+    WFS_CONVOLUTION_ORDINARY,
+    WFS_CONVOLUTION_TRANSPOSED,
+    WFS_CONVOLUTION_GROUPED, /* transposed, in groups */
+    WFS_CONVOLUTION_DOUBTFUL,
+};
+
 /* A tensor on its way. */
 struct wfs_item {
     const char *path;
@@ -18,7 +28,8 @@ struct wfs_item {
     enum wfs_status status; /* as wfs_target's */
     bool packed;            /* never gets a layout */
     bool tied;              /* its storage is another item's too */
-    uint32_t tie;           /* equal for items of one storage; WFS_NO_INDEX: none */
+    enum wfs_convolution convolution;
+    uint32_t tie; /* equal for items of one storage; WFS_NO_INDEX: none */
     uint32_t n_sources;
     const uint32_t *sources;
     const char *operations;

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 K = keras.layers
 
+from conftest import run  # noqa: E402
 from layers import (channels_first, channels_last, rand, randomise, save, torch_out,  # noqa: E402
                     view)
 
@@ -148,3 +149,53 @@ def test_mapping_keras__class_counters_by_template(tmp_path):
     model.load_weights(path)
     x = rand(3, 4)
     assert np.abs(np.asarray(model(x)) - torch_out(net, x)).max() < 1e-5
+
+
+def ambiguous(source, *options):
+    args = [a for o in options for a in ("-o", o)]
+    done = run("map", "--view", "keras", *args, "--json", source, check=False)
+    return {e["subject"] for e in json.loads(done.stdout)["report"] if e["status"] == "ambiguous"}
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_mapping_keras__depthwise_or_in_groups(tmp_path, depthwise):
+    net, x = randomise(Net(T.Conv2d(4, 4, 3, groups=4))), image(2)
+    source = save(tmp_path, net)
+    assert ambiguous(source) == {"net.weight"}
+    option = f"set=depthwise={str(depthwise).lower()}"
+    assert not ambiguous(source, option)
+    layer = K.DepthwiseConv2D(3) if depthwise else K.Conv2D(4, 3, groups=4)
+    layer(channels_last(x))
+    load(layer, view(source, "keras", tmp_path / "out", option))
+    assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
+
+
+def test_mapping_keras__depthwise_by_its_name(tmp_path):
+    class Named(T.Module):
+        def __init__(self):
+            super().__init__()
+            self.dwconv = T.Conv2d(4, 4, 3, groups=4)
+
+        def forward(self, x):
+            return self.dwconv(x)
+
+    net, x = randomise(Named()), image(2)
+    source = save(tmp_path, net)
+    assert not ambiguous(source)
+    layer = K.DepthwiseConv2D(3)
+    layer(channels_last(x))
+    load(layer, view(source, "keras", tmp_path / "out"), "dwconv")
+    assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
+
+
+def test_mapping_keras__transposed_in_groups_is_a_doubt(tmp_path):
+    source = save(tmp_path, randomise(Net(T.ConvTranspose2d(4, 6, 3, groups=2))))
+    assert ambiguous(source) == {"net.weight"}
+
+
+def test_mapping_keras__square_transposed_convolution_needs_no_telling(tmp_path):
+    net, x = randomise(Net(T.ConvTranspose2d(4, 4, 3, bias=False))), image(2)
+    layer = K.Conv2DTranspose(4, 3, use_bias=False)
+    layer(channels_last(x))
+    load(layer, view(save(tmp_path, net), "keras", tmp_path / "out"))
+    assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
