@@ -50,8 +50,10 @@ static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
         struct wfs_scope global = {.stage = st};
         if (!wfs_config_get_set(st->mapper->config, e->text, &st->lets[i])) {
             int r = wfs_eval(&global, st->set->lets[i].expr, &st->lets[i]);
-            if (r)
+            if (r) {
+                st->let_state[i] = 0;
                 return r;
+            }
         }
         st->let_state[i] = 2;
     }

@@ -47,6 +47,13 @@ static struct wfs_vexpr *new_expr(struct wfs_parser *p, enum wfs_vexpr_kind kind
     return e;
 }
 
+/* What was parsed since `start`, for --explain. */
+static void set_source(const struct wfs_parser *p, struct wfs_vexpr *e, size_t start)
+{
+    e->source = p->text + start;
+    e->source_len = p->pos - start;
+}
+
 /* 12 or 1.5 or 1e-6 */
 static int parse_numeral(struct wfs_parser *p, struct wfs_vexpr *e)
 {
@@ -222,6 +229,7 @@ static int parse_primary(struct wfs_parser *p, const struct wfs_vexpr **ret)
     struct wfs_vexpr *e = new_expr(p, WFS_V_CONST);
     if (!e)
         return -ENOMEM;
+    size_t start = p->pos;
     int r;
     if (wfs_parse_accept(p, "-")) {
         e->kind = WFS_V_NEG;
@@ -238,6 +246,7 @@ static int parse_primary(struct wfs_parser *p, const struct wfs_vexpr **ret)
     } else {
         r = parse_word_expr(p, e);
     }
+    set_source(p, e, start);
     if (!r)
         *ret = e;
     return r;
@@ -265,6 +274,8 @@ static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr *
     if (++p->depth > WFS_RULES_MAX_DEPTH * (LEVELS + 1))
         return wfs_parse_expected(p, "a simpler expression");
     const struct wfs_vexpr *left;
+    wfs_parse_space(p);
+    size_t start = p->pos;
     int r = level >= LEVELS ? parse_primary(p, &left) : parse_level(p, level + 1, &left);
     for (const struct infix *in; !r && level < LEVELS && (in = accept_infix(p, level));) {
         if (++n_terms > WFS_RULES_MAX_DEPTH)
@@ -276,6 +287,7 @@ static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr *
         e->n_args = 2;
         e->args[0] = left;
         r = parse_level(p, level + 1, &e->args[1]);
+        set_source(p, e, start);
         left = e;
     }
     p->depth--;

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "mapping/explain.h"
 #include "mapping/inverse.h"
 #include "mapping/pick.h"
 
@@ -29,27 +30,6 @@ int wfs_pick_prepare(struct wfs_stage *stage)
         }
     }
     return 0;
-}
-
-/* ---- explain ------------------------------------------------------------------------------- */
-
-static bool is_explained(const struct wfs_stage *stage, const struct wfs_item *item)
-{
-    const struct wfs_mapper *m = stage->mapper;
-    if (!m->explain)
-        return false;
-    for (uint32_t i = 0; i < item->n_sources; i++)
-        if (strcmp(m->catalog->tensors[item->sources[i]].path, m->explain_name) == 0)
-            return true;
-    return strcmp(item->path, m->explain_name) == 0;
-}
-
-static void explain(struct wfs_stage *stage, const struct wfs_item *item,
-                    const struct wfs_rule *rule, const char *what)
-{
-    if (is_explained(stage, item))
-        wfs_buf_printf(stage->mapper->explain, "  %s: %s\n      %s\n", rule->where, what,
-                       rule->text);
 }
 
 /* ---- one rule ------------------------------------------------------------------------------ */
@@ -96,39 +76,36 @@ static int check_result(struct wfs_stage *stage, uint32_t index, const struct wf
     return r ? r : wfs_eval_cond(&scope, pick->rule->cond, ret_holds);
 }
 
-/* Does this rule take the item? pick->rule and part are set. */
-static int try_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick, bool *ret_takes)
+int wfs_pick_try(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
+                 enum wfs_pick_answer *ret)
 {
     const struct wfs_item *item = &stage->in->items[index];
     const struct wfs_rule *rule = pick->rule;
     bool holds = true;
-    *ret_takes = false;
+    *ret = WFS_PICK_NO_MATCH;
+    pick->of = WFS_NO_INDEX;
     memset(pick->match.b, 0, sizeof(pick->match.b));
     if (!wfs_name_match(rule->sources.part[pick->part].name, rule->caps, &stage->splits[index],
                         &pick->match))
         return 0;
-    if (item->packed && !rule->takes_packed && rule->kind != WFS_RULE_DROP) {
-        explain(stage, item, rule, "matches, but leaves packed weights alone");
+    *ret = WFS_PICK_PACKED;
+    if (item->packed && !rule->takes_packed && rule->kind != WFS_RULE_DROP)
         return 0;
-    }
     struct wfs_scope scope = {stage, rule, &pick->match, item, item->expr, false};
+    *ret = WFS_PICK_UNSOLVED;
     int r = wfs_solve(stage, rule, &pick->match, &holds);
     if (r || !holds)
         return r;
+    *ret = rule->kind == WFS_RULE_ALIAS ? WFS_PICK_NO_COPY : WFS_PICK_FALSE;
     if (rule->asks_result)
         r = check_result(stage, index, pick, &holds);
     else if (rule->kind == WFS_RULE_ALIAS)
         r = find_original(stage, index, pick, &holds);
     else
         r = wfs_eval_cond(&scope, rule->cond, &holds);
-    if (r)
-        return r;
-    if (!holds)
-        explain(stage, item, rule,
-                rule->kind == WFS_RULE_ALIAS ? "matches, but it is no copy of such a tensor"
-                                             : "matches, but its condition does not hold");
-    *ret_takes = holds;
-    return 0;
+    if (!r && holds)
+        *ret = WFS_PICK_TAKES;
+    return r;
 }
 
 /* Several rules take it: does the new one win? -EINVAL where the set says they may not. */
@@ -169,30 +146,29 @@ int wfs_pick_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *ret,
     bool found = false;
     for (size_t i = 0; i < stage->n_candidates; i++) {
         const struct wfs_candidate *c = &stage->candidates[i];
-        bool takes, wins = true;
+        enum wfs_pick_answer answer;
+        bool wins = true;
         if (refused_at_once(c, split))
             continue;
         pick.rule = c->rule;
         pick.part = c->part;
-        pick.of = WFS_NO_INDEX;
-        int r = try_rule(stage, index, &pick, &takes);
-        if (!r && takes && found)
+        int r = wfs_pick_try(stage, index, &pick, &answer);
+        if (!r && answer == WFS_PICK_TAKES && found)
             r = contest(stage, item, ret, &pick, &wins);
         if (r)
             return r;
-        if (!takes || !wins)
+        if (answer != WFS_PICK_TAKES || !wins)
             continue;
         *ret = pick;
         found = true;
-        explain(stage, item, c->rule, "takes it");
         if (stage->set->policy == WFS_MATCH_FIRST)
             break;
     }
     if (found && ret->rule->doubt)
         wfs_report(stage->mapper, WFS_AMBIGUOUS, item->path, "%s: %s", ret->rule->where,
                    ret->rule->doubt);
-    if (!found && is_explained(stage, item))
-        wfs_buf_printf(stage->mapper->explain, "  no rule of %s takes it\n", stage->set->name);
+    if (wfs_is_explained(stage->mapper, item))
+        wfs_explain_rules(stage, index, found ? ret : NULL);
     *ret_found = found;
     return 0;
 }

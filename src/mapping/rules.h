@@ -95,6 +95,8 @@ enum wfs_fn {
 struct wfs_vexpr {
     enum wfs_vexpr_kind kind;
     struct wfs_pos pos;
+    const char *source; /* as written, in the file's text; NULL: made by an inverse */
+    size_t source_len;
     struct wfs_value value;
     const char *text;
     uint32_t index;
@@ -324,7 +326,8 @@ struct wfs_set {
 };
 
 /* Parses text (len bytes) of a rule file called `file` in messages; includes are resolved through
- * wfs_set_load, a file's relative to its folder. -EINVAL: "flax.map:3:9: expected ...". */
+ * wfs_set_load, a file's relative to its folder. The text lives as long as the arena. -EINVAL:
+ * "flax.map:3:9: expected ...". */
 int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,
                   uint32_t depth, struct wfs_set **ret, struct wfs_error *err);
 /* A compiled-in set by name, "~NAME" its inverse. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/explain.h"
 #include "mapping/pick.h"
 #include "mapping/run.h"
 #include "mapping/xlstm.h"
@@ -231,6 +232,8 @@ static int rename_items(struct wfs_stage *st)
         int r = rename_one(st, renames, n, (uint32_t)i, &paths[i]);
         if (r)
             return r;
+        if (wfs_is_explained(st->mapper, &st->in->items[i]))
+            wfs_explain_renames(st, (uint32_t)i, paths[i]);
         any |= paths[i] != st->in->items[i].path;
     }
     if (!any)

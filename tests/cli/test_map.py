@@ -46,6 +46,45 @@ def test_map__explain(checkpoint):
     assert "flax.map" in done.stdout
 
 
+EXPLAINED = """set s
+match first
+rename encoder.layer.{x:+} -> enc.{x}
+rename {x:+} -> other.{x}
+enc.{x:+} -> a.{x} if rank > 1 and (rank == 9 or
+    dtype == "int8")
+alias enc.{x:+} of nothing
+enc.{x:+} -> d.{x} if limit > 5 and rank == 2
+enc.{l:#}.intermediate.dense.weight -> b.{l}
+enc.{l:#}.intermediate.dense.{w:weight} -> c.{l} if rank + "text" > 1
+{x:+} -> e.{x}
+f -> f
+g & h -> g : sum
+let limit = 3
+"""
+
+
+def test_map__explain_says_what_every_rule_says(checkpoint, tmp_path):
+    (tmp_path / "s.map").write_text(EXPLAINED)
+    out = run("map", checkpoint, "--view", "s", "--rules", tmp_path / "s.map",
+              "--explain", "encoder.layer.0.intermediate.dense.weight", check=False).stdout
+    dtype = out.split("dtype is ")[1].split(")")[0]
+    at = 0
+    for line, expected in [
+            (3, "renames it: enc.0.intermediate.dense.weight"),
+            (4, "would rename it, but comes later"),
+            (5, 'its condition is false: rank == 9 or dtype == "int8" (rank is 2, dtype is ' + dtype + ")"),
+            (7, "it is no copy of such a tensor"),
+            (8, "its condition is false: limit > 5 (limit is 3)"),
+            (9, "takes it"),
+            (10, "cannot be asked: "),
+            (11, "would take it, but comes later")]:
+        found = out.find(f"s.map:{line}: {expected}", at)
+        assert found >= 0, f"no '{line}: {expected}' in\n{out}"
+        at = found
+    assert "s.map:12, 13\n" in out[at:]
+    assert "-> b.0 (mapped, " in out
+
+
 def test_map__unreadable_is_2(tmp_path):
     done = run("map", tmp_path / "none", check=False)
     assert done.returncode == 2 and "none" in done.stderr
