@@ -16,6 +16,8 @@
 
 #define OBJECTS_VISITS_A_NODE 16u
 #define OBJECTS_FREE_VISITS   65536u
+/* nn.RNN, LSTM and GRU keep their parameters a second time; state_dict() has them once. */
+#define RNN_OWN_LIST "_flat_weights"
 
 static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain);
@@ -79,11 +81,19 @@ static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
     return 0;
 }
 
-static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *found, size_t key_at)
+/* *ret_index: the tensor's, or what is shown in its place; WFS_NO_INDEX: it is refused. */
+static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *found, size_t key_at,
+                      uint32_t *ret_index)
 {
     struct wfs_torch *t = w->t;
     struct wfs_catalog *catalog = t->catalog;
     uint64_t first = WFS_NO_INDEX;
+    if (found->view)
+        wfs_strmap_get(&t->views, found->view, &first);
+    *ret_index = (uint32_t)first;
+    if (first != WFS_NO_INDEX && w->skips_aliases)
+        return 0;
+    *ret_index = WFS_NO_INDEX;
     const char *path = current_path(w);
     if (path && is_taken(w, path))
         path = unsplit_path(w, path, key_at);
@@ -94,8 +104,6 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     const char *name = path ? wfs_path_join_dup(catalog->arena, path, catalog->sep) : NULL;
     if (!name)
         return wfs_error_nomem(w->err, "a tensor's name");
-    if (found->view)
-        wfs_strmap_get(&t->views, found->view, &first);
     struct wfs_tensor tensor = {.name = name,
                                 .path = path,
                                 .expr = found->expr,
@@ -105,10 +113,9 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
                                 .shard_axis = found->n_shards > 1 ? found->shard_axis : -1,
                                 .n_shards = found->n_shards > 1 ? found->n_shards : 1,
                                 .quantised = found->quantised};
-    uint32_t index = 0;
-    int rc = wfs_catalog_add_tensor(catalog, &tensor, &index, w->err);
+    int rc = wfs_catalog_add_tensor(catalog, &tensor, ret_index, w->err);
     if (!rc && found->view && first == WFS_NO_INDEX &&
-        wfs_strmap_add(&t->views, found->view, index))
+        wfs_strmap_add(&t->views, found->view, *ret_index))
         rc = wfs_error_nomem(w->err, "the map of tied tensors");
     return rc;
 }
@@ -195,9 +202,11 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
         if (wfs_strmap_get(&last, keys[i], &winner) && winner != i)
             continue;
         const char *text = keys[i] + 1;
-        bool hides = is_module && is_transparent(text);
+        bool hides = is_module && is_transparent(text), skipped = w->skips_aliases;
+        w->skips_aliases |= is_module && strcmp(text, RNN_OWN_LIST) == 0;
         rc = walk_child(w, value, hides ? NULL : text, key->kind == WFS_NODE_STR, tree, text, false,
                         &any);
+        w->skips_aliases = skipped;
     }
     wfs_buf_char(&w->json, '}');
     wfs_strmap_free(&last);
@@ -322,18 +331,18 @@ static int walk_tensor(struct objects_walk *w, const struct wfs_torch_tensor *te
                        const struct wfs_node *parts, uint32_t tree)
 {
     bool ignored;
-    uint32_t n_before = w->t->catalog->n_tensors;
-    int rc = add_tensor(w, tensor, key_start(w, tree));
+    uint32_t n_before = w->t->catalog->n_tensors, index;
+    int rc = add_tensor(w, tensor, key_start(w, tree), &index);
     if (rc)
         return rc;
-    if (w->t->catalog->n_tensors == n_before) { /* refused */
+    if (index == WFS_NO_INDEX) {
         wfs_buf_str(&w->json, "null");
         return 0;
     }
     wfs_buf_str(&w->json, "{\"$tensor\": ");
-    wfs_buf_json(&w->json, w->t->catalog->tensors[w->t->catalog->n_tensors - 1].name);
+    wfs_buf_json(&w->json, w->t->catalog->tensors[index].name);
     wfs_buf_char(&w->json, '}');
-    if (w->n_trees)
+    if (w->n_trees && w->t->catalog->n_tensors > n_before)
         w->trees[tree].n_direct++;
     size_t json_len = w->json.len;
     rc = parts ? walk_pairs(w, parts, tree, &ignored) : 0;

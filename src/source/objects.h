@@ -33,6 +33,7 @@ struct objects_walk {
     uint32_t depth;
     uint32_t n_trees;
     struct objects_tree *trees;
+    bool skips_aliases; /* of what is below: tensors that were shown are not shown again */
     uint32_t n_refused;
     const char *first_refusal;
 };

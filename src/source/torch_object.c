@@ -319,13 +319,48 @@ static int rebuild_call(struct wfs_torch *t, const struct wfs_node *call,
     }
 }
 
-int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,
-                     enum wfs_torch_what *ret_what, struct wfs_torch_tensor *ret,
-                     const struct wfs_node **ret_node, struct wfs_error *err)
+/* A device's tensor is pickled in a type that numpy has, and turned into its own: XLA's bfloat16 is
+ * float32 in the file. */
+static bool is_from_device(const struct wfs_node *node)
+{
+    return node->kind == WFS_NODE_CALL && !node->call->is_instance &&
+           (node->global_kind == WFS_GLOBAL_REBUILD_FROM_CPU ||
+            node->global_kind == WFS_GLOBAL_REBUILD_FROM_NUMPY);
+}
+
+static int to_type(struct wfs_torch *t, const struct wfs_node *type,
+                   struct wfs_torch_tensor *tensor, struct wfs_error *err)
+{
+    struct wfs_elem_op cast = {.kind = WFS_ELEM_CAST};
+    enum wfs_dtype from = tensor->expr->dtype;
+    if (type->kind != WFS_NODE_GLOBAL || strcmp(type->global->module, "torch") != 0 ||
+        !wfs_dtype_by_torch(type->global->name, &cast.dtype))
+        return refuse(t, err, "its element type is not supported");
+    if (cast.dtype == from)
+        return 0;
+    if (wfs_dtype_info(from)->kind != WFS_KIND_FLOAT ||
+        wfs_dtype_info(cast.dtype)->kind != WFS_KIND_FLOAT)
+        return refuse(t, err, "it is stored as another type than its own");
+    tensor->file_off = UINT64_MAX;
+    tensor->view = NULL;
+    return wfs_expr_elementwise(t->catalog->arena, tensor->expr, &cast, &tensor->expr, err);
+}
+
+/* *ret_type: what a device's tensor is turned into, else NULL. */
+static int unwrapped_object(struct wfs_torch *t, const struct wfs_node *node,
+                            enum wfs_torch_what *ret_what, struct wfs_torch_tensor *ret,
+                            const struct wfs_node **ret_node, const struct wfs_node **ret_type,
+                            struct wfs_error *err)
 {
     *ret_node = NULL;
+    *ret_type = NULL;
     for (int depth = 0; depth < TORCH_MAX_WRAPPERS; depth++) {
         int rc = 1;
+        if (is_from_device(node)) {
+            if (*ret_type)
+                return refuse(t, err, "a tensor that is turned into another type twice");
+            *ret_type = arg(node, 1);
+        }
         if (node->kind == WFS_NODE_CALL && !node->call->is_instance)
             rc = unwrap(t, node, &node, err);
         else if (node->kind == WFS_NODE_CALL && node->global_kind == WFS_GLOBAL_PARAMETER)
@@ -349,4 +384,15 @@ int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,
         return 0;
     }
     return refuse(t, err, "a tensor wrapped more than 16 times");
+}
+
+int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,
+                     enum wfs_torch_what *ret_what, struct wfs_torch_tensor *ret,
+                     const struct wfs_node **ret_node, struct wfs_error *err)
+{
+    const struct wfs_node *type;
+    int rc = unwrapped_object(t, node, ret_what, ret, ret_node, &type, err);
+    if (rc || !type || *ret_what != WFS_TORCH_TENSOR)
+        return rc;
+    return to_type(t, type, ret, err);
 }

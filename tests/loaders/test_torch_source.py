@@ -180,6 +180,36 @@ def test_whole_module__shows_its_state_dict(tmp_path, new):
     assert names["head.weight"]["alias_of"] == names["tied"]["tensor"]
 
 
+def test_recurrent_modules__have_their_parameters_once(tmp_path):
+    m = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(3, 2, bidirectional=True), "gru": torch.nn.GRU(2, 2)})
+    torch.save(m, tmp_path / "x.pt")
+    catalog = check(tmp_path / "x.pt", m)
+    own = catalog.objects["state"]["_modules"]["gru"]["state"]["_flat_weights"]
+    assert own[0] == {"$tensor": "gru.weight_ih_l0"}
+
+
+class Device:
+    """A tensor as torch pickles those of XLA and its like."""
+    def __init__(self, function, data, dtype):
+        self.made_of = (function, (data, dtype, "cpu", False))
+
+    def __reduce__(self):
+        return self.made_of
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
+def test_device_tensors__have_their_own_type(tmp_path, dtype):
+    x = torch.randn(3, 5)
+    torch.save({"a": Device(torch._utils._rebuild_device_tensor_from_numpy, x.numpy(), dtype),
+                "b": Device(torch._utils._rebuild_device_tensor_from_cpu_tensor, x, dtype)}, tmp_path / "x.pt")
+    check(tmp_path / "x.pt", {"a": x.to(dtype), "b": x.to(dtype)})
+    check(tmp_path / "x.pt")
+    twice = Device(torch._utils._rebuild_device_tensor_from_cpu_tensor, x, torch.float16)
+    torch.save({"c": Device(torch._utils._rebuild_device_tensor_from_cpu_tensor, twice, dtype), "x": x},
+               tmp_path / "twice.pt")
+    assert Catalog(tmp_path / "twice.pt").note("refused", "twice")
+
+
 def test_quantised(tmp_path):
     w = torch.randn(4, 6)
     per_tensor = torch.quantize_per_tensor(w, 0.05, 3, torch.qint8)
