@@ -184,6 +184,42 @@ static const char *const dangerous_modules[] = {
     "torch.utils.bottleneck",
     "torch._inductor",
     "numpy.f2py",
+    "popen2",
+    "pipes",
+    "mailcap",
+    "atexit",
+    "unittest",
+    "gzip",
+    "bz2",
+    "lzma",
+    "dbm",
+    "py_compile",
+    "compileall",
+    "zipapp",
+    "modulefinder",
+    "rlcompleter",
+    "faulthandler",
+    "SocketServer",
+    "BaseHTTPServer",
+    "SimpleHTTPServer",
+    "xmlrpclib",
+    "nntplib",
+    "_pyrepl",
+    "_aix_support",
+    "_osx_support",
+    "jsonpickle",
+    "pexpect",
+    "ptyprocess",
+    "paramiko",
+    "torch.multiprocessing",
+    "torch.utils.model_zoo",
+    "torch.utils._config_module",
+    "torch.utils.data.datapipes",
+    "torch.jit.unsupported_tensor_ops",
+    "torch.fx.experimental",
+    "torch._dynamo",
+    "torch.distributed.rpc",
+    "tensorflow.io",
     "numpy.testing",
     "numpy.distutils",
 };
@@ -251,13 +287,41 @@ static const char *const dangerous_functions[] = {
     "keras.models.load_model",
     "tensorflow.keras.models.load_model",
     "uuid._get_command_stdout",
+    "builtins.reduce",
+    "operator.call",
+    "_operator.call",
+    "codecs.open",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "numpy.savetxt",
+    "numpy.savez",
+    "numpy.lib.npyio.load",
+    "numpy.lib._npyio_impl.load",
+    "numpy.core.memmap",
+    "numpy._core.memmap",
+    "torch.from_file",
+    "torch.fx.graph_module.reduce_graph_module",
+    "torch.fx.graph_module.reduce_package_graph_module",
+    "torch.fx.graph_module._exec_with_source",
+    "torch.fx.graph_module._forward_from_src",
+    "uuid._popen",
+    "pandas.core.computation.eval.eval",
 };
 
 /* Attributes that a dotted name (STACK_GLOBAL walks them) may pass through only in an attack. */
 static const char *const dangerous_attributes[] = {
-    "eval",       "exec",     "system",    "popen",         "Popen",   "getattr",
-    "setattr",    "open",     "load",      "loads",         "os",      "sys",
-    "subprocess", "builtins", "importlib", "import_module", "compile", "spawn",
+    "eval",      "exec",          "system",   "popen",     "Popen",      "getattr",     "setattr",
+    "open",      "load",          "loads",    "os",        "sys",        "subprocess",  "builtins",
+    "importlib", "import_module", "compile",  "spawn",     "write_text", "write_bytes", "unlink",
+    "rmdir",     "tofile",        "fromfile", "from_file",
+};
+
+/* Names that mean one thing, from whatever module imported them. */
+static const char *const dangerous_names[] = {
+    "system",    "popen",           "Popen",     "check_output", "check_call",
+    "getoutput", "getstatusoutput", "execfile",  "__import__",   "import_module",
+    "rmtree",    "exec_command",    "fork_exec", "runstring",
 };
 
 static bool is_listed(const char *const *list, size_t n, const char *s, size_t len)
@@ -313,5 +377,6 @@ bool wfs_global_is_dangerous(const char *module, const char *name)
 {
     module = modern_module(module);
     return is_dangerous_module(module) || is_dangerous_function(module, name) ||
-           is_dangerous_walk(name);
+           is_dangerous_walk(name) ||
+           is_listed(dangerous_names, WFS_ARRAY_SIZE(dangerous_names), name, strlen(name));
 }

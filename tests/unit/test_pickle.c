@@ -435,7 +435,16 @@ static void test_pickle__attacks_are_named(void **state)
     EXPECT_DANGER("cos\nsystem\ncos\nsystem\n\x86.", "os.system");
     EXPECT_DANGER("ctorch.hub\nload\n)R.", "torch.hub.load");
     assert_false(wfs_global_is_dangerous("torch._utils", "_rebuild_tensor_v2"));
-    assert_false(wfs_global_is_dangerous("osmosis", "system"));
+    assert_true(wfs_global_is_dangerous("osmosis", "system"));
+    assert_true(wfs_global_is_dangerous("numpy.distutils_of_mine", "check_output"));
+    assert_true(wfs_global_is_dangerous("__builtin__", "reduce"));
+    assert_true(wfs_global_is_dangerous("torch.fx.graph_module", "reduce_graph_module"));
+    assert_true(wfs_global_is_dangerous("torch.jit.unsupported_tensor_ops", "execWrapper"));
+    assert_true(wfs_global_is_dangerous("pathlib", "PosixPath.write_text"));
+    assert_false(wfs_global_is_dangerous("osmosis", "water"));
+    assert_false(wfs_global_is_dangerous("osmosis", "systems"));
+    assert_false(wfs_global_is_dangerous("torch.fx.graph_module", "GraphModule"));
+    assert_false(wfs_global_is_dangerous("torch.jit._script", "RecursiveScriptModule"));
     assert_false(wfs_global_is_dangerous("collections", "OrderedDict"));
     assert_false(wfs_global_is_dangerous("pathlib", "PosixPath"));
 }
