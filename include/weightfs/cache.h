@@ -7,6 +7,8 @@
 #ifndef WEIGHTFS_CACHE_H
 #define WEIGHTFS_CACHE_H
 
+#include <sys/uio.h>
+
 #include "weightfs/tensor.h"
 
 enum wfs_cache_mode { WFS_CACHE_AUTO, WFS_CACHE_ALWAYS, WFS_CACHE_OFF };
@@ -53,6 +55,31 @@ void wfs_cache_freep(struct wfs_cache **cache);
 int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
                    const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
                    struct wfs_error *err);
+
+/* Parts of an answer that are lent and not copied: a block's memory, pinned until it is returned.
+ * The buffer of the read holds the rest; what it holds where a loan stands is undefined. */
+#define WFS_LOANS_MAX     8
+#define WFS_LOANS_MAX_IOV (2 * WFS_LOANS_MAX + 1)
+struct wfs_loan {
+    void *data;
+    size_t len;
+    uint8_t *instead; /* of these bytes of the buffer */
+    struct wfs_block *block;
+};
+/* Zero-initialise. Of one cache, in the buffer's order. */
+struct wfs_loans {
+    struct wfs_pool *pool;
+    unsigned n;
+    struct wfs_loan loans[WFS_LOANS_MAX];
+};
+/* As wfs_cache_read; large parts may be lent. The caller returns the loans, after an error too. */
+int wfs_cache_read_lending(struct wfs_cache *cache, const struct wfs_expr *expr,
+                           const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
+                           struct wfs_loans *loans, struct wfs_error *err);
+/* The answer as it lies, in at most WFS_LOANS_MAX_IOV parts; returns how many. */
+int wfs_loans_iov(const struct wfs_loans *loans, void *buf, size_t len, struct iovec *ret);
+void wfs_loans_return(struct wfs_loans *loans);
+
 void wfs_cache_stats(const struct wfs_cache *cache, struct wfs_cache_stats *ret);
 /* Bytes served that did not come through wfs_cache_read (whole passed-through files). */
 void wfs_cache_count_served(struct wfs_cache *cache, uint64_t n_bytes);

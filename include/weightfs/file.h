@@ -61,6 +61,10 @@ struct wfs_vfile {
 /* Reads min(len, size - off) bytes (0 past the end); returns 0 and *ret_n, or -errno. */
 int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
                    uint64_t off, size_t *ret_n, struct wfs_error *err);
+/* As above; large parts may be lent instead of copied (cache.h). */
+int wfs_vfile_read_lending(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf,
+                           size_t len, uint64_t off, struct wfs_loans *loans, size_t *ret_n,
+                           struct wfs_error *err);
 
 /* Builds a vfile part by part. Zero-initialise with the arena. */
 struct wfs_vfile_builder {

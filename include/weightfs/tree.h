@@ -105,6 +105,9 @@ int wfs_open_node(struct wfs_session *session, uint32_t node, struct wfs_open **
 /* Reads min(len, size - off). Thread-safe on one open file. */
 int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
                   struct wfs_error *err);
+/* As above; large parts may be lent instead of copied (cache.h). */
+int wfs_open_read_lending(struct wfs_open *open, void *buf, size_t len, uint64_t off,
+                          struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err);
 uint64_t wfs_open_size_bytes(const struct wfs_open *open);
 /* The parts it reads; NULL for passed-through and live files. */
 const struct wfs_vfile *wfs_open_vfile(const struct wfs_open *open);

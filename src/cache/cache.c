@@ -8,7 +8,7 @@
  * this: a pin keeps a block in place. Where the pool has no room the part is gathered directly.
  *
  * A block that was not computed just now may be older than the last change of its source, so the
- * sources are checked after it was copied: a changed source gives EIO, never a stale block.
+ * sources are checked before it is handed on: a changed source gives EIO, never a stale block.
  */
 #include "weightfs/cache.h"
 
@@ -20,6 +20,7 @@
 #include "access.h"
 #include "geometry.h"
 #include "index.h"
+#include "loans.h"
 #include "memory.h"
 #include "policy.h"
 #include "pool.h"
@@ -57,6 +58,7 @@ struct request {
     uint64_t block_bytes;
     bool near; /* continues a recent read */
     bool check_sources;
+    struct wfs_loans *loans; /* NULL: everything is copied */
     struct wfs_error *err;
 };
 
@@ -221,9 +223,13 @@ static void keep(struct wfs_cache *cache, struct wfs_block *block, bool replace)
         count(&cache->blocks_dropped, 1);
 }
 
-static void copy_out(const struct wfs_block *block, uint64_t at, uint8_t *buf, uint64_t len)
+static void hand_out(struct request *req, struct wfs_block *block, uint64_t at, uint8_t *buf,
+                     uint64_t len)
 {
-    memcpy(buf, block->data + at, (size_t)len);
+    struct wfs_pool *pool = req->cache->pool;
+    if (!wfs_loans_lend(req->loans, pool, block, at, buf, len))
+        memcpy(buf, block->data + at, (size_t)len);
+    wfs_pool_served(pool, block, len);
 }
 
 /* The owner's part: the block is published before it is copied, so the others do not wait for that,
@@ -243,8 +249,7 @@ static int serve_as_owner(struct request *req, struct wfs_block *block, uint64_t
         }
     }
     wfs_pool_publish(cache->pool, block);
-    copy_out(block, at, buf, len);
-    wfs_pool_served(cache->pool, block, len);
+    hand_out(req, block, at, buf, len);
     if (from_index)
         req->check_sources = true;
     else
@@ -256,8 +261,7 @@ static int serve_as_owner(struct request *req, struct wfs_block *block, uint64_t
 static void serve_from_memory(struct request *req, struct wfs_block *block, uint64_t at,
                               uint8_t *buf, uint64_t len)
 {
-    copy_out(block, at, buf, len);
-    wfs_pool_served(req->cache->pool, block, len);
+    hand_out(req, block, at, buf, len);
     wfs_pool_release(req->cache->pool, block);
     count(&req->cache->blocks_memory, 1);
     req->check_sources = true;
@@ -329,9 +333,9 @@ static int read_somehow(struct request *req, void *buf, size_t len, uint64_t off
     return read_blocks(req, buf, len, off);
 }
 
-int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
-                   const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
-                   struct wfs_error *err)
+int wfs_cache_read_lending(struct wfs_cache *cache, const struct wfs_expr *expr,
+                           const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
+                           struct wfs_loans *loans, struct wfs_error *err)
 {
     if (off > expr->size_bytes || len > expr->size_bytes - off)
         return wfs_error_set(err, EINVAL,
@@ -341,11 +345,18 @@ int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
         return 0;
     if (!cache)
         return wfs_expr_read(expr, buf, len, off, err);
-    struct request req = {.cache = cache, .expr = expr, .hash = hash, .err = err};
+    struct request req = {.cache = cache, .expr = expr, .hash = hash, .loans = loans, .err = err};
     int rc = read_somehow(&req, buf, len, off);
     if (rc == 0)
         count(&cache->served_bytes, len);
     return rc;
+}
+
+int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
+                   const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
+                   struct wfs_error *err)
+{
+    return wfs_cache_read_lending(cache, expr, hash, buf, len, off, NULL, err);
 }
 
 /* ---- statistics, facts, tables ------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static int fill_span(const struct wfs_vfile_span *span, void *ctx_void, struct w
     if (span->part->kind == WFS_PART_COMPUTED)
         memset(ctx->buf, 0, (size_t)span->len);
     else
-        r = wfs_vfile_read_span(ctx->run->file, ctx->run->cache, span, ctx->buf, err);
+        r = wfs_vfile_read_span(ctx->run->file, ctx->run->cache, span, ctx->buf, NULL, err);
     ctx->buf += span->len;
     return r;
 }

@@ -192,7 +192,8 @@ static int read_bytes(struct wfs_cache *cache, const struct wfs_vfile_span *span
 }
 
 int wfs_vfile_read_span(const struct wfs_vfile *file, struct wfs_cache *cache,
-                        const struct wfs_vfile_span *span, void *buf, struct wfs_error *err)
+                        const struct wfs_vfile_span *span, void *buf, struct wfs_loans *loans,
+                        struct wfs_error *err)
 {
     const struct wfs_part *part = span->part;
     uint64_t at = span->off - part->off;
@@ -202,8 +203,8 @@ int wfs_vfile_read_span(const struct wfs_vfile *file, struct wfs_cache *cache,
         memcpy(buf, part->u.literal + at, n);
         return 0;
     case WFS_PART_EXPR:
-        return wfs_cache_read(cache, part->u.expr.expr, &part->u.expr.hash, buf, n,
-                              part->u.expr.off + at, err);
+        return wfs_cache_read_lending(cache, part->u.expr.expr, &part->u.expr.hash, buf, n,
+                                      part->u.expr.off + at, loans, err);
     case WFS_PART_BYTES:
         return read_bytes(cache, span, buf, err);
     case WFS_PART_ZEROS:
@@ -219,6 +220,7 @@ int wfs_vfile_read_span(const struct wfs_vfile *file, struct wfs_cache *cache,
 struct read_ctx {
     const struct wfs_vfile *file;
     struct wfs_cache *cache;
+    struct wfs_loans *loans; /* NULL: everything is copied */
     uint8_t *buf;
 };
 
@@ -226,22 +228,31 @@ static int read_step(const struct wfs_vfile_span *span, void *ctx_void, struct w
 {
     struct read_ctx *ctx = ctx_void;
     const struct wfs_part *part = span->part;
-    int r = wfs_vfile_read_span(ctx->file, ctx->cache, span, ctx->buf, err);
-    if (r == 0 && part->kind == WFS_PART_EXPR && part->u.expr.seen)
+    bool is_seen = part->kind == WFS_PART_EXPR && part->u.expr.seen; /* in the buffer, then */
+    int r = wfs_vfile_read_span(ctx->file, ctx->cache, span, ctx->buf, is_seen ? NULL : ctx->loans,
+                                err);
+    if (r == 0 && is_seen)
         wfs_crc_seen_add(part->u.expr.seen, part->u.expr.off + (span->off - part->off), ctx->buf,
                          (size_t)span->len);
     ctx->buf += span->len;
     return r;
 }
 
-int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
-                   uint64_t off, size_t *ret_n, struct wfs_error *err)
+int wfs_vfile_read_lending(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf,
+                           size_t len, uint64_t off, struct wfs_loans *loans, size_t *ret_n,
+                           struct wfs_error *err)
 {
     uint64_t n = off < file->size_bytes ? wfs_min_u64(len, file->size_bytes - off) : 0;
-    struct read_ctx ctx = {.file = file, .cache = cache, .buf = buf};
+    struct read_ctx ctx = {.file = file, .cache = cache, .loans = loans, .buf = buf};
     int r = wfs_vfile_walk(file, off, n, read_step, &ctx, err);
     if (r)
         return r;
     *ret_n = (size_t)n;
     return 0;
+}
+
+int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
+                   uint64_t off, size_t *ret_n, struct wfs_error *err)
+{
+    return wfs_vfile_read_lending(file, cache, buf, len, off, NULL, ret_n, err);
 }

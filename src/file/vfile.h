@@ -24,8 +24,10 @@ typedef int (*wfs_vfile_span_fn)(const struct wfs_vfile_span *span, void *ctx,
 int wfs_vfile_walk(const struct wfs_vfile *file, uint64_t off, uint64_t len, wfs_vfile_span_fn fn,
                    void *ctx, struct wfs_error *err);
 
-/* The span's bytes alone: unlike wfs_vfile_read, no CRC is taken of what is read. */
+/* The span's bytes alone: unlike wfs_vfile_read, no CRC is taken of what is read. loans may be
+ * NULL. */
 int wfs_vfile_read_span(const struct wfs_vfile *file, struct wfs_cache *cache,
-                        const struct wfs_vfile_span *span, void *buf, struct wfs_error *err);
+                        const struct wfs_vfile_span *span, void *buf, struct wfs_loans *loans,
+                        struct wfs_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * files.c - open files and their reads. A read is one pread or gather into an aligned buffer and
- * one write of it to the kernel; no splice (2-2.5 times slower), no lock across either.
+ * one write of it to the kernel, together with the blocks that were lent instead of copied; no
+ * splice (2-2.5 times slower), no lock across either.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -137,12 +138,20 @@ static void fail_read(fuse_req_t req, struct wfs_handle *h, int r, const struct 
     fuse_reply_err(req, read_errno(r));
 }
 
+static void reply(fuse_req_t req, struct wfs_buffer *buffer, size_t n,
+                  const struct wfs_loans *loans)
+{
+    struct iovec iov[WFS_LOANS_MAX_IOV];
+    fuse_reply_iov(req, iov, wfs_loans_iov(loans, buffer->data, n, iov));
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                     struct fuse_file_info *fi)
 {
     struct wfs_server *server = wfs_server_of(req);
     struct wfs_error err = {0};
     struct wfs_buffer buffer;
+    struct wfs_loans loans = {0};
     size_t n = 0;
     (void)ino;
     int r = wfs_buffers_get(&server->buffers, size, (uint64_t)off, &buffer);
@@ -150,11 +159,13 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
         fuse_reply_err(req, -r);
         return;
     }
-    r = wfs_open_read(handle_of(fi)->open, buffer.data, size, (uint64_t)off, &n, &err);
+    r = wfs_open_read_lending(handle_of(fi)->open, buffer.data, size, (uint64_t)off, &loans, &n,
+                              &err);
     if (r)
         fail_read(req, handle_of(fi), r, &err);
     else
-        fuse_reply_buf(req, buffer.data, n);
+        reply(req, &buffer, n, &loans);
+    wfs_loans_return(&loans);
     wfs_buffers_put(&server->buffers, &buffer);
 }
 

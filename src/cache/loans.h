@@ -1,0 +1,14 @@
+/*
+ * loans.h - blocks that are lent to a reader instead of copied for it.
+ */
+#ifndef WEIGHTFS_CACHE_LOANS_H
+#define WEIGHTFS_CACHE_LOANS_H
+
+#include "pool.h"
+#include "weightfs/cache.h"
+
+/* False where a copy is as good, or no more can be lent (loans may be NULL). */
+bool wfs_loans_lend(struct wfs_loans *loans, struct wfs_pool *pool, struct wfs_block *block,
+                    uint64_t at, uint8_t *buf, uint64_t len);
+
+#endif
