@@ -125,8 +125,14 @@ static int check_byteorder(struct wfs_torch *t, struct wfs_error *err)
 
 static int note_script(struct wfs_torch *t, struct wfs_error *err)
 {
-    struct wfs_zip_member *constants = NULL;
+    struct wfs_zip_member *constants = NULL, *first = NULL;
     int rc = find_record(t, "constants.pkl", &constants, err);
+    if (!rc)
+        rc = find_record(t, "constants/0", &first, err);
+    if (!rc && first)
+        wfs_catalog_note(t->catalog, WFS_NOTE_WARNING, t->name,
+                         "tensors among the constants of its code are not shown: a frozen module "
+                         "keeps its weights there");
     if (!rc && constants)
         wfs_catalog_note(t->catalog, WFS_NOTE_INFO, t->name,
                          "a TorchScript archive: its parameters and attributes are shown, its code "
@@ -163,6 +169,21 @@ static int hash_header(struct wfs_torch *t, struct wfs_error *err)
     return 0;
 }
 
+/* Archives of torch's that are programs. */
+static int refuse_no_pickle(struct wfs_torch *t, struct wfs_error *err)
+{
+    struct wfs_zip_member *exported = NULL, *package = NULL;
+    int rc = find_record(t, "archive_format", &exported, err);
+    if (!rc)
+        rc = find_record(t, ".data/extern_modules", &package, err);
+    if (rc)
+        return rc;
+    if (exported || package)
+        return wfs_error_set(err, ENOTSUP, "%s: an archive of %s, not of torch.save: not supported",
+                             t->name, exported ? "torch.export" : "torch.package");
+    return refuse(t, err, "a ZIP without the record 'data.pkl': none of torch's");
+}
+
 static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
 {
     struct torch_zip *z = t->format;
@@ -174,7 +195,7 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
     if (rc)
         return rc;
     if (!member)
-        return refuse(t, err, "a ZIP without the record 'data.pkl': none of torch's");
+        return refuse_no_pickle(t, err);
     if (member->size_bytes > TORCH_MAX_PICKLE_BYTES)
         return refuse(t, err, "its pickle is larger than 4 GiB");
     rc = record_data(t, member, &bytes, &off, err);

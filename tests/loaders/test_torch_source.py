@@ -475,6 +475,24 @@ class Number:
         self.number = number
 
 
+def test_torchscript__constants_are_reported(tmp_path):
+    m = torch.jit.script(torch.nn.Linear(3, 4).eval())
+    torch.jit.save(torch.jit.freeze(m), tmp_path / "frozen.pt")
+    assert Catalog(tmp_path / "frozen.pt").note("warning", "constants of its code are not shown")
+    torch.jit.save(m, tmp_path / "m.pt")
+    assert not Catalog(tmp_path / "m.pt").note("warning", "")
+
+
+def test_archives_of_programs__say_so(tmp_path):
+    torch.export.save(torch.export.export(torch.nn.Linear(3, 4), (torch.ones(2, 3),)), tmp_path / "e.pt2")
+    with pytest.raises(Refused, match="an archive of torch.export, not of torch.save"):
+        Catalog(tmp_path / "e.pt2")
+    with torch.package.PackageExporter(tmp_path / "p.pt") as package:
+        package.save_pickle("m", "w.pkl", {"w": torch.ones(3)})
+    with pytest.raises(Refused, match="an archive of torch.package, not of torch.save"):
+        Catalog(tmp_path / "p.pt")
+
+
 def test_tar(tmp_path):
     data = torch.arange(12, dtype=torch.float32)
     path = tmp_path / "old.pt"
