@@ -57,14 +57,18 @@ static bool parse_rank(const struct wfs_entry *entry, uint32_t *ret_tp, uint32_t
     return tp >= 0 && pp >= 0;
 }
 
+static bool is_rank(const struct wfs_entry *entry)
+{
+    return entry->kind == WFS_ENTRY_DIR && strncmp(entry->name, "mp_rank_", 8) == 0;
+}
+
 bool wfs_megatron_is(const struct wfs_listing *listing)
 {
     const struct wfs_entry *latest = wfs_listing_find(listing, MEGATRON_LATEST);
-    uint32_t tp, pp;
     if (latest && latest->kind == WFS_ENTRY_FILE)
         return true;
     for (uint32_t i = 0; i < listing->n_entries; i++)
-        if (parse_rank(&listing->entries[i], &tp, &pp))
+        if (is_rank(&listing->entries[i]))
             return true;
     return false;
 }
@@ -96,8 +100,13 @@ static int count_ranks(struct megatron *m, struct wfs_error *err)
 {
     uint32_t n = 0, tp, pp;
     for (uint32_t i = 0; i < m->listing->n_entries; i++) {
-        if (!parse_rank(&m->listing->entries[i], &tp, &pp))
+        if (!is_rank(&m->listing->entries[i]))
             continue;
+        if (!parse_rank(&m->listing->entries[i], &tp, &pp))
+            return wfs_error_set(err, ENOTSUP,
+                                 "%s: %s is no rank of tensor and pipeline parallelism alone: "
+                                 "expert parallelism is not supported",
+                                 m->listing->path, m->listing->entries[i].name);
         m->n_tp = tp >= m->n_tp ? tp + 1 : m->n_tp;
         m->n_pp = pp >= m->n_pp ? pp + 1 : m->n_pp;
         n++;
@@ -255,7 +264,9 @@ static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const st
     int rc = wfs_declared_axis(m->options, t->name, &join.is_declared, &join.axis, err);
     if (rc)
         return rc;
-    if (!join.is_declared && !known_axis(t, &join.axis)) {
+    if (m->n_tp == 1)
+        join = (struct wfs_join){.axis = -1, .n_groups = 1}; /* whole */
+    else if (!join.is_declared && !known_axis(t, &join.axis)) {
         wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
                          "how it is cut over %u ranks is not known: declare it with "
                          "-o set=tp.%s=AXIS, or =same",
@@ -326,10 +337,27 @@ static int add_root(struct megatron *m, struct wfs_error *err)
     return 0;
 }
 
+/* A rank of an interleaved pipeline holds several stages, and no tree of it is the model. */
+static int check_chosen(const struct megatron *m, struct wfs_error *err)
+{
+    for (uint32_t k = 0; k < m->n_tp * m->n_pp; k++) {
+        const struct wfs_catalog *rank = m->ranks[k].catalog;
+        bool is_chosen = rank->n_roots == 0;
+        for (uint32_t i = 0; i < rank->n_roots; i++)
+            is_chosen |= rank->roots[i].is_chosen;
+        if (!is_chosen)
+            return wfs_error_set(err, ENOTSUP,
+                                 "%s: %s holds several models of the same names (interleaved "
+                                 "pipeline stages): not supported",
+                                 m->listing->path, m->catalog->files[m->ranks[k].file].name);
+    }
+    return 0;
+}
+
 static int add_stages(struct megatron *m, struct wfs_error *err)
 {
     read_facts(m);
-    int rc = 0;
+    int rc = check_chosen(m, err);
     for (uint32_t pp = 0; !rc && pp < m->n_pp; pp++)
         rc = add_stage(m, pp, err);
     if (!rc)

@@ -97,7 +97,7 @@ static int find_parts(const struct wfs_rank *ranks, uint32_t n, const char *path
 /* Ranks whose parts differ are no copies of one another: a parameter that is cut, of a name that is
  * not known. A prefix tells. */
 static int compare_copies(const struct wfs_expr *first, const struct wfs_expr *other, uint32_t rank,
-                          struct wfs_error *err)
+                          const char *name, struct wfs_error *err)
 {
     uint8_t a[COPY_STEP_BYTES], b[COPY_STEP_BYTES];
     uint64_t end = wfs_min_u64(first->size_bytes, COPY_MAX_BYTES);
@@ -111,14 +111,14 @@ static int compare_copies(const struct wfs_expr *first, const struct wfs_expr *o
         if (memcmp(a, b, len) != 0)
             return wfs_error_set(err, EINVAL,
                                  "rank %u has other values of what should be a copy: declare how "
-                                 "it is cut with -o set=tp.NAME=AXIS, or =same where rank 0 counts",
-                                 rank);
+                                 "it is cut with -o set=tp.%s=AXIS, or =same where rank 0 counts",
+                                 rank, name);
     }
     return 0;
 }
 
-static int check_copies(const struct wfs_expr *const *parts, uint32_t n, bool is_declared,
-                        struct wfs_error *err)
+static int check_copies(const struct wfs_expr *const *parts, uint32_t n, const char *name,
+                        bool is_declared, struct wfs_error *err)
 {
     int rc = 0;
     for (uint32_t i = 1; !rc && i < n; i++) {
@@ -126,7 +126,7 @@ static int check_copies(const struct wfs_expr *const *parts, uint32_t n, bool is
             return wfs_error_set(err, EINVAL, "rank %u has another shape of what should be a copy",
                                  i);
         if (!is_declared)
-            rc = compare_copies(parts[0], parts[i], i, err);
+            rc = compare_copies(parts[0], parts[i], i, name, err);
     }
     return rc;
 }
@@ -155,10 +155,11 @@ static int join_groups(struct wfs_arena *arena, const struct wfs_expr *const *pa
 }
 
 static int join_parts(struct wfs_arena *arena, const struct wfs_expr *const *parts, uint32_t n,
-                      struct wfs_join join, const struct wfs_expr **ret, struct wfs_error *err)
+                      const char *name, struct wfs_join join, const struct wfs_expr **ret,
+                      struct wfs_error *err)
 {
     if (join.axis < 0) {
-        int rc = check_copies(parts, n, join.is_declared, err);
+        int rc = check_copies(parts, n, name, join.is_declared, err);
         if (!rc)
             *ret = parts[0];
         return rc;
@@ -186,7 +187,7 @@ int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uin
     bool is_cut = join.axis >= 0 && n > 1;
     int rc = find_parts(ranks, n, first->path, parts, &why);
     if (!rc)
-        rc = join_parts(catalog->arena, parts, n, join, &tensor.expr, &why);
+        rc = join_parts(catalog->arena, parts, n, first->name, join, &tensor.expr, &why);
     if (rc == -ENOMEM || rc == -EIO)
         return wfs_error_set(err, -rc, "%s", why.message);
     if (rc) {

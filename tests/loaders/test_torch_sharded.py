@@ -365,6 +365,32 @@ def test_megatron__declared(tmp_path):
         Catalog(tmp_path)
 
 
+def megatron_folder(root, **ranks):
+    for name, obj in ranks.items():
+        (root / name).mkdir(parents=True)
+        torch.save(obj, root / name / "model_optim_rng.pt")
+    return root
+
+
+def test_megatron__what_is_not_supported_says_so(tmp_path):
+    def state(x):
+        return {"layers.0.linear_qkv.weight": torch.full((2, 3), float(x))}
+
+    with pytest.raises(Refused, match="expert parallelism is not supported"):
+        Catalog(megatron_folder(tmp_path / "ep", mp_rank_00_000_000={"model": state(0)},
+                                mp_rank_00_000_001={"model": state(1)}))
+    with pytest.raises(Refused, match="interleaved pipeline stages"):
+        Catalog(megatron_folder(tmp_path / "vpp", mp_rank_00_000={"model0": state(0), "model1": state(2)},
+                                mp_rank_00_001={"model0": state(1), "model1": state(3)}))
+    alone = Catalog(megatron_folder(tmp_path / "one", mp_rank_00={"model": {"new.weight": torch.ones(2, 2)}}))
+    assert set(alone.tensors) == {("model", "new", "weight")}
+    cut = {f"mp_rank_0{i}": {"model": {"mixer.A_log": torch.full((4,), float(i))}} for i in range(2)}
+    catalog = Catalog(megatron_folder(tmp_path / "cut", **cut))
+    assert not catalog.tensors and catalog.note("refused", "-o set=tp.model.mixer.A_log=AXIS")
+    catalog = Catalog(tmp_path / "cut", "-d", "tp.*A_log=0")
+    assert catalog.tensors[("model", "mixer", "A_log")]["shape"] == [8]
+
+
 # ---- several ordinary files ---------------------------------------------------------------------
 
 def test_index__of_torch_shards(tmp_path):
