@@ -122,7 +122,7 @@ def is_alive(pid):
         return False
 
 
-def wait_until(condition, seconds=20, what="it"):
+def wait_until(condition, seconds=60, what="it"):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen in {seconds} s"

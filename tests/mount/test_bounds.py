@@ -10,7 +10,7 @@ import pytest
 from conftest import run
 from helpers import header, server_of, status_kb, write_sparse_safetensors
 
-SLACK = 5  # of time: tests share their machine with anything
+SLACK = 20  # of time: tests share their machine with anything; tests/bench judges speed
 plain = pytest.mark.skipif(bool(os.environ.get("WEIGHTFS_SANITIZED")),
                            reason="a sanitizer's memory is not the program's")
 

@@ -646,7 +646,7 @@ static void test_plan__100000_tensors_are_planned_fast(void **state)
     double took = cpu_now() - start;
     print_message("100000 tensors: %.3f s of one core\n", took);
     assert_int_equal(p->n_targets, 100000);
-    assert_true(took < 6);
+    assert_true(took < 20);
     done(c, p);
 }
 
