@@ -111,8 +111,11 @@ static bool all_fit(const struct pairing *p, const struct wfs_table *out, const 
     const struct wfs_template *t = p->mapper->template;
     size_t n = 0;
     for (size_t i = 0; i < out->n; i++) {
-        uint32_t key = wfs_template_find(t, out->items[i].path);
-        if (key == WFS_NO_INDEX || p->covered[key] || !key_fits(t, key, out->items[i].expr))
+        const struct wfs_item *item = &out->items[i];
+        uint32_t key = wfs_template_find(t, item->path);
+        if (item->status == WFS_UNEXPECTED) /* no rule makes this of it */
+            return false;
+        if (key == WFS_NO_INDEX || p->covered[key] || !key_fits(t, key, item->expr))
             return false;
         n++;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mapping/explain.h"
+#include "mapping/inverse.h"
 #include "mapping/pick.h"
 #include "mapping/run.h"
 #include "mapping/xlstm.h"
@@ -279,17 +280,30 @@ static int check_requires(struct wfs_stage *st)
     return 0;
 }
 
+/* A set that gives modules other names: the template's prefix shows in what it makes. */
+static int align_result(struct wfs_stage *st)
+{
+    struct wfs_template *t = st->is_last ? st->mapper->template : NULL;
+    if (!t || st->mapper->aligned || t->add || t->remove)
+        return 0;
+    return wfs_template_align(t, &st->out, st->mapper->arena, st->mapper->err);
+}
+
 static int run(struct wfs_stage *st)
 {
     int r = prepare(st);
     if (!r)
         r = check_requires(st);
+    if (!r && st->set->is_inverse)
+        wfs_inverse_report_losses(st);
     for (size_t i = 0; !r && i < st->in->n; i++)
         r = place(st, (uint32_t)i);
     if (!r)
         r = wfs_groups_run(st);
     if (!r)
         r = run_fills(st);
+    if (!r)
+        r = align_result(st);
     if (!r)
         r = wfs_namespace_write(st);
     return r;

@@ -241,30 +241,82 @@ def test_mapping_xlstm__full_mapping(tmp_path):
 
 # ---- invertible sets, on real state dicts ---------------------------------------------------------
 
-def real(tmp_path, kind):
+def real(tmp_path, kind, name=None, **changes):
     transformers = pytest.importorskip("transformers")
     import flax_zoo
-    name = {"llama": "LlamaForCausalLM", "gpt2": "GPT2LMHeadModel", "bert": "BertModel"}[kind]
-    model = flax_zoo.randomise(getattr(transformers, name)(flax_zoo.make_config(kind)))
+    name = name or {"llama": "LlamaForCausalLM", "gpt2": "GPT2LMHeadModel", "bert": "BertModel"}[kind]
+    model = flax_zoo.randomise(getattr(transformers, name)(flax_zoo.make_config(kind, **changes)))
     model.save_pretrained(tmp_path / "a")
     return tmp_path / "a"
 
 
-@pytest.mark.parametrize("view_name, kind", [("gguf", "llama"), ("gguf", "gpt2"), ("gguf", "bert"),
-                                             ("meta-llama", "llama")])
-def test_mapping__there_and_back(tmp_path, view_name, kind):
-    source = real(tmp_path, kind)
+def there_and_back(tmp_path, source, view_name, *options):
+    """A -> B -> A: (what came back, what it was, the report of the way back)."""
     there = view(source, view_name, tmp_path / "b.safetensors")
     back_dir = tmp_path / "b"
     back_dir.mkdir()
     (back_dir / "config.json").write_text((source / "config.json").read_text())
     save_file(there, back_dir / "model.safetensors", metadata={"format": f"weightfs-{view_name}"})
-    back = view(back_dir, f"~{view_name}", tmp_path / "c.safetensors")
-    want = load_file(source / "model.safetensors")
-    dropped = {k for k in want if k.startswith("pooler.")}  # GGUF has no name for it
-    assert set(back) == set(want) - (dropped if kind == "bert" else set())
+    back = view(back_dir, f"~{view_name}", tmp_path / "c.safetensors", *options)
+    said = report(back_dir, f"~{view_name}", *options)
+    assert said["counts"]["ambiguous"] == 0
+    return back, load_file(source / "model.safetensors"), said
+
+
+BOTH_WAYS = [("gguf", "llama", None, {}), ("gguf", "llama", None, dict(num_hidden_layers=11)),
+             ("gguf", "llama", None, dict(attention_bias=True, mlp_bias=True)),
+             ("gguf", "llama", None, dict(tie_word_embeddings=True)), ("gguf", "gpt2", None, {}),
+             ("gguf", "mistral", "MistralForCausalLM", {}), ("meta-llama", "llama", None, {}),
+             ("meta-llama", "llama", None, dict(num_hidden_layers=11, attention_bias=True))]
+
+
+@pytest.mark.parametrize("view_name, kind, name, changes", BOTH_WAYS)
+def test_mapping__there_and_back(tmp_path, view_name, kind, name, changes):
+    back, want, _ = there_and_back(tmp_path, real(tmp_path, kind, name, **changes), view_name)
+    assert set(back) == set(want)
     assert all(np.array_equal(back[k], want[k]) for k in back)
-    assert report(back_dir, f"~{view_name}")["counts"]["ambiguous"] == 0
+
+
+# Other names than the set gives back: it says so, and a template mends them.
+OTHER_NAMES = [("gguf", "gpt2", "GPT2Model", "transformer."), ("gguf", "llama", "LlamaModel", "model."),
+               ("meta-llama", "llama", "LlamaModel", "model.")]
+
+
+@pytest.mark.parametrize("view_name, kind, name, prefix", OTHER_NAMES)
+def test_mapping__back_under_canonical_names(tmp_path, view_name, kind, name, prefix):
+    back, want, said = there_and_back(tmp_path, real(tmp_path, kind, name), view_name)
+    assert set(back) == {prefix + k for k in want}
+    assert all(np.array_equal(back[prefix + k], want[k]) for k in want)
+    assert any(e["status"] == "note" and "comes back as " + prefix in e["text"] for e in said["report"])
+
+
+@pytest.mark.parametrize("view_name, kind, name", [o[:3] for o in OTHER_NAMES] + [
+    ("gguf", "bert", "BertForMaskedLM")])
+def test_mapping__back_under_a_templates_names(tmp_path, view_name, kind, name):
+    source = real(tmp_path, kind, name)
+    back, want, said = there_and_back(tmp_path, source, view_name,
+                                      f"template={source / 'model.safetensors'}")
+    assert set(back) == set(want) and said["clean"]
+    assert all(np.array_equal(back[k], want[k]) for k in want)
+
+
+def test_mapping_gguf__berts_pooler_does_not_come_back(tmp_path):
+    source = real(tmp_path, "bert")
+    back, want, said = there_and_back(tmp_path, source, "gguf")
+    pooler = {k for k in want if k.startswith("pooler.")}
+    assert pooler and set(back) == set(want) - pooler
+    assert all(np.array_equal(back[k], want[k]) for k in back)
+    assert any("pooler.dense.{w:weight|bias} does not come back" in e["text"] for e in said["report"])
+    said = report(tmp_path / "b", "~gguf", f"template={source / 'model.safetensors'}")
+    assert {e["subject"] for e in said["report"] if e["status"] == "missing"} == pooler
+
+
+@pytest.mark.parametrize("view_name, kind, name", [
+    ("gguf", "qwen2", "Qwen2ForCausalLM"), ("gguf", "roberta", "RobertaModel"),
+    ("meta-llama", "qwen2", "Qwen2ForCausalLM")])
+def test_mapping__the_same_names_of_another_model_are_refused(tmp_path, view_name, kind, name):
+    done = view(real(tmp_path, kind, name), view_name, tmp_path / "b", check=False)
+    assert done.returncode != 0 and f"{view_name}.map:" in done.stderr
 
 
 def test_mapping_gguf__names_and_rope_order(tmp_path):
