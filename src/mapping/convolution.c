@@ -5,10 +5,10 @@
  * `weight`. Where a target has another layout for each, the wrong reading gives a file of the right
  * shape with wrong values. What tells them apart, in this order:
  *
- *   -o set=transposed=PART   the user: names with PART are transposed, what nothing else tells is
- * not the bias                 has O elements: (64, 32, 3, 3) with a bias of 32 is transposed the
- * norm right behind    in a sequence: DCGAN's main.0 (100, 512, 4, 4), main.1 (512) the module's
- * own name    deconv, transposed, ...: its last component that is no number
+ *   - the user: -o set=transposed=PART says that names with PART are;
+ *   - the bias, which has O elements: (64, 32, 3, 3) with a bias of 32 is transposed;
+ *   - the norm right behind in a sequence: DCGAN's main.0 (100, 512, 4, 4), main.1 (512);
+ *   - the module's own name (deconv, transposed, ...): its last component that is no number.
  *
  * A template decides before all these, where the rules look at its shapes, or by its own names
  * (ConvTranspose_0). Where nothing tells, both readings are possible: there is no bias, or O = I.
