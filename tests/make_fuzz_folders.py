@@ -81,7 +81,12 @@ def dcp_seeds():
                 object.__setattr__(info(m, fqn), key, value)
         return change
 
+    def planner(**paths):
+        return lambda m: setattr(m, "planner_data", {f"model.{k}": v for k, v in paths.items()})
+
     variant("no-planner", no_planner)
+    variant("should-fail-path-below-a-value", planner(w=("a",), b=("a", "b")))
+    variant("should-fail-path-twice", planner(w=("a", 0), b=("a", "0")))
     variant("should-fail-upwards", at("model.w", relative_path="../x.distcp"))
     variant("should-fail-absolute", at("model.w", relative_path="/etc/passwd"))
     variant("should-fail-compressed", at("model.w", transform_descriptors=["zstd"]))

@@ -31,7 +31,7 @@ struct dcp {
     struct wfs_strmap files; /* relative path -> index into file */
     struct dcp_file *file;
     size_t n_files, cap_files;
-    struct wfs_strmap dicts; /* path of the state dict -> struct wfs_node * */
+    struct wfs_strmap dicts; /* path of the state dict -> struct wfs_node *, NULL for a value */
 };
 
 /* -EINVAL: "FOLDER/.metadata: what". */

@@ -38,7 +38,7 @@ static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, str
     uint64_t known;
     if (wfs_strmap_get(&d->dicts, path, &known)) {
         *ret = (struct wfs_node *)(uintptr_t)known;
-        return 0;
+        return *ret ? 0 : dcp_refuse(d, err, "a value on the path of another");
     }
     const char *last = strrchr(path, WFS_SEP);
     struct wfs_node *parent = NULL, *dict = wfs_torch_node(&d->t, WFS_NODE_DICT);
@@ -53,6 +53,17 @@ static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, str
     if (!rc)
         *ret = dict;
     return rc;
+}
+
+/* A value's path is its own, and nothing lies below it. */
+static int take_path(struct dcp *d, const char *above, const char *key, struct wfs_error *err)
+{
+    const char *path =
+        above ? wfs_arena_printf(d->t.scratch, "%s" WFS_SEP_STR "%s", above, key) : key;
+    int rc = path ? wfs_strmap_add(&d->dicts, path, 0) : -ENOMEM;
+    if (rc == -EEXIST)
+        return dcp_refuse(d, err, "two values of one path");
+    return rc ? wfs_error_nomem(err, "a state dict") : 0;
 }
 
 #define DCP_MAX_DEPTH 64
@@ -89,6 +100,8 @@ static int place(struct dcp *d, const char *name, const struct wfs_node *value,
     if (!own || !own_above)
         return wfs_error_nomem(err, "a state dict");
     int rc = find_dict(d, own_above, &dict, err);
+    if (!rc)
+        rc = take_path(d, n > 1 ? own_above : NULL, own, err);
     return rc ? rc : put(d, dict, own, value, err);
 }
 

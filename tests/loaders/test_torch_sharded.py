@@ -184,6 +184,10 @@ def test_dcp__hostile(tmp_path):
         chunks.append(chunks[0])
 
     assert set(Catalog(variant("overlap", overlap)).tensors) == {("v",)}
+    for i, paths in enumerate(({"w": ("a",), "v": ("a", "b")}, {"w": ("a", "b"), "v": ("a",)},
+                               {"w": ("a", 0), "v": ("a", "0")})):
+        with pytest.raises(Refused, match="on the path of another|two values of one path"):
+            Catalog(variant(f"planner{i}", lambda m, paths=paths: setattr(m, "planner_data", paths)))
     (tmp_path / "size0" / ".metadata").write_bytes(b"\x80\x04cos\nsystem\nX\x02\0\0\0id\x85R.")
     with pytest.raises(Refused, match="no metadata"):
         Catalog(tmp_path / "size0")
