@@ -23,6 +23,7 @@ struct wfs_session_options {
      */
     const struct wfs_view_options *views;
     uint32_t n_views;
+    bool source_only;              /* no default view: source/ alone, where n_views is 0 */
     const char *files;             /* -o files=LIST|all|none, or NULL for the default */
     uint64_t shard_bytes;          /* -o shards=SIZE; 0: none */
     enum wfs_tensor_format format; /* -o format=npy|raw */

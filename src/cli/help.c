@@ -6,7 +6,9 @@
 
 static const char source_help[] =
     "Options of a source:\n"
-    "  --view NAME[:key=value,...]  a mapped view; may be repeated; NAME=SET+SET chains rule sets\n"
+    "  --view NAME[:key=value,...]  a mapped view; may be repeated; NAME=SET+SET chains rule "
+    "sets;\n"
+    "                               source: none beside the checkpoint as it is\n"
     "  --template FILE              target names and shapes: a checkpoint or a JSON file\n"
     "  --rules FILE                 a rule file of your own, before the built-in ones\n"
     "  --strict                     refuse where a view has problems\n"

@@ -2,6 +2,7 @@
  * option_views.c - which options reach which view. --view NAME:key=value speaks to one view; a
  * plain -o of the kind that every view takes (rules, template, dtype, set) to all; a plain key of a
  * view's own to the one view that takes it, and it is an error where that is not exactly one.
+ * `--view source` says that no view is wanted beside source/, which takes none of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ static bool takes(const char *view, const char *item)
             return true;
     return false;
 }
+
+#define SOURCE "source" /* the directory that is always there */
 
 struct spec_scope {
     struct wfs_options *options;
@@ -60,8 +63,9 @@ static int check_name(const struct wfs_options *options, const char *name, struc
     size_t len = strcspn(name, "=");
     if (len == 0 || strchr(name, '/') || name[0] == '.')
         return wfs_error_set(err, EINVAL, "--view %s: not a name of a view", name);
-    if ((len == 6 && !strncmp(name, "source", 6)) || (len == 4 && !strncmp(name, "info", 4)))
-        return wfs_error_set(err, EINVAL, "--view %s: that is always there", name);
+    if ((len == strlen(SOURCE) && !strncmp(name, SOURCE, len)) ||
+        (len == 4 && !strncmp(name, "info", 4)))
+        return wfs_error_set(err, EINVAL, "--view %s: not a name of a view", name);
     for (size_t i = 0; i < options->n_views; i++)
         if (strcspn(options->views[i].name, "=") == len &&
             strncmp(options->views[i].name, name, len) == 0)
@@ -71,6 +75,12 @@ static int check_name(const struct wfs_options *options, const char *name, struc
 
 int wfs_options_add_view(struct wfs_options *options, const char *text, struct wfs_error *err)
 {
+    if (strcmp(text, SOURCE) == 0) {
+        options->source_view = true;
+        return 0;
+    }
+    if (strncmp(text, SOURCE ":", strlen(SOURCE ":")) == 0)
+        return wfs_error_set(err, EINVAL, "--view %s: the source is shown as it is", text);
     char *name = wfs_arena_strdup(options->arena, text);
     if (!name || wfs_grow(&options->views, &options->views_cap, options->n_views + 1,
                           sizeof(*options->views)))
@@ -129,9 +139,15 @@ static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *e
 static int finish_default(struct wfs_options *options, struct wfs_error *err)
 {
     const struct wfs_view_spec *every = &options->every;
+    bool is_plain = !every->rules && !every->template_path && !every->dtype && !every->set.n;
+    options->mount.session.source_only = options->source_view;
     if (every->own.n)
         return give_own(options, every->own.list[0], err);
-    if (!every->rules && !every->template_path && !every->dtype && !every->set.n)
+    if (options->source_view && !is_plain)
+        return wfs_error_set(err, EINVAL,
+                             "--view source: the source is shown as it is, without rules, "
+                             "template, dtype or set");
+    if (is_plain)
         return 0;
     fill(every, every, &options->view_options[0]);
     options->mount.session.views = options->view_options;

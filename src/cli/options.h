@@ -24,6 +24,7 @@ struct wfs_options {
     struct wfs_mount_options mount; /* complete after wfs_options_finish */
     struct wfs_view_spec *views;
     size_t n_views, views_cap;
+    bool source_view;           /* --view source was said; it is none of `views` */
     struct wfs_view_spec every; /* what a plain -o says to all views; `own`: to the one that
                                    takes it */
     struct wfs_strings roots;

@@ -151,6 +151,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     if (c < 0)
         return cli.status;
     export.options.path = cli.operands[1];
+    export.is_source |= cli.options.source_view;
     if ((export.options.n_parts > 0) + export.finish + export.abort > 1)
         return wfs_cli_misuse(verb, "--part, --finish and --abort go one at a time");
     if (cli.options.n_views + export.is_source > 1)
@@ -177,7 +178,7 @@ const struct wfs_verb wfs_verb_export = {
     .operands = "SOURCE FILE",
     .summary = "writes one loader file of a view out; alone, or as one of several machines",
     .help =
-        "  --source         of the checkpoint as it is, not of a view\n"
+        "  --source         of the checkpoint as it is, not of a view; --view source\n"
         "  --as NAME        which file of the view, where FILE's name or extension does not tell\n"
         "  -j, --jobs N     threads; one a processor by default\n"
         "  --part I/N       write the I-th of N parts of FILE.partial\n"

@@ -76,6 +76,10 @@ static void print_notes(const struct wfs_catalog *catalog)
 static int choose_views(struct map *map, const struct wfs_session_options *options,
                         struct wfs_view_options *own, struct wfs_error *err)
 {
+    if (options->source_only)
+        return wfs_error_set(err, EINVAL,
+                             "--view source: the source is shown as it is, and has no "
+                             "mapping to report");
     map->views = options->views;
     map->n_views = options->n_views;
     if (map->n_views && map->views[0].name)

@@ -84,6 +84,8 @@ static int add_plans(struct wfs_session *session, const struct wfs_session_optio
         return r;
     session->n_plans = 1;
     struct wfs_view_options plain = {.strict = options->strict};
+    if (options->n_views == 0 && options->source_only)
+        return 0;
     if (options->n_views == 0)
         return add_default_view(session, &plain, false, err);
     for (uint32_t i = 0; i < options->n_views && !r; i++)

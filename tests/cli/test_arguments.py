@@ -59,6 +59,39 @@ def test_arguments__views_that_are_mistakes(checkpoint, view, named):
     assert done.returncode == 2 and named in done.stderr
 
 
+def test_arguments__view_source_is_the_checkpoint_as_it_is(checkpoint, tmp_path):
+    view = ("--view", "source")
+    assert run("ls", *view, checkpoint).stdout.split() == ["info", "source"]
+    assert run("ls", "-o", "view=source", checkpoint, "source/tensors/a").stdout.split() == ["bias.npy", "weight.npy"]
+    name = "source/model.safetensors"
+    assert run("cat", *view, checkpoint, name, text=False).stdout == checkpoint.read_bytes()
+    run("cp", *view, checkpoint, name, tmp_path / "copy.safetensors")
+    run("export", *view, checkpoint, tmp_path / "export.safetensors")
+    for made in ("copy", "export"):
+        assert (tmp_path / f"{made}.safetensors").read_bytes() == checkpoint.read_bytes()
+    for verb in ("table", "norms"):
+        assert run(verb, *view, "--json", checkpoint).stdout == run(verb, "--json", checkpoint).stdout
+    assert run("diff", *view, checkpoint, checkpoint).returncode == 0
+    assert run("check", *view, checkpoint, "--against", checkpoint, "--no-values").returncode == 0
+    assert run("ls", *view, "--view", "flax", checkpoint).stdout.split() == ["flax", "info", "source"]
+
+
+def test_arguments__view_source_compares_as_it_is(checkpoint, tmp_path):
+    """Not through the view that makes the names of A those of B."""
+    run("export", "--view", "flax", checkpoint, tmp_path / "flax.safetensors")
+    assert run("diff", checkpoint, tmp_path / "flax.safetensors").returncode == 0
+    done = run("diff", "--view", "source", "--json", checkpoint, tmp_path / "flax.safetensors", check=False)
+    assert done.returncode == 1 and "a.kernel" in done.stdout and "a.weight" in done.stdout
+
+
+@pytest.mark.parametrize("args", [("ls", "--view", "source:dtype=float16"), ("ls", "--view", "source", "-o", "dtype=float16"),
+                                  ("table", "--view", "source", "-o", "match=x.json"), ("map", "--view", "source"),
+                                  ("ls", "--view", "source=flax")])
+def test_arguments__view_source_takes_nothing(checkpoint, args):
+    done = run(*args, checkpoint, check=False)
+    assert done.returncode == 2 and ("source" in done.stderr or "match" in done.stderr) and not done.stdout
+
+
 def test_arguments__a_views_own_key_needs_that_view(checkpoint):
     done = run("ls", "-o", "match=x.json", checkpoint, check=False)
     assert done.returncode == 2 and "match" in done.stderr and "no such option" in done.stderr
