@@ -133,6 +133,10 @@ static int open_files(struct hf *h, const struct wfs_source_options *options, st
         if (!rc)
             rc = read_chunks(h, (uint32_t)h->n_ranks++, name, err);
     }
+    if (!rc)
+        wfs_catalog_note(h->catalog, WFS_NOTE_INFO, "",
+                         "no file says how many ranks there were: the %u here are taken for all",
+                         last_rank);
     return rc;
 }
 

@@ -120,6 +120,7 @@ def test_dcp__safetensors_flavours(tmp_path, flavour):
             pytest.skip(f"this torch has no {flavour} flavour")
         raise
     catalog = Catalog(path)
+    assert bool(catalog.note("info", "the 2 here are taken for all")) == (flavour == "hf")
     want = {k: v for k, v in flatten(want).items() if v.numel() or k in catalog.tensors}
     assert_equal(catalog, want)
 
