@@ -9,10 +9,10 @@
  * Along axis 0: query_key_value, dense_h_to_4h, linear_qkv, linear_fc1 (weight and bias), the word
  * embeddings and the output layer; along axis 1: the weights of the dense layers after attention
  * and of dense_4h_to_h, linear_proj, linear_fc2; vectors else are copies, where they begin alike.
- * With args.swiglu, h_to_4h and fc1 hold gate and up of each rank: gates come first, then ups.
- * checkpoint_version 0 has q, k and v of each rank one after the other: likewise. Layers of
- * pipeline stage p count on from those of the stages before. Only the model is put together;
- * optimizers are noted.
+ * With args.swiglu, h_to_4h and fc1 hold gate and up of each rank: gates come first, then ups;
+ * without args nothing tells, and they are refused. args also counts the ranks. checkpoint_version
+ * 0 has q, k and v of each rank one after the other: likewise. Layers of pipeline stage p count on
+ * from those of the stages before. Only the model is put together; optimizers are noted.
  *
  * -o set=tp.GLOB=AXIS (or =same) declares what is not known, set=swiglu=0|1 and
  * set=checkpoint_version=N what the file does not say. Every other tensor is refused with a note.
@@ -36,7 +36,7 @@ struct megatron {
     const struct wfs_listing *listing;
     uint32_t n_tp, n_pp;
     struct wfs_rank *ranks; /* [pp * n_tp + tp] */
-    bool is_swiglu;
+    bool is_swiglu, knows_swiglu;
     double version;
     uint64_t first_layer; /* of the stage being added */
     uint64_t n_layers;    /* of this stage */
@@ -168,19 +168,43 @@ static const char *declared(const struct megatron *m, const char *name)
     return NULL;
 }
 
-static void read_facts(struct megatron *m)
+/* args counts the ranks that wrote the checkpoint; folders may be missing at the end. */
+static int check_count(const struct megatron *m, json_t *args, const char *name, uint32_t n,
+                       struct wfs_error *err)
+{
+    json_t *said = json_object_get(args, name);
+    if (!json_is_number(said) || json_number_value(said) == n)
+        return 0;
+    return wfs_error_set(err, ENOENT,
+                         "%s: args.%s is %.0f, there are %u: the checkpoint is not whole",
+                         m->listing->path, name, json_number_value(said), n);
+}
+
+static int read_facts(struct megatron *m, struct wfs_error *err)
 {
     const char *objects = m->ranks[0].catalog->objects_json;
     const char *swiglu = declared(m, "swiglu"), *version = declared(m, "checkpoint_version");
-    json_t *root = objects ? json_loads(objects, 0, NULL) : NULL;
-    json_t *said = json_object_get(root, "checkpoint_version");
-    m->is_swiglu = json_is_true(json_object_get(json_object_get(root, "args"), "swiglu"));
+    json_error_t e;
+    /* Integers may have more than 64 bits. */
+    json_t *root = objects ? json_loads(objects, JSON_DECODE_INT_AS_REAL, &e) : NULL;
+    if (objects && !root)
+        return wfs_error_set(err, EINVAL, "%s: its plain values: %s", m->listing->path, e.text);
+    json_t *said = json_object_get(root, "checkpoint_version"),
+           *args = json_object_get(root, "args");
+    m->is_swiglu = json_is_true(json_object_get(args, "swiglu")) ||
+                   json_is_true(json_object_get(args, "gated_linear_unit")) ||
+                   json_is_string(json_object_get(args, "glu_activation"));
+    m->knows_swiglu = swiglu || json_is_object(args);
     m->version = json_is_number(said) ? json_number_value(said) : 0;
     if (swiglu)
         m->is_swiglu = strcmp(swiglu, "1") == 0 || strcmp(swiglu, "true") == 0;
     if (version)
         m->version = strtod(version, NULL);
+    int rc = check_count(m, args, "tensor_model_parallel_size", m->n_tp, err);
+    if (!rc)
+        rc = check_count(m, args, "pipeline_model_parallel_size", m->n_pp, err);
     json_decref(root);
+    return rc;
 }
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -222,12 +246,20 @@ static bool known_axis(const struct wfs_tensor *t, int32_t *ret)
     return t->expr->ndim < 2;
 }
 
+static bool may_be_gated(const char *name)
+{
+    static const char *const names[] = {"*dense_h_to_4h.weight", "*dense_h_to_4h.bias",
+                                        "*linear_fc1.weight", "*linear_fc1.bias"};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(names); i++)
+        if (fnmatch(names[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
 static uint32_t groups_of(const struct megatron *m, const char *name)
 {
-    bool is_gated =
-        fnmatch("*dense_h_to_4h.*", name, 0) == 0 || fnmatch("*linear_fc1.*", name, 0) == 0;
     bool is_qkv = fnmatch("*query_key_value.*", name, 0) == 0;
-    return is_gated && m->is_swiglu ? 2 : is_qkv && m->version < 1 ? 3 : 1;
+    return may_be_gated(name) && m->is_swiglu ? 2 : is_qkv && m->version < 1 ? 3 : 1;
 }
 
 /* The path with the number after "layers" counted on from the stages before; NULL: no memory. */
@@ -257,6 +289,25 @@ static const char *global_path(struct megatron *m, const char *path)
 
 /* ---- tensors ------------------------------------------------------------------------------- */
 
+/* False, and a note: nothing tells how the ranks' parts go together. */
+static bool knows_cut(struct megatron *m, const struct wfs_tensor *t, struct wfs_join *inout_join)
+{
+    if (!inout_join->is_declared && !known_axis(t, &inout_join->axis)) {
+        wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
+                         "how it is cut over %u ranks is not known: declare it with "
+                         "-o set=tp.%s=AXIS, or =same",
+                         m->n_tp, t->name);
+        return false;
+    }
+    if (inout_join->axis >= 0 && may_be_gated(t->name) && !m->knows_swiglu) {
+        wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
+                         "without the file's args it is not known whether it is gate and up: "
+                         "declare it with -o set=swiglu=0 or =1");
+        return false;
+    }
+    return true;
+}
+
 static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const struct wfs_tensor *t,
                       struct wfs_error *err)
 {
@@ -266,13 +317,8 @@ static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const st
         return rc;
     if (m->n_tp == 1)
         join = (struct wfs_join){.axis = -1, .n_groups = 1}; /* whole */
-    else if (!join.is_declared && !known_axis(t, &join.axis)) {
-        wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
-                         "how it is cut over %u ranks is not known: declare it with "
-                         "-o set=tp.%s=AXIS, or =same",
-                         m->n_tp, t->name);
+    else if (!knows_cut(m, t, &join))
         return 0;
-    }
     const char *path = global_path(m, t->path);
     if (!path)
         return wfs_error_nomem(err, t->name);
@@ -356,8 +402,9 @@ static int check_chosen(const struct megatron *m, struct wfs_error *err)
 
 static int add_stages(struct megatron *m, struct wfs_error *err)
 {
-    read_facts(m);
-    int rc = check_chosen(m, err);
+    int rc = read_facts(m, err);
+    if (!rc)
+        rc = check_chosen(m, err);
     for (uint32_t pp = 0; !rc && pp < m->n_pp; pp++)
         rc = add_stage(m, pp, err);
     if (!rc)

@@ -335,7 +335,7 @@ def write_megatron(root, tp, pp, swiglu, version, args=True):
                 model["language_model"]["embedding"] = {
                     "word_embeddings": {"weight": cut_megatron("word_embeddings", embedding, t, tp, swiglu, version)},
                     "position_embeddings": {"weight": torch.ones(4, 8)}}
-            obj = {"model": model, "iteration": 12, "optimizer": {"x": torch.randn(3)}}
+            obj = {"model": model, "iteration": 12, "seed": 2**64 - 1, "optimizer": {"x": torch.randn(3)}}
             if args:
                 obj |= {"checkpoint_version": version, "args": argparse.Namespace(swiglu=swiglu)}
             torch.save(obj, folder / "model_optim_rng.pt")
@@ -361,6 +361,7 @@ def test_megatron(tmp_path, tp, pp, swiglu, version):
 
 def test_megatron__declared(tmp_path):
     want = write_megatron(tmp_path, 2, 1, True, 0, args=False)
+    assert Catalog(tmp_path).note("refused", "declare it with -o set=swiglu=0 or =1")
     assert_equal(Catalog(tmp_path, "-d", "swiglu=1", "-d", "checkpoint_version=0"), want)
     shutil.rmtree(tmp_path / "iter_0000012" / "mp_rank_00")
     with pytest.raises(Refused, match="not whole"):
@@ -387,6 +388,11 @@ def test_megatron__what_is_not_supported_says_so(tmp_path):
     with pytest.raises(Refused, match="interleaved pipeline stages"):
         Catalog(megatron_folder(tmp_path / "vpp", mp_rank_00_000={"model0": state(0), "model1": state(2)},
                                 mp_rank_00_001={"model0": state(1), "model1": state(3)}))
+    args = argparse.Namespace(tensor_model_parallel_size=2, pipeline_model_parallel_size=1, swiglu=False)
+    half = {"mp_rank_00": {"model": state(0), "args": args}}
+    with pytest.raises(Refused, match="tensor_model_parallel_size is 2, there are 1: the checkpoint is not whole"):
+        Catalog(megatron_folder(tmp_path / "half", **half))
+    Catalog(megatron_folder(tmp_path / "half", mp_rank_01=half["mp_rank_00"]))
     alone = Catalog(megatron_folder(tmp_path / "one", mp_rank_00={"model": {"new.weight": torch.ones(2, 2)}}))
     assert set(alone.tensors) == {("model", "new", "weight")}
     cut = {f"mp_rank_0{i}": {"model": {"mixer.A_log": torch.full((4,), float(i))}} for i in range(2)}
