@@ -133,6 +133,26 @@ static int add_tensor(struct wfs_catalog *catalog, const struct wfs_rank *ranks,
     return wfs_ranks_add(catalog, ranks, n, t, t->path, join, err);
 }
 
+/* Files may be missing at the end: parts of the embeddings that are not as wide as the model tell.
+ * (Llama 3's are cut along the vocabulary, whose size no tensor says.) */
+static int check_whole(const struct wfs_listing *listing, const struct wfs_rank *ranks, uint32_t n,
+                       const struct wfs_source_options *options, struct wfs_error *err)
+{
+    const struct wfs_tensor *t = wfs_catalog_find(ranks[0].catalog, "tok_embeddings.weight");
+    const struct wfs_tensor *norm = wfs_catalog_find(ranks[0].catalog, "norm.weight");
+    int32_t axis;
+    bool is_declared = false;
+    int rc = t ? wfs_declared_axis(options, t->name, &is_declared, &axis, err) : 0;
+    if (rc || is_declared || !t || !norm || t->expr->ndim != 2 || norm->expr->ndim != 1 ||
+        embedding_axis(&ranks[0], n, t->expr, &axis))
+        return rc;
+    return wfs_error_set(err, ENOENT,
+                         "%s: %u files with embeddings %llu wide, for a model %llu wide: the "
+                         "checkpoint is not whole",
+                         listing->path, n, (unsigned long long)t->expr->shape[1],
+                         (unsigned long long)norm->expr->shape[0]);
+}
+
 int wfs_meta_consolidated_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                                const struct wfs_source_options *options, struct wfs_error *err)
 {
@@ -142,6 +162,8 @@ int wfs_meta_consolidated_open(struct wfs_catalog *catalog, const struct wfs_lis
         return wfs_error_nomem(err, listing->path);
     catalog->format = "meta-consolidated";
     int rc = open_ranks(catalog, listing, options, ranks, &n, err);
+    if (!rc)
+        rc = check_whole(listing, ranks, n, options, err);
     for (uint32_t i = 0; !rc && i < ranks[0].catalog->n_tensors; i++)
         rc = add_tensor(catalog, ranks, n, &ranks[0].catalog->tensors[i], options, err);
     if (!rc)
