@@ -9,7 +9,6 @@
 #include "file/export_internal.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,11 +24,8 @@
 struct job {
     const struct wfs_export_run *run;
     struct wfs_progress *progress;
-    struct wfs_hash *hashes; /* one a chunk, from first_chunk on */
-    atomic_uint_fast64_t next;
-    atomic_bool failed;
-    pthread_mutex_t lock; /* of err */
-    struct wfs_error err;
+    struct wfs_hash *hashes;   /* one a chunk, from first_chunk on */
+    atomic_uint_fast64_t next; /* counts from first_chunk */
 };
 
 /* ---- one chunk ----------------------------------------------------------------------------- */
@@ -112,43 +108,39 @@ static int do_chunk(struct job *job, uint64_t chunk, uint8_t *buf, struct wfs_er
 
 /* ---- workers ------------------------------------------------------------------------------- */
 
-static void fail(struct job *job, const struct wfs_error *err)
-{
-    pthread_mutex_lock(&job->lock);
-    if (!atomic_exchange(&job->failed, true))
-        job->err = *err;
-    pthread_mutex_unlock(&job->lock);
-}
-
 static bool interrupted(const struct job *job)
 {
     const atomic_bool *flag = job->run->options->interrupt;
     return flag && atomic_load(flag);
 }
 
-static void *work(void *job_void)
+static int next_chunk(struct job *job, uint8_t *buf, bool *ret_done, struct wfs_error *err)
+{
+    uint64_t chunk = job->run->first_chunk + atomic_fetch_add(&job->next, 1);
+    *ret_done = chunk >= job->run->end_chunk;
+    if (*ret_done)
+        return 0;
+    if (interrupted(job))
+        return wfs_error_set(err, EINTR, "%s: interrupted", job->run->path);
+    return do_chunk(job, chunk, buf, err);
+}
+
+/* One worker: a buffer, and chunks as long as there are any. */
+static int work(void *job_void, uint64_t worker, struct wfs_error *err)
 {
     struct job *job = job_void;
-    struct wfs_error err = {0};
+    bool done = false;
+    int r = 0;
     uint8_t *buf wfs_cleanup(wfs_freep) =
         aligned_alloc(BUFFER_ALIGN, (size_t)WFS_EXPORT_CHUNK_BYTES);
-    if (!buf) {
-        wfs_error_nomem(&err, "an export's buffer");
-        fail(job, &err);
-        return NULL;
-    }
-    while (!atomic_load(&job->failed)) {
-        uint64_t chunk = job->run->first_chunk + atomic_fetch_add(&job->next, 1);
-        if (chunk >= job->run->end_chunk)
-            break;
-        if (interrupted(job))
-            wfs_error_set(&err, EINTR, "%s: interrupted", job->run->path);
-        else
-            do_chunk(job, chunk, buf, &err);
-        if (err.code)
-            fail(job, &err);
-    }
-    return NULL;
+    (void)worker;
+    if (!buf)
+        r = wfs_error_nomem(err, "an export's buffer");
+    while (!r && !done)
+        r = next_chunk(job, buf, &done, err);
+    if (r) /* nothing is left for the others */
+        atomic_store(&job->next, job->run->end_chunk - job->run->first_chunk);
+    return r;
 }
 
 static unsigned thread_count(const struct wfs_export_run *run)
@@ -160,23 +152,12 @@ static unsigned thread_count(const struct wfs_export_run *run)
     return (unsigned)wfs_min_u64((uint64_t)n, run->end_chunk - run->first_chunk);
 }
 
-/* The caller is one of the workers; where a thread cannot be made the others do its work. */
-static void run_workers(struct job *job)
-{
-    pthread_t threads[THREADS_MAX];
-    unsigned n = 0, want = thread_count(job->run);
-    while (n + 1 < want && pthread_create(&threads[n], NULL, work, job) == 0)
-        n++;
-    work(job);
-    while (n > 0)
-        pthread_join(threads[--n], NULL);
-}
-
 int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
                       struct wfs_error *err)
 {
     size_t n_chunks = (size_t)(run->end_chunk - run->first_chunk);
-    struct job job = {.run = run, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct job job = {.run = run};
+    unsigned n_workers = thread_count(run);
     struct wfs_hash *hashes wfs_cleanup(wfs_freep) = calloc(n_chunks + 1, sizeof(*hashes));
     if (!hashes)
         return wfs_error_nomem(err, "the hashes of an export");
@@ -185,11 +166,10 @@ int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_has
         uint64_t end = wfs_min_u64(run->end_chunk * WFS_EXPORT_CHUNK_BYTES, run->file->size_bytes);
         job.progress = wfs_progress_new("export", end - run->first_chunk * WFS_EXPORT_CHUNK_BYTES);
     }
-    run_workers(&job);
+    int r = wfs_parallel_run(n_workers, n_workers, work, &job, err);
     wfs_progress_free(job.progress);
-    pthread_mutex_destroy(&job.lock);
-    if (atomic_load(&job.failed))
-        return wfs_error_set(err, job.err.code, "%s", job.err.message);
+    if (r)
+        return r;
     *ret_hash = wfs_hash_bytes(hashes, n_chunks * sizeof(*hashes));
     return 0;
 }
