@@ -1,17 +1,11 @@
-"""Views larger than memory should be, and readers in less memory than they would like."""
-import os
-import pathlib
+"""Views larger than memory should be."""
 import struct
-import subprocess
-import time
 
 import numpy as np
-import pytest
 
-from helpers import server_of, write_safetensors, write_sparse_safetensors
+from helpers import server_of, write_sparse_safetensors
 
 MIB = 1 << 20
-GIB = 1 << 30
 
 
 def status(pid):
@@ -59,83 +53,3 @@ def test_large__8_gib_view_is_read_in_bounded_memory(mount, tmp_path):
     assert now["RssAnon"] < (64 + 64) * MIB
     # Mapped source is clean page cache: in proportion to memory=, see WINDOWS_SHARE in cache.c.
     assert now["VmHWM"] < (64 + 64 + 16 * 64) * MIB
-
-
-# ---- memory pressure --------------------------------------------------------------------------------
-
-class Cgroup:
-    """A memory limit for some processes, page cache included; version 1 or 2."""
-
-    def __init__(self, name, limit):
-        old = pathlib.Path("/sys/fs/cgroup/memory")
-        self.path = (old if old.is_dir() else pathlib.Path("/sys/fs/cgroup")) / name
-        try:
-            self.path.mkdir()
-            (self.path / ("memory.limit_in_bytes" if old.is_dir() else "memory.max")).write_text(str(limit))
-        except OSError as e:
-            pytest.skip(f"no memory cgroup can be made here: {e}")
-
-    def add(self, pid):
-        (self.path / "cgroup.procs").write_text(str(pid))
-
-    def remove(self):
-        for _ in range(100):
-            try:
-                self.path.rmdir()
-                return
-            except OSError:
-                time.sleep(0.1)
-
-
-def digest(path):
-    return subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True,
-                          timeout=300).stdout.split()[0]
-
-
-def state_of(pid):
-    try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return "gone"
-
-
-def test_large__memory_pressure(mount, tmp_path):
-    """Server and 8 readers in 64 MiB + memory= + 32 MiB, page cache charged, for a minute: no
-    deadlock, no wrong byte, nothing left waiting. WEIGHTFS_PRESSURE_SECONDS makes it longer."""
-    seconds = float(os.environ.get("WEIGHTFS_PRESSURE_SECONDS", 60))
-    rng = np.random.default_rng(9)
-    source = write_safetensors(tmp_path / "model.safetensors", {
-        f"encoder.layer.{i}.dense.weight": rng.random((2048, 3000 + i), np.float32) for i in range(6)},
-        {"format": "pt"})
-    m = mount(source, "--view", "flax", "-o", "memory=32M,index=none,files=all")
-    names = [m / view / name for view in ("source", "flax")
-             for name in ("model.safetensors", "flax_model.msgpack", "pytorch_model.bin", "tensors.npz")]
-    want = {name: digest(name) for name in names}
-    pid, group = server_of(m.path), Cgroup(f"weightfs-test-{os.getpid()}", (64 + 32 + 32) * MIB)
-    end, running, n_read = time.monotonic() + seconds, {}, 0
-    try:
-        group.add(pid)
-        while time.monotonic() < end or running:
-            for name in names:
-                if name not in running and time.monotonic() < end:
-                    running[name] = subprocess.Popen(["sha256sum", name], stdout=subprocess.PIPE,
-                                                     text=True)
-                    group.add(running[name].pid)
-            for name, process in list(running.items()):
-                if process.poll() is None:
-                    assert time.monotonic() < end + 240, f"{name}: {state_of(process.pid)}"
-                    continue
-                assert process.returncode == 0
-                assert process.stdout.read().split()[0] == want[name]
-                process.stdout.close()
-                del running[name]
-                n_read += 1
-            time.sleep(0.02)
-        assert n_read >= len(names)
-        assert state_of(pid) in ("S", "R")
-        m.umount()
-    finally:
-        for process in running.values():
-            process.kill()
-            process.wait(timeout=60)
-        group.remove()
