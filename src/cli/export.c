@@ -42,12 +42,20 @@ static const char *by_extension(const char *name)
     return NULL;
 }
 
-static int not_there(const struct wfs_plan *plan, const char *name, const char *loader_file,
-                     struct wfs_error *err)
+static int not_there(const struct wfs_session *session, const struct wfs_plan *plan,
+                     const char *name, const char *loader_file, struct wfs_error *err)
 {
+    const char *files = session->options.files;
     if (!loader_file)
         return wfs_error_set(
             err, ENOENT, "%s: no file of a view is called so; --as NAME says which is meant", name);
+    if (strcmp(loader_file, wfs_writer_by_name("safetensors")->file_name) == 0 &&
+        lookup(session, plan, WFS_SHARDS_INDEX_NAME) != WFS_NO_INDEX)
+        return wfs_error_set(err, ENOENT, "%s/%s is not there but in shards; --as NAME names one",
+                             plan->view, loader_file);
+    if (files && strcmp(files, "all") != 0)
+        return wfs_error_set(err, ENOENT, "%s/%s is not there: -o files=%s", plan->view,
+                             loader_file, files);
     return wfs_error_set(err, ENOENT,
                          "%s/%s is not there: it cannot hold every tensor of the view "
                          "(info/report.txt says why)",
@@ -64,7 +72,7 @@ int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *pl
     if (node == WFS_NO_INDEX && loader_file)
         node = lookup(session, plan, loader_file);
     if (node == WFS_NO_INDEX)
-        return not_there(plan, name, loader_file, err);
+        return not_there(session, plan, name, loader_file, err);
     *ret_node = node;
     return 0;
 }

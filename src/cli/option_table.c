@@ -57,15 +57,25 @@ static int apply_root(struct wfs_options *o, const char *value, struct wfs_error
     return wfs_options_add_string(o, &o->roots, value, err);
 }
 
+static int check_file(void *ctx, char *name, struct wfs_error *err)
+{
+    (void)ctx;
+    return wfs_writer_by_name(name)
+               ? 0
+               : wfs_error_set(err, EINVAL, "-o files: %s: there is no such loader file", name);
+}
+
 static int apply_files(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
-    char *list = wfs_arena_strdup(o->arena, value);
-    if (!list)
+    char *list = wfs_arena_strdup(o->arena, value), *names = wfs_arena_strdup(o->arena, value);
+    if (!list || !names)
         return wfs_error_nomem(err, "options");
-    for (char *p = list; *p; p++)
-        *p = *p == ':' ? ',' : *p; /* -o has taken the commas for itself */
+    for (size_t i = 0; list[i]; i++)
+        if (list[i] == ':') /* -o has taken the commas for itself */
+            list[i] = names[i] = ',';
     o->mount.session.files = list;
-    return 0;
+    bool is_word = strcmp(list, "all") == 0 || strcmp(list, "none") == 0;
+    return is_word ? 0 : wfs_options_split(names, check_file, o, err);
 }
 
 static int apply_dtype(struct wfs_options *o, const char *value, struct wfs_error *err)

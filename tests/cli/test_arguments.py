@@ -99,6 +99,19 @@ def test_arguments__a_views_own_key_needs_that_view(checkpoint):
     assert done.returncode == 2 and "match" in done.stderr and "--view NAME:match" in done.stderr
 
 
+@pytest.mark.parametrize("files, shown", [
+    ("npz", ["tensors.npz"]), ("torch:tensors.npz", ["pytorch_model.bin", "tensors.npz"]), ("none", []),
+    ("all", ["flax_model.msgpack", "model.safetensors", "pytorch_model.bin", "tensors.npz"]),
+    ("safetensor", None), ("npz:bogus", None), ("all:npz", None), ("none:npz", None), ("", None),
+])
+def test_arguments__loader_files(checkpoint, files, shown):
+    done = run("ls", "-o", f"files={files}", checkpoint, "source", check=False)
+    if shown is None:
+        assert done.returncode == 2 and "files" in done.stderr and not done.stdout
+    else:
+        assert done.stdout.split() == sorted([*shown, "tensors"])
+
+
 @pytest.mark.parametrize("size, good", [("1", True), ("64K", True), ("1.5GiB", True), ("10g", True), ("7MB", True),
                                         ("", False), ("x", False), ("1KK", False), ("1e30", False), ("nan", False),
                                         ("0", False), ("-5", False), ("0x10", False)])

@@ -161,6 +161,12 @@ def test_export__no_room_leaves_nothing(source, tmp_path):
     assert out.read_text() == "what was there before"
 
 
+@pytest.mark.parametrize("options, said", [("shards=1K", "in shards"), ("files=npz", "-o files=npz")])
+def test_export__says_why_a_file_is_not_there(source, tmp_path, options, said):
+    done = run("export", source, "--source", "-o", options, tmp_path / "model.safetensors", check=False)
+    assert done.returncode == 2 and said in done.stderr and not (tmp_path / "model.safetensors").exists()
+
+
 def test_export__the_checkpoint_is_never_the_target(source, tmp_path):
     mine = tmp_path / "model.safetensors"
     mine.write_bytes(source.read_bytes())

@@ -96,7 +96,8 @@ def test_options__fstab_words(mount, checkpoint):
     ("cache=sometimes", "sometimes"), ("format=png", "png"), ("memory=lots", "lots"), ("memory=0", "memory"),
     ("memory=-1", "memory"), ("cache_size=1X", "1X"), ("uid=me", "me"), ("umask=888", "888"),
     ("umask=1777", "1777"), ("view", "view"), ("view=", "view"), ("noxattr=1", "noxattr"), ("set=x", "set"),
-    ("view=source", "source"), ("view=a/b", "a/b"), ("view=flax,view=flax", "twice"), ("match=x.json", "match"),
+    ("view=source:dtype=float16", "source"), ("view=a/b", "a/b"), ("view=flax,view=flax", "twice"),
+    ("match=x.json", "match"), ("files=bogus", "bogus"),
     ("log=/nonexistent/dir/log", "/nonexistent/dir/log"),
 ])
 def test_options__mistakes_are_named(checkpoint, tmp_path, option, named):
