@@ -137,6 +137,9 @@ SWITCHES = [
     ("gpt2-untied", "FlaxGPT2LMHeadModel", "gpt2", dict(tie_word_embeddings=False)),
     ("llama-tied", "FlaxLlamaForCausalLM", "llama", dict(tie_word_embeddings=True)),
     ("t5-untied", "FlaxT5ForConditionalGeneration", "t5", dict(tie_word_embeddings=False)),
+    ("opt-nobias", "FlaxOPTForCausalLM", "opt", dict(enable_bias=False, num_hidden_layers=11)),
+    ("opt-galactica", "FlaxOPTForCausalLM", "opt",
+     dict(enable_bias=False, layer_norm_elementwise_affine=False)),
     ("opt-untied", "FlaxOPTForCausalLM", "opt", dict(tie_word_embeddings=False)),
     ("whisper-untied", "FlaxWhisperForConditionalGeneration", "whisper",
      dict(tie_word_embeddings=False)),
@@ -203,7 +206,14 @@ def make(name, flax_name, maker):
     if flax_name.endswith(("QuestionAnswering", "AlbertForPreTraining")):
         config.num_labels = 2
     pt_name = PT_NAMES.get(flax_name, flax_name[4:])
-    pt = randomise(getattr(transformers, pt_name)(config))
+    if name == "opt-galactica":  # transformers would initialise weights that it has not
+        from transformers.modeling_utils import no_init_weights
+        with no_init_weights():
+            pt = getattr(transformers, pt_name)(config)
+        pt.tie_weights()
+        randomise(pt)
+    else:
+        pt = randomise(getattr(transformers, pt_name)(config))
     if name in WRAPPERS:  # these have to compute their parameters
         return pt, getattr(transformers, flax_name)(config, **input_shape(config))
     flax = getattr(transformers, flax_name)(config, _do_init=False, **input_shape(config))

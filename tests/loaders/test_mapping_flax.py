@@ -90,7 +90,7 @@ def test_mapping_flax__is_transformers_conversion(zoo, tmp_path, name, kind):
 
 
 # Where transformers' conversion itself leaves a parameter out.
-FILLED = {"big_bird-bias", "llama-tied", "whisper-untied"}
+FILLED = {"opt-nobias", "opt-galactica", "big_bird-bias", "llama-tied", "whisper-untied"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -144,6 +144,16 @@ def test_mapping_flax__reads_sharded_safetensors(zoo, tmp_path):
     assert all(same_bytes(got[k], expected[k]) for k in got)
 
 
+@pytest.mark.parametrize("model_type, changes, n", [
+    ("llama", dict(mlp_bias=True), 6), ("marian", dict(share_encoder_decoder_embeddings=False), 2)])
+def test_mapping_flax__what_its_class_cannot_hold_is_a_doubt(tmp_path, model_type, changes, n):
+    name = {"llama": "LlamaForCausalLM", "marian": "MarianMTModel"}[model_type]
+    config = flax_zoo.make_config(model_type, **changes)
+    getattr(transformers, name)(config).save_pretrained(tmp_path)
+    _, report = view(tmp_path, "flax", tmp_path / "out")
+    assert report["counts"]["ambiguous"] == n and not report["clean"]
+
+
 # ---- real mounts ------------------------------------------------------------------------------
 
 # One class of each architecture.
@@ -173,7 +183,7 @@ def test_mapping_flax__real_class_loads_the_mount(zoo, mount, caplog, arch):
 TEXT = ["albert-FlaxAlbertModel", "bert-FlaxBertModel", "distilbert-FlaxDistilBertModel",
         "roberta-FlaxRobertaModel", "roformer-FlaxRoFormerModel",
         "gpt2-FlaxGPT2Model", "gptj-FlaxGPTJModel", "llama-FlaxLlamaModel", "opt-FlaxOPTModel",
-        "xglm-FlaxXGLMModel", "bloom-FlaxBloomModel", "mistral-FlaxMistralModel"]
+        "xglm-FlaxXGLMModel", "bloom-FlaxBloomModel", "mistral-FlaxMistralModel", "opt-galactica", "opt-nobias"]
 
 
 @pytest.mark.parametrize("name", TEXT)
