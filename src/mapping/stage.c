@@ -175,11 +175,15 @@ static int run_fills(struct wfs_stage *st)
 static int index_items(struct wfs_stage *st)
 {
     struct wfs_mapper *mapper = st->mapper;
-    st->splits = wfs_arena_array(mapper->arena, st->in->n ? st->in->n : 1, sizeof(*st->splits));
+    wfs_arena_free(st->names);
+    st->names = wfs_arena_new();
+    st->splits = st->names
+                     ? wfs_arena_array(st->names, st->in->n ? st->in->n : 1, sizeof(*st->splits))
+                     : NULL;
     if (!st->splits)
         return wfs_error_nomem(mapper->err, "names");
     for (size_t i = 0; i < st->in->n; i++) {
-        int r = wfs_split_path(mapper->arena, st->in->items[i].path, &st->splits[i], mapper->err);
+        int r = wfs_split_path(st->names, st->in->items[i].path, &st->splits[i], mapper->err);
         if (!r && wfs_strmap_set(&st->index, st->in->items[i].path, i))
             r = wfs_error_nomem(mapper->err, "names");
         if (r)
@@ -323,6 +327,7 @@ int wfs_stage_run(struct wfs_mapper *mapper, const struct wfs_set *set, bool is_
         r = run(&st);
     free(copy.items);
     wfs_strmap_free(&st.index);
+    wfs_arena_free(st.names);
     wfs_buf_free(&st.scratch);
     wfs_groups_free(&st);
     if (r) {

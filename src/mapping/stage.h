@@ -71,6 +71,7 @@ struct wfs_stage {
     const struct wfs_set *set;
     bool is_last; /* of the chain: the template is its target */
     struct wfs_table *in;
+    struct wfs_arena *names;  /* the splits'; the paths themselves are the mapper's */
     struct wfs_split *splits; /* of in's items */
     struct wfs_strmap index;  /* path -> item */
     struct wfs_table out;

@@ -116,12 +116,22 @@ def test_mapping_linen__square_transposed_convolution_by_its_name(tmp_path):
     close(channels_first(flax.apply(variables(flat), channels_last(x))), torch_out(net, x))
 
 
-def test_mapping_linen__embedding(tmp_path):
-    net = T.Module()
-    net.embedding = T.Embedding(7, 4)
-    randomise(net)
+@pytest.mark.parametrize("name", ["embedding", "tok_emb", "wte"])
+def test_mapping_linen__embedding(tmp_path, name):
+    net = randomise(T.ModuleDict({name: T.Embedding(7, 4)}))
     flat = view(save(tmp_path, net), "linen", tmp_path / "out")
-    assert np.array_equal(flat["embedding.embedding"], net.embedding.weight.detach().numpy())
+    assert np.array_equal(flat[f"{name}.embedding"], net[name].weight.detach().numpy())
+
+
+def test_mapping_linen__an_embedding_has_no_bias(tmp_path):
+    net = randomise(T.ModuleDict({"patch_embed": T.Linear(7, 4)}))
+    flat = view(save(tmp_path, net), "linen", tmp_path / "out")
+    assert np.array_equal(flat["patch_embed.kernel"], net["patch_embed"].weight.detach().numpy().T)
+
+
+def test_mapping_linen__prelu_of_channels_is_a_doubt(tmp_path):
+    source = save(tmp_path, T.ModuleDict({"prelu": T.PReLU(4)}))
+    assert "ambiguous: prelu.weight" in run("map", "--view", "linen", source, check=False).stdout
 
 
 @pytest.mark.parametrize("separate", [False, True])
