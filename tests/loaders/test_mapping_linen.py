@@ -144,6 +144,35 @@ def test_mapping_linen__attention(tmp_path, separate):
     close(flax.apply(variables(flat), q, k, v), torch_out(net, q, k, v))
 
 
+def back_to_torch(tmp_path, params):
+    from safetensors.numpy import save_file
+    flat = {".".join(k.key for k in path): np.asarray(v)
+            for path, v in jax.tree_util.tree_flatten_with_path(params)[0]}
+    save_file(flat, tmp_path / "model.safetensors", metadata={"format": "flax"})
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_mapping_torch__attention_of_linen(tmp_path, separate, bias):
+    dims = dict(kdim=5, vdim=7) if separate else {}
+    q, k, v = rand(2, 3, 8), rand(2, 4, 5 if separate else 8), rand(2, 4, 7 if separate else 8)
+    flax = linen_net(lambda: nn.MultiHeadDotProductAttention(
+        2, qkv_features=8, out_features=8, use_bias=bias, bias_init=nn.initializers.normal()))
+    tree = flax.init(jax.random.key(0), q, k, v)
+    flat = view(back_to_torch(tmp_path, tree), "torch", tmp_path / "out")
+    net = Net(T.MultiheadAttention(8, 2, batch_first=True, bias=bias, **dims)).eval()
+    net.load_state_dict({k: torch.from_numpy(v) for k, v in flat.items()})
+    close(flax.apply(tree, q, k, v), torch_out(net, q, k, v))
+
+
+def test_mapping_torch__stacked_layers_are_a_doubt(tmp_path):
+    tree = {"layers": {"kernel": rand(3, 4, 5), "bias": rand(3, 5)},
+            "conv": {"kernel": rand(3, 4, 5), "bias": rand(5)}}
+    done = run("map", "--view", "torch", back_to_torch(tmp_path, tree), check=False)
+    assert "ambiguous: layers.kernel" in done.stdout and "conv.kernel" not in done.stdout
+
+
 def test_mapping_linen__attention_needs_heads(tmp_path):
     net = randomise(Net(T.MultiheadAttention(8, 2)))
     done = run("cp", "--view", "linen", save(tmp_path, net), "linen/model.safetensors",
