@@ -77,6 +77,25 @@ bool wfs_convention_is_mixed(const struct wfs_catalog *catalog)
     return n_torch && n_flax;
 }
 
+/* (O, 5, 5, I) and nothing like (O, I, 5, 5): a square kernel's axes stand where MLX has them. */
+const struct wfs_tensor *wfs_convention_channels_last(const struct wfs_catalog *catalog)
+{
+    const struct wfs_tensor *found = NULL;
+    if (catalog->convention == WFS_CONVENTION_TORCH || from_metadata(catalog))
+        return NULL;
+    for (uint32_t i = 0; i < catalog->n_tensors; i++) {
+        const struct wfs_tensor *t = &catalog->tensors[i];
+        const uint64_t *shape = t->expr->shape;
+        if (t->expr->ndim != 4 || strcmp(last_component(t->path), "weight") != 0)
+            continue;
+        if (shape[2] == shape[3] && shape[1] != shape[2])
+            return NULL;
+        if (shape[1] == shape[2] && shape[2] > 1 && shape[2] != shape[3] && !found)
+            found = t;
+    }
+    return found;
+}
+
 const char *wfs_convention_of(const struct wfs_catalog *catalog, struct wfs_arena *arena)
 {
     const char *found = from_metadata(catalog);

@@ -192,7 +192,13 @@ static int chain_text(struct wfs_mapper *mapper, struct wfs_chain *chain)
 static int lead_in(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_chain *ret)
 {
     const char *convention = wfs_convention_of(mapper->catalog, mapper->arena);
+    const struct wfs_tensor *last = wfs_convention_channels_last(mapper->catalog);
     bool found = false;
+    if (last && same(convention, "torch"))
+        wfs_report(mapper, WFS_AMBIGUOUS, last->path,
+                   "its channels seem to come last, as MLX has them: taken for PyTorch's "
+                   "(--view %s=%s says so)",
+                   set->name, set->name);
     if (!set->from || same(convention, set->from))
         return chain_add(mapper, ret, set);
     if (!convention && wfs_convention_is_mixed(mapper->catalog))
@@ -215,8 +221,9 @@ static int lead_in(struct wfs_mapper *mapper, const struct wfs_set *set, struct 
     if (r)
         return r;
     if (!found)
-        wfs_report(mapper, WFS_NOTE, "", "the source looks like %s, the set %s expects %s",
-                   convention, set->name, set->from);
+        wfs_report(mapper, WFS_AMBIGUOUS, "",
+                   "the source looks like %s, the set %s expects %s: taken for it", convention,
+                   set->name, set->from);
     else
         wfs_report(mapper, WFS_NOTE, "", "the source is in the %s convention: mapped through %s",
                    convention, set->from);

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 mx = pytest.importorskip("mlx.core")
 import mlx.nn as nn  # noqa: E402
 
+from conftest import run  # noqa: E402
 from layers import (channels_first, channels_last, rand, randomise, save, torch_out,  # noqa: E402
                     view)
 
@@ -101,3 +102,28 @@ def test_mapping_mlx__from_flax_through_torch(tmp_path):
     direct = view(tmp_path / "a" / "model.safetensors", "mlx", tmp_path / "direct")
     chained = view(tmp_path / "model.safetensors", "mlx", tmp_path / "chained")
     assert all(np.array_equal(direct[k], chained[k]) for k in direct) and set(direct) == set(chained)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "mlx"}])
+def test_mapping_mlx__its_own_files_are_no_torch_layouts(tmp_path, metadata):
+    """mlx writes no metadata: the place of a square kernel's axes is what shows."""
+    from safetensors.numpy import load_file, save_file
+    MlxNet(nn.Conv2d(3, 8, 5)).save_weights(str(tmp_path / "model.safetensors"))
+    if metadata:
+        save_file(load_file(tmp_path / "model.safetensors"), tmp_path / "model.safetensors", metadata)
+    for name in ("flax", "linen", "keras"):
+        done = run("map", "--view", name, tmp_path / "model.safetensors", check=False)
+        assert done.returncode == 1 and "1 ambiguous" in done.stdout
+        settled = f"mine={name}"
+        assert "ambiguous" not in run("map", "--view", settled, tmp_path / "model.safetensors").stdout
+    if metadata:
+        done = run("map", "--view", "mlx", tmp_path / "model.safetensors")
+        assert "in the mlx convention already" in done.stdout
+
+
+def test_mapping_mlx__torch_layouts_without_metadata_are_no_doubt(tmp_path):
+    from safetensors.torch import save_file
+    for i, net in enumerate([T.Conv2d(3, 8, 5), T.Conv2d(3, 8, 3), T.Conv2d(1, 8, (1, 64)),
+                             T.Sequential(T.Conv2d(3, 8, (3, 1)), T.Conv2d(8, 4, 5))]):
+        save_file(net.state_dict(), tmp_path / f"{i}.safetensors")
+        assert "ambiguous" not in run("map", "--view", "mlx", tmp_path / f"{i}.safetensors").stdout
