@@ -35,12 +35,15 @@ enum wfs_global_kind {
     WFS_GLOBAL_UNKNOWN,
     WFS_GLOBAL_ORDERED_DICT, /* and other dict classes: a DICT */
     WFS_GLOBAL_DEFAULT_DICT,
+    WFS_GLOBAL_COUNTER,
     WFS_GLOBAL_NAMESPACE, /* a DICT of its attributes */
     WFS_GLOBAL_LIST,
     WFS_GLOBAL_TUPLE,
     WFS_GLOBAL_SET,
-    WFS_GLOBAL_SIZE,  /* torch.Size(tuple): a TUPLE */
-    WFS_GLOBAL_BYTES, /* bytes, bytearray */
+    WFS_GLOBAL_FROZEN_SET,
+    WFS_GLOBAL_SIZE, /* torch.Size(tuple): a TUPLE */
+    WFS_GLOBAL_BYTES,
+    WFS_GLOBAL_BYTE_ARRAY,
     WFS_GLOBAL_CODECS_ENCODE,
     WFS_GLOBAL_RECONSTRUCTOR, /* copy_reg._reconstructor(cls, base, state) */
     WFS_GLOBAL_GETATTR,       /* dangerous, never followed */

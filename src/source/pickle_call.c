@@ -128,6 +128,8 @@ static int add_pairs_of(struct wfs_pickle_machine *m, struct wfs_node *dict,
 static int make_dict(struct wfs_pickle_machine *m, const struct wfs_node *args, uint32_t at,
                      struct wfs_node **ret)
 {
+    if (args->n > at + 1)
+        return 1;
     struct wfs_node *dict = pickle_node(m, WFS_NODE_DICT);
     if (!dict)
         return pickle_push(m, NULL);
@@ -138,13 +140,21 @@ static int make_dict(struct wfs_pickle_machine *m, const struct wfs_node *args, 
     return rc;
 }
 
+/* Counter() counts what is no dict. */
+static int make_counter(struct wfs_pickle_machine *m, const struct wfs_node *args,
+                        struct wfs_node **ret)
+{
+    const struct wfs_node *from = wfs_node_item(args, 0);
+    return from && from->kind != WFS_NODE_DICT ? 1 : make_dict(m, args, 0, ret);
+}
+
 /* list(x), tuple(x), set(x) of a list, tuple or set, or of nothing. */
 static int make_sequence(struct wfs_pickle_machine *m, const struct wfs_node *args,
                          enum wfs_node_kind kind, struct wfs_node **ret)
 {
     const struct wfs_node *from = wfs_node_item(args, 0);
-    if (from && from->kind != WFS_NODE_LIST && from->kind != WFS_NODE_TUPLE &&
-        from->kind != WFS_NODE_SET)
+    if (args->n > 1 || (from && from->kind != WFS_NODE_LIST && from->kind != WFS_NODE_TUPLE &&
+                        from->kind != WFS_NODE_SET))
         return 1;
     struct wfs_node *node = pickle_node(m, kind);
     int rc = !node ? pickle_push(m, NULL) : from ? pickle_charge_items(m, from->n) : 0;
@@ -237,6 +247,8 @@ static int make_plain(struct wfs_pickle_machine *m, uint8_t global, struct wfs_n
     switch (global) {
     case WFS_GLOBAL_ORDERED_DICT:
         return make_dict(m, args, 0, ret);
+    case WFS_GLOBAL_COUNTER:
+        return make_counter(m, args, ret);
     case WFS_GLOBAL_DEFAULT_DICT:
         return make_dict(m, args, 1, ret);
     case WFS_GLOBAL_NAMESPACE:
@@ -250,8 +262,10 @@ static int make_plain(struct wfs_pickle_machine *m, uint8_t global, struct wfs_n
     case WFS_GLOBAL_SIZE:
         return make_sequence(m, args, WFS_NODE_TUPLE, ret);
     case WFS_GLOBAL_SET:
+    case WFS_GLOBAL_FROZEN_SET:
         return make_sequence(m, args, WFS_NODE_SET, ret);
     case WFS_GLOBAL_BYTES:
+    case WFS_GLOBAL_BYTE_ARRAY:
         return make_bytes(m, args, ret);
     case WFS_GLOBAL_CODECS_ENCODE:
         return make_latin1(m, args, ret);
@@ -305,6 +319,22 @@ static int call_from_mark(struct wfs_pickle_machine *m, uint8_t op)
     return pickle_push(m, pickle_call_node(m, cls, args, true));
 }
 
+/* C.__new__(C, ...) of what is filled by __init__ is empty, whatever the arguments. */
+static bool ignores_arguments(const struct wfs_node *callee)
+{
+    switch (callee->kind == WFS_NODE_GLOBAL ? callee->global_kind : WFS_GLOBAL_UNKNOWN) {
+    case WFS_GLOBAL_ORDERED_DICT:
+    case WFS_GLOBAL_COUNTER:
+    case WFS_GLOBAL_DEFAULT_DICT:
+    case WFS_GLOBAL_LIST:
+    case WFS_GLOBAL_SET:
+    case WFS_GLOBAL_BYTE_ARRAY:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* REDUCE, NEWOBJ, NEWOBJ_EX, INST, OBJ. */
 int pickle_op_call(struct wfs_pickle_machine *m, uint8_t op)
 {
@@ -317,6 +347,9 @@ int pickle_op_call(struct wfs_pickle_machine *m, uint8_t op)
         return -EINVAL;
     if (args->kind != WFS_NODE_TUPLE || (kwargs && kwargs->kind != WFS_NODE_DICT))
         return pickle_fail(m, "a call whose arguments are no tuple");
+    if (op != 'R' && args->n && ignores_arguments(callee) &&
+        !(args = pickle_node(m, WFS_NODE_TUPLE)))
+        return pickle_push(m, NULL);
     struct wfs_node *node = pickle_call_node(m, callee, args, op != 'R');
     if (node && node->kind == WFS_NODE_CALL && kwargs && kwargs->n)
         node->call->entries = kwargs;

@@ -11,7 +11,7 @@ static const struct {
     enum wfs_global_kind kind;
 } known_globals[] = {
     {"collections", "OrderedDict", WFS_GLOBAL_ORDERED_DICT},
-    {"collections", "Counter", WFS_GLOBAL_ORDERED_DICT},
+    {"collections", "Counter", WFS_GLOBAL_COUNTER},
     {"builtins", "dict", WFS_GLOBAL_ORDERED_DICT},
     {"collections", "defaultdict", WFS_GLOBAL_DEFAULT_DICT},
     {"argparse", "Namespace", WFS_GLOBAL_NAMESPACE},
@@ -19,10 +19,10 @@ static const struct {
     {"builtins", "list", WFS_GLOBAL_LIST},
     {"builtins", "tuple", WFS_GLOBAL_TUPLE},
     {"builtins", "set", WFS_GLOBAL_SET},
-    {"builtins", "frozenset", WFS_GLOBAL_SET},
+    {"builtins", "frozenset", WFS_GLOBAL_FROZEN_SET},
     {"torch", "Size", WFS_GLOBAL_SIZE},
     {"builtins", "bytes", WFS_GLOBAL_BYTES},
-    {"builtins", "bytearray", WFS_GLOBAL_BYTES},
+    {"builtins", "bytearray", WFS_GLOBAL_BYTE_ARRAY},
     {"_codecs", "encode", WFS_GLOBAL_CODECS_ENCODE},
     {"copyreg", "_reconstructor", WFS_GLOBAL_RECONSTRUCTOR},
     {"torch._utils", "_rebuild_tensor", WFS_GLOBAL_REBUILD_TENSOR},

@@ -346,6 +346,23 @@ static int to_type(struct wfs_torch *t, const struct wfs_node *type,
     return wfs_expr_elementwise(t->catalog->arena, tensor->expr, &cast, &tensor->expr, err);
 }
 
+/* torch.Tensor.__setstate__ of four values or five gives the tensor other bytes: torch 0.1's way of
+ * pickling, of which nothing is known here. */
+static bool has_other_data(const struct wfs_node *node)
+{
+    const struct wfs_node *state = node->kind == WFS_NODE_CALL ? node->call->state : NULL;
+    if (!state || state->kind != WFS_NODE_TUPLE || state->n < 4)
+        return false;
+    switch (node->global_kind) {
+    case WFS_GLOBAL_UNKNOWN:
+    case WFS_GLOBAL_NUMPY_RECONSTRUCT:
+    case WFS_GLOBAL_NUMPY_DTYPE:
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* *ret_type: what a device's tensor is turned into, else NULL. */
 static int unwrapped_object(struct wfs_torch *t, const struct wfs_node *node,
                             enum wfs_torch_what *ret_what, struct wfs_torch_tensor *ret,
@@ -356,6 +373,8 @@ static int unwrapped_object(struct wfs_torch *t, const struct wfs_node *node,
     *ret_type = NULL;
     for (int depth = 0; depth < TORCH_MAX_WRAPPERS; depth++) {
         int rc = 1;
+        if (has_other_data(node))
+            return refuse(t, err, "its data is set by a state of its own");
         if (is_from_device(node)) {
             if (*ret_type)
                 return refuse(t, err, "a tensor that is turned into another type twice");

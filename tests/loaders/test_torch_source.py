@@ -210,6 +210,44 @@ def test_device_tensors__have_their_own_type(tmp_path, dtype):
     assert Catalog(tmp_path / "twice.pt").note("refused", "twice")
 
 
+def pickled_zip(tmp_path, body, tensor):
+    """A file whose pickle is `body` and whose storage 0 is the tensor's."""
+    torch.save({"w": tensor}, tmp_path / "plain.pt")
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.pt"
+    return rewrite_zip(tmp_path / "plain.pt", path, **{"data.pkl": b"\x80\x02" + body + b"."})
+
+
+TENSOR = (b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0"
+          b"0X\x03\0\0\0cpuK\x04tQK\0K\x04\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR")
+PAIRS = b"](X\x01\0\0\0w" + TENSOR + b"\x86e"
+DICT = b"}X\x01\0\0\0w" + TENSOR + b"s"
+
+
+@pytest.mark.parametrize("name", ["ccollections\nOrderedDict\n", "ccollections\nCounter\n", "c__builtin__\ndict\n",
+                                  "c__builtin__\nlist\n", "ccollections\ndefaultdict\n"])
+@pytest.mark.parametrize("args", [PAIRS + b"\x85", DICT + b"\x85", b"N" + DICT + b"\x86", DICT + b"N\x86"],
+                         ids=["pairs", "dict", "none-dict", "dict-none"])
+@pytest.mark.parametrize("op", [b"R", b"\x81"], ids=["call", "new"])
+def test_containers__are_what_python_makes_of_the_arguments(tmp_path, name, args, op):
+    """What __new__ or the class does with its arguments is followed, or nothing is shown as its content."""
+    path = pickled_zip(tmp_path, b"}X\x01\0\0\0c" + name.encode() + args + op + b"sX\x01\0\0\0x"
+                       + TENSOR + b"s", torch.arange(4.))
+    catalog = Catalog(path)
+    try:
+        obj = torch.load(path, weights_only=False)
+    except TypeError:
+        return  # a call that fails: what it was given is shown as its arguments, never as a dict
+    want = flatten(obj)
+    assert {k: v for k, v in catalog.tensors.items() if "args" not in k}.keys() == want.keys()
+
+
+def test_tensors_whose_state_is_set_anew_are_refused(tmp_path):
+    body = TENSOR + b"(N" + b"K\0K\x04\x85K\x01\x85tb"
+    path = pickled_zip(tmp_path, b"}(X\x01\0\0\0a" + body + b"X\x01\0\0\0b" + TENSOR + b"u", torch.arange(4.))
+    catalog = Catalog(path)
+    assert set(catalog.tensors) == {("b",)} and catalog.note("refused", "set by a state of its own")
+
+
 def test_quantised(tmp_path):
     w = torch.randn(4, 6)
     per_tensor = torch.quantize_per_tensor(w, 0.05, 3, torch.qint8)
