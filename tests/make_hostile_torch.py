@@ -186,6 +186,10 @@ ATTACKS = {
             "builtins.map"),
     "pty": (name("pty", "spawn") + tuple_of(text("sh")) + b"R", "pty.spawn"),
     "socket": (name("socket", "create_connection") + tuple_of(text("x")) + b"R", "socket.create_connection"),
+    "imported_name": (name("torch._some.module", "check_output") + tuple_of(b"](" + text("touch") + text(MARKER) + b"e")
+                      + b"R", "torch._some.module.check_output"),
+    "fx_graph": (name("torch.fx.graph_module", "reduce_graph_module") + tuple_of(b"}", text(PYTHON)) + b"R",
+                 "torch.fx.graph_module.reduce_graph_module"),
     "shutil": (name("shutil", "rmtree") + tuple_of(text("/")) + b"R", "shutil.rmtree"),
 }
 
@@ -300,6 +304,14 @@ def make_cases():
         torch_zip(program(b"](" + b"K\x01" * 1000 + b"eq\x00" + name("builtins", "list") + b"q\x01"
                           + b"(" + b"h\x01h\x00\x85R" * 2000 + b"l")), refused("multiply"))
     cases["contains_itself"] = (torch_zip(program(b"}q\x00(" + text("w") + tensor() + text("me") + b"h\x00u")), shown("w"))
+    cases["state_sets_data"] = (
+        beside(tensor() + tuple_of(storage("9"), integer(0), numbers((4,)), numbers((1,))) + b"b"),
+        lost(("refused", "state of its own")))
+    cases["new_ignores_arguments"] = (
+        beside(name("collections", "OrderedDict") + dict_of(a=tensor()) + b"\x85\x81"), shown("ok"))
+    cases["counter_of_pairs"] = (
+        beside(name("collections", "Counter") + b"](" + text("a") + tensor() + b"\x86e\x85R"),
+        shown("w.args.0.0.1", "ok"))
     cases["wrapped_deep"] = (
         beside((name("torch._utils", "_rebuild_parameter") + b"(") * 20 + tensor() + b"\x89}tR" * 20), lost(("refused", "16 times")))
     cases["zip_bomb"] = (RawZip().add("x/data.pkl", zlib.compress(GOOD)[2:-4], method=8, size=2**40).bytes(),
