@@ -174,3 +174,10 @@ def test_mapping_convolutions__flax_back_to_torch(tmp_path, n, transpose_kernel)
     net.load_state_dict({k.split(".")[-1]: torch.from_numpy(v) for k, v in flat.items()})
     want = channels_first(flax.apply({"params": params}, channels_last(x)))
     assert np.abs(torch_out(net, x) - want).max() < 1e-5
+
+
+@pytest.mark.parametrize("view_name", ["linen", "nnx", "keras", "mlx"])
+@pytest.mark.parametrize("norm", [T.utils.weight_norm, T.utils.parametrizations.weight_norm])
+def test_mapping_convolutions__a_weight_in_parts_is_a_doubt(tmp_path, norm, view_name):
+    said, _ = report(tmp_path, Net(conv=norm(T.Conv1d(4, 6, 3))), view_name)
+    assert sorted(said.values()) == ["ambiguous"] * 2
