@@ -1,11 +1,11 @@
 /*
  * fuzz_rules.c - a rule file: parsed, turned around, and applied in both directions to a few
- * tensors.
+ * tensors, one of which is explained.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "mapping/stage.h"
+#include "mapping/convolution.h"
 #include "source/source.h"
 
 static const char *const names[] = {
@@ -48,7 +48,7 @@ static void apply(struct wfs_mapper *mapper, const struct wfs_set *set, struct w
                   struct wfs_table *ret)
 {
     *mapper->err = (struct wfs_error){0};
-    if (!set->program)
+    if (!set->program && wfs_mark_convolutions(mapper, set, items) == 0)
         wfs_stage_run(mapper, set, true, items, ret);
 }
 
@@ -60,8 +60,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     struct wfs_view_options options = {.name = "fuzz"};
     struct wfs_error err = {0};
-    struct wfs_mapper mapper = {
-        .arena = arena, .catalog = catalog, .options = &options, .err = &err};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf explained = {0};
+    struct wfs_mapper mapper = {.arena = arena,
+                                .catalog = catalog,
+                                .options = &options,
+                                .explain = &explained,
+                                .explain_name = catalog->tensors[3].path,
+                                .err = &err};
     struct wfs_table items = {0}, out = {0}, back = {0};
     struct wfs_set *set, *inverse;
     if (!arena || wfs_config_load(arena, catalog, NULL, &mapper.config, &err) ||
