@@ -309,6 +309,9 @@ def make_cases():
         lost(("refused", "state of its own")))
     cases["new_ignores_arguments"] = (
         beside(name("collections", "OrderedDict") + dict_of(a=tensor()) + b"\x85\x81"), shown("ok"))
+    cases["built_twice"] = (
+        beside(name("foreign", "Class") + b")\x81" + dict_of(a=tensor()) + b"b" + dict_of(b=tensor()) + b"b"),
+        shown("w.a", "w.b", "ok"))
     cases["counter_of_pairs"] = (
         beside(name("collections", "Counter") + b"](" + text("a") + tensor() + b"\x86e\x85R"),
         shown("w.args.0.0.1", "ok"))

@@ -356,6 +356,23 @@ int pickle_op_call(struct wfs_pickle_machine *m, uint8_t op)
     return pickle_push(m, node);
 }
 
+/* A second dict of attributes is added to the first, as to an object's __dict__. */
+static int add_state(struct wfs_pickle_machine *m, struct wfs_node *object, struct wfs_node *state)
+{
+    const struct wfs_node *old = object->call->state;
+    if (!old || old->kind != WFS_NODE_DICT || state->kind != WFS_NODE_DICT) {
+        object->call->state = state;
+        return 0;
+    }
+    struct wfs_node *both = pickle_node(m, WFS_NODE_DICT);
+    int rc = both ? add_pairs_of(m, both, old) : pickle_push(m, NULL);
+    if (!rc)
+        rc = add_pairs_of(m, both, state);
+    if (!rc)
+        object->call->state = both;
+    return rc;
+}
+
 /* BUILD: the state of the object below. Attributes of containers are passed over. */
 int pickle_op_build(struct wfs_pickle_machine *m, uint8_t op)
 {
@@ -364,8 +381,8 @@ int pickle_op_build(struct wfs_pickle_machine *m, uint8_t op)
     struct wfs_node *top = state ? pickle_top(m) : NULL;
     if (!top)
         return -EINVAL;
-    if (top->kind == WFS_NODE_CALL)
-        top->call->state = state;
+    if (top->kind == WFS_NODE_CALL && top != state)
+        return add_state(m, top, state);
     if (top->kind == WFS_NODE_DICT && top->is_mapped && top != state) {
         int rc = add_pairs_of(m, top, state);
         return rc < 0 ? rc : 0;
