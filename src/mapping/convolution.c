@@ -373,11 +373,13 @@ int wfs_mark_convolutions(struct wfs_mapper *mapper, const struct wfs_set *set,
 {
     struct marking m = {.mapper = mapper, .items = items};
     bool any = false;
+    if (!set_asks(set))
+        return 0;
     for (size_t i = 0; i < items->n; i++) {
         items->items[i].convolution = WFS_CONVOLUTION_NONE;
         any |= is_kernel(&items->items[i]);
     }
-    if (!any || !set_asks(set))
+    if (!any)
         return 0;
     m.wanted = wanted_part(mapper);
     int r = mark_all(&m);

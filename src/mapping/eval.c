@@ -523,3 +523,14 @@ int wfs_eval_cond(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool
         *ret = t != WFS_FALSE;
     return r;
 }
+
+bool wfs_rule_may_hold(struct wfs_stage *stage, const struct wfs_rule *rule)
+{
+    struct wfs_error *err = stage->mapper->err, ignored = {0};
+    struct wfs_scope scope = {.stage = stage, .rule = rule, .optimistic = true};
+    bool holds = true;
+    stage->mapper->err = &ignored;
+    bool asked = wfs_eval_cond(&scope, rule->cond, &holds) == 0;
+    stage->mapper->err = err;
+    return !asked || holds;
+}

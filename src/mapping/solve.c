@@ -149,19 +149,6 @@ int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uin
 
 /* ---- what does not come back --------------------------------------------------------------- */
 
-/* Could the rule have been at work in what this was made from? Names that are gone count as
- * possible. */
-static bool may_have_held(struct wfs_stage *st, const struct wfs_rule *rule)
-{
-    struct wfs_error *err = st->mapper->err, ignored = {0};
-    struct wfs_scope scope = {.stage = st, .rule = rule, .optimistic = true};
-    bool holds = true;
-    st->mapper->err = &ignored;
-    bool asked = wfs_eval_cond(&scope, rule->cond, &holds) == 0;
-    st->mapper->err = err;
-    return !asked || holds;
-}
-
 void wfs_inverse_report_losses(struct wfs_stage *stage)
 {
     const struct wfs_set *set = stage->set->inverse_of;
@@ -170,7 +157,7 @@ void wfs_inverse_report_losses(struct wfs_stage *stage)
         bool drops = rule->kind == WFS_RULE_DROP && !rule->restore && !rule->inverse_only;
         bool lost = drops || rule->kind == WFS_RULE_ALIAS || rule->kind == WFS_RULE_RENAME;
         bool mended = rule->kind == WFS_RULE_RENAME && stage->mapper->template;
-        if (!lost || mended || !may_have_held(stage, rule))
+        if (!lost || mended || !wfs_rule_may_hold(stage, rule))
             continue;
         const char *name = rule->sources.part[0].name->text;
         if (rule->kind == WFS_RULE_RENAME)

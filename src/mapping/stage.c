@@ -160,7 +160,7 @@ static int run_fills(struct wfs_stage *st)
         r = wfs_strmap_set(&seen, st->out.items[i].path, 1);
     for (uint32_t i = 0; !r && i < st->set->n_rules; i++) {
         const struct wfs_rule *rule = &st->set->rules[i];
-        if (rule->kind != WFS_RULE_FILL)
+        if (rule->kind != WFS_RULE_FILL || !wfs_rule_may_hold(st, rule))
             continue;
         struct wfs_match none = {0};
         r = rule->sources.n ? fill_for(st, rule, &seen)

@@ -102,6 +102,8 @@ int wfs_eval_int(const struct wfs_scope *scope, const struct wfs_vexpr *e, int64
 int wfs_eval_real(const struct wfs_scope *scope, const struct wfs_vexpr *e, double *ret);
 /* A condition; MAYBE counts as true. NULL is true. */
 int wfs_eval_cond(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool *ret);
+/* Could the rule's condition hold for some tensor, whatever names there are? */
+bool wfs_rule_may_hold(struct wfs_stage *stage, const struct wfs_rule *rule);
 /* Writes a target's path. */
 int wfs_render(const struct wfs_scope *scope, const struct wfs_name *name, struct wfs_buf *out);
 /* A capture's text. */
