@@ -60,7 +60,7 @@ void wfs_pool_release(struct wfs_pool *pool, struct wfs_block *block);
  * reader, or the kernel's page cache, has them now, and its memory is warm, where memory that was
  * never used must be cleared first. So past WFS_POOL_WARM_BYTES a spent block makes room for the
  * next one before fresh memory does. */
-#define WFS_POOL_WARM_BYTES (UINT64_C(16) << 20)
+#define WFS_POOL_WARM_BYTES (UINT64_C(8) << 20)
 void wfs_pool_served(struct wfs_pool *pool, struct wfs_block *block, uint64_t n_bytes);
 
 #endif

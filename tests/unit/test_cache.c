@@ -291,11 +291,12 @@ static void run_readers(struct readers *r, size_t n_threads)
     assert_int_equal(r->n_wrong, 0);
 }
 
-/* 16 readers of one tensor that fits the budget: each block is computed once. */
+/* 16 readers of one tensor of which even spent blocks are kept (WFS_POOL_WARM_BYTES): each block is
+ * computed once. */
 static void test_cache__parallel_readers_share_the_work(void **state)
 {
     struct scratch *s = *state;
-    const struct wfs_expr *expr = transposed(s, make_file(s, 16 * MIB), 0, 2048, 4096);
+    const struct wfs_expr *expr = transposed(s, make_file(s, 8 * MIB), 0, 2048, 2048);
     uint8_t *want = gathered(expr);
     struct wfs_cache *cache = open_cache(s);
     struct readers r = {.cache = cache,
