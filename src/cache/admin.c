@@ -17,7 +17,6 @@
 #include "verify.h"
 #include "weightfs/cache.h"
 
-#define WAIT_MS      2000u
 #define EVICT_BATCH  64u
 #define VACUUM_PAGES 4096u
 
@@ -53,10 +52,10 @@ int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct w
     if (!S_ISREG(st.st_mode))
         return wfs_error_set(err, EINVAL, "%s is not an index of weightfs", path);
     int rc = SQLITE_OK;
-    enum wfs_db_kind kind = wfs_db_open(real, WFS_DB_READER, WAIT_MS, &db, &rc);
+    enum wfs_db_kind kind = wfs_db_open(real, WFS_DB_READER, &db, &rc);
     if (kind == WFS_DB_UNREADABLE) { /* a file or a file system that may not be written */
         sqlite3_close(db);
-        kind = wfs_db_open(real, WFS_DB_READ_ONLY, WAIT_MS, &db, &rc);
+        kind = wfs_db_open(real, WFS_DB_READ_ONLY, &db, &rc);
     }
     int result = kind_error(kind, rc, path, err);
     if (result < 0) {
@@ -210,13 +209,7 @@ static int unlink_unused(const char *path, uint64_t *ret_freed, struct wfs_error
 static int shrink_step(struct wfs_store *store, uint64_t limit_bytes, enum wfs_evicted *evicted,
                        bool *vacuumed)
 {
-    int rc = SQLITE_BUSY;
-    for (unsigned waited = 0; waited < WAIT_MS; waited += 10) {
-        rc = wfs_store_begin(store);
-        if (!wfs_db_is_busy(rc))
-            break;
-        wfs_sleep_ms(10);
-    }
+    int rc = wfs_store_begin_waiting(store);
     if (rc == SQLITE_OK && *evicted == WFS_EVICTED_SOME)
         rc = wfs_store_evict(store, 0, limit_bytes, EVICT_BATCH, evicted);
     else if (rc == SQLITE_OK)

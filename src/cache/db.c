@@ -58,6 +58,15 @@ bool wfs_db_is_damage(int sqlite_rc)
            sqlite_rc == SQLITE_IOERR_SHORT_READ;
 }
 
+bool wfs_db_wait(int sqlite_rc, unsigned *waited_ms)
+{
+    if (!wfs_db_is_busy(sqlite_rc) || *waited_ms >= WFS_DB_WAIT_MS)
+        return false;
+    wfs_sleep_ms(BUSY_RETRY_MS);
+    *waited_ms += BUSY_RETRY_MS;
+    return true;
+}
+
 static int set_up(sqlite3 *db, enum wfs_db_access access)
 {
     sqlite3_busy_timeout(db, 0);
@@ -142,14 +151,25 @@ static int probe_tables(sqlite3 *db)
     return SQLITE_ROW;
 }
 
+/* In one transaction: another mount may be making the tables. */
+static int read_stamps(sqlite3 *db, int64_t *n_tables, int64_t *app_id, int64_t *version)
+{
+    int rc = wfs_db_exec(db, "BEGIN");
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", n_tables);
+    if (rc == SQLITE_ROW)
+        rc = wfs_db_get_i64(db, "PRAGMA application_id", app_id);
+    if (rc == SQLITE_ROW)
+        rc = wfs_db_get_i64(db, "PRAGMA user_version", version);
+    (void)wfs_db_exec(db, "COMMIT");
+    return rc;
+}
+
 static enum wfs_db_kind classify(sqlite3 *db, int *ret_rc)
 {
     int64_t n_tables = 0, app_id = 0, version = 0;
-    int rc = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_get_i64(db, "PRAGMA application_id", &app_id);
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_get_i64(db, "PRAGMA user_version", &version);
+    int rc = read_stamps(db, &n_tables, &app_id, &version);
     *ret_rc = rc;
     if (rc != SQLITE_ROW)
         return kind_of_failure(rc);
@@ -163,21 +183,19 @@ static enum wfs_db_kind classify(sqlite3 *db, int *ret_rc)
     return rc == SQLITE_ROW ? WFS_DB_OURS : kind_of_failure(rc);
 }
 
-enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, unsigned wait_ms,
-                             sqlite3 **ret, int *ret_rc)
+enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite3 **ret,
+                             int *ret_rc)
 {
-    for (unsigned waited = 0;; waited += BUSY_RETRY_MS) {
-        sqlite3 *db = NULL;
-        *ret_rc = wfs_db_connect(path, access, &db);
-        enum wfs_db_kind kind =
-            *ret_rc == SQLITE_OK ? classify(db, ret_rc) : kind_of_failure(*ret_rc);
-        if (kind != WFS_DB_LOCKED || waited >= wait_ms) {
-            *ret = db;
-            return kind;
-        }
-        sqlite3_close(db);
-        wfs_sleep_ms(BUSY_RETRY_MS);
-    }
+    unsigned waited = 0;
+    enum wfs_db_kind kind;
+    *ret = NULL;
+    do {
+        sqlite3_close(*ret);
+        *ret = NULL;
+        *ret_rc = wfs_db_connect(path, access, ret);
+        kind = *ret_rc == SQLITE_OK ? classify(*ret, ret_rc) : kind_of_failure(*ret_rc);
+    } while (wfs_db_wait(*ret_rc, &waited));
+    return kind;
 }
 
 /* All or nothing: a mount killed here leaves an empty database. */
@@ -212,12 +230,12 @@ static int create_once(sqlite3 *db, bool use_wal)
     return rc == SQLITE_OK ? create_tables(db) : rc;
 }
 
-int wfs_db_create(sqlite3 *db, bool use_wal, unsigned wait_ms)
+int wfs_db_create(sqlite3 *db, bool use_wal)
 {
-    for (unsigned waited = 0;; waited += BUSY_RETRY_MS) {
-        int rc = create_once(db, use_wal);
-        if (!wfs_db_is_busy(rc) || waited >= wait_ms)
-            return rc;
-        wfs_sleep_ms(BUSY_RETRY_MS);
-    }
+    unsigned waited = 0;
+    int rc;
+    do
+        rc = create_once(db, use_wal);
+    while (wfs_db_wait(rc, &waited));
+    return rc;
 }

@@ -32,6 +32,7 @@
 #define WFS_DB_APPLICATION_ID 0x57664978 /* "WfIx" */
 #define WFS_DB_SCHEMA_VERSION 2
 #define WFS_DB_CHUNKS_A_BLOCK 1024
+#define WFS_DB_WAIT_MS        2000u /* for a lock, before one goes on without the index */
 
 enum wfs_db_access {
     WFS_DB_READ_ONLY, /* the file may not be written */
@@ -56,15 +57,18 @@ enum wfs_db_kind {
     WFS_DB_LOCKED,
     WFS_DB_UNREADABLE, /* anything else; *ret_rc says */
 };
-/* Connects and looks, again for up to wait_ms while it is locked. *ret is NULL where not even
- * connecting worked. */
-enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, unsigned wait_ms,
-                             sqlite3 **ret, int *ret_rc);
+/* Connects and looks, again for up to WFS_DB_WAIT_MS while it is locked. *ret is NULL where not
+ * even connecting worked. */
+enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite3 **ret,
+                             int *ret_rc);
 /* Makes the tables in an empty database; another mount may have been first. SQLite's code. */
-int wfs_db_create(sqlite3 *db, bool use_wal, unsigned wait_ms);
+int wfs_db_create(sqlite3 *db, bool use_wal);
 /* True for results that mean the file itself is bad. */
 bool wfs_db_is_damage(int sqlite_rc);
 bool wfs_db_is_busy(int sqlite_rc);
+/* For a loop around what may be locked: sleeps a little and says true, or false when the result is
+ * another one or *waited_ms has reached WFS_DB_WAIT_MS. */
+bool wfs_db_wait(int sqlite_rc, unsigned *waited_ms);
 void wfs_sleep_ms(unsigned ms);
 
 #endif

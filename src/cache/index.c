@@ -18,7 +18,6 @@
 #include "files.h"
 #include "paths.h"
 
-#define OPEN_WAIT_MS     2000u
 #define DEFAULT_LIMIT    (UINT64_C(10) << 30)
 #define MAX_READERS      32u /* more at once than workers: a miss */
 #define MAX_IDLE_READERS 4u  /* each keeps about a megabyte */
@@ -109,21 +108,22 @@ static void reader_free(struct reader *reader)
     free(reader);
 }
 
-static struct reader *reader_new(const struct wfs_index *index)
+static int reader_new(const struct wfs_index *index, struct reader **ret)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     if (!reader)
-        return NULL;
+        return SQLITE_NOMEM;
     int rc = wfs_db_connect(index->path, index->read_only ? WFS_DB_READ_ONLY : WFS_DB_READER,
                             &reader->db);
     for (int i = 0; i < N_STMTS && rc == SQLITE_OK; i++)
         rc = wfs_db_prepare(reader->db, stmt_sql[i], &reader->stmts[i]);
-    reader->decoder = rc == SQLITE_OK ? wfs_decoder_new() : NULL;
-    if (!reader->decoder) {
+    if (rc == SQLITE_OK && !(reader->decoder = wfs_decoder_new()))
+        rc = SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        *ret = reader;
+    else
         reader_free(reader);
-        return NULL;
-    }
-    return reader;
+    return rc;
 }
 
 /* NULL: none to be had just now. */
@@ -143,8 +143,7 @@ static struct reader *take_reader(struct wfs_index *index)
     pthread_mutex_unlock(&index->lock);
     if (reader || !may_open)
         return reader;
-    reader = reader_new(index);
-    if (!reader) {
+    if (reader_new(index, &reader) != SQLITE_OK) {
         pthread_mutex_lock(&index->lock);
         index->n_open--;
         pthread_mutex_unlock(&index->lock);
@@ -223,7 +222,7 @@ static int make_tables(sqlite3 *db, const char *path, struct wfs_error *err)
         wfs_log(WFS_LOG_WARNING,
                 "%s lies on a network file system: the index is kept with a rollback journal",
                 path);
-    int rc = wfs_db_create(db, !is_network, OPEN_WAIT_MS);
+    int rc = wfs_db_create(db, !is_network);
     if (rc == SQLITE_OK)
         return 0;
     return wfs_error_set(err, (rc & 0xff) == SQLITE_FULL ? ENOSPC : EIO,
@@ -237,7 +236,7 @@ static int open_file(const char *path, bool is_default, bool read_only, bool is_
     sqlite3 *db = NULL;
     int rc = SQLITE_OK, result = 0;
     enum wfs_db_kind kind =
-        wfs_db_open(path, read_only ? WFS_DB_READ_ONLY : WFS_DB_WRITER, OPEN_WAIT_MS, &db, &rc);
+        wfs_db_open(path, read_only ? WFS_DB_READ_ONLY : WFS_DB_WRITER, &db, &rc);
     if (kind == WFS_DB_EMPTY && !read_only)
         result = make_tables(db, path, err);
     else if (kind != WFS_DB_OURS)
@@ -255,6 +254,24 @@ static int open_file(const char *path, bool is_default, bool read_only, bool is_
     return result < 0 ? result : open_file(path, is_default, read_only, true, err);
 }
 
+/* The first reader stays: it keeps the log from being folded up at every close. Another mount that
+ * folds it up just now, as the last one to leave, locks this one out for that long. */
+static int open_first_reader(struct wfs_index *index, struct wfs_error *err)
+{
+    unsigned waited = 0;
+    struct reader *reader = NULL;
+    int rc;
+    do
+        rc = reader_new(index, &reader);
+    while (wfs_db_wait(rc, &waited));
+    if (rc != SQLITE_OK)
+        return describe_refusal(wfs_db_is_busy(rc) ? WFS_DB_LOCKED : WFS_DB_UNREADABLE, rc,
+                                index->path, err);
+    index->n_open++;
+    put_reader(index, reader);
+    return 0;
+}
+
 static int open_index(const struct wfs_cache_options *options, struct wfs_index *index,
                       struct wfs_error *err)
 {
@@ -267,6 +284,8 @@ static int open_index(const struct wfs_cache_options *options, struct wfs_index 
     int rc = wfs_index_prepare(path, is_default, &index->path, &index->read_only, err);
     if (rc == 0)
         rc = open_file(index->path, is_default, index->read_only, false, err);
+    if (rc == 0)
+        rc = open_first_reader(index, err);
     if (rc == 0 && index->read_only)
         wfs_log(WFS_LOG_WARNING, "%s is read-only: nothing is stored", index->path);
     return rc;
@@ -282,14 +301,9 @@ struct wfs_index *wfs_index_open(const struct wfs_cache_options *options)
         return NULL;
     pthread_mutex_init(&index->lock, NULL);
     index->limit_bytes = options->index_bytes > 0 ? options->index_bytes : DEFAULT_LIMIT;
-    int rc = open_index(options, index, &err);
-    /* The first reader stays: it keeps the log from being folded up at every close. */
-    struct reader *first = rc == 0 ? take_reader(index) : NULL;
-    if (first) {
-        put_reader(index, first);
+    if (open_index(options, index, &err) == 0)
         return index;
-    }
-    wfs_log(WFS_LOG_WARNING, "no index: %s", rc < 0 ? err.message : "it cannot be opened");
+    wfs_log(WFS_LOG_WARNING, "no index: %s", err.message);
     wfs_index_close(index);
     return NULL;
 }

@@ -96,16 +96,15 @@ static int check_file(const char *path, bool *ret_exists, bool *ret_read_only,
 {
     for (size_t i = 0; i < WFS_INDEX_N_COMPANIONS; i++) {
         char name[PATH_MAX];
-        struct stat st;
+        struct stat st = {0};
         if (snprintf(name, sizeof name, "%s%s", path, wfs_index_companions[i]) >= (int)sizeof name)
             return wfs_error_set(err, ENAMETOOLONG, "%s: the name is too long", path);
-        if (lstat(name, &st) < 0) {
-            if (errno != ENOENT)
-                return wfs_error_set(err, errno, "%s: %s", name, strerror(errno));
-            continue;
-        }
+        if (lstat(name, &st) < 0 && errno != ENOENT)
+            return wfs_error_set(err, errno, "%s: %s", name, strerror(errno));
         if (S_ISLNK(st.st_mode))
             return wfs_error_set(err, ELOOP, "%s is a symbolic link", name);
+        if (st.st_nlink == 0) /* not there, or on its way out: another mount leaves */
+            continue;
         if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
             return wfs_error_set(err, EPERM, "%s is not a plain file with one name", name);
         if (st.st_uid != geteuid())

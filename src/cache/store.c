@@ -64,15 +64,35 @@ struct wfs_store {
     sqlite3_stmt *stmts[N_STMTS];
 };
 
+static void disconnect(struct wfs_store *store)
+{
+    for (int i = 0; i < N_STMTS; i++)
+        sqlite3_finalize(store->stmts[i]);
+    sqlite3_close(store->db);
+    memset(store->stmts, 0, sizeof store->stmts);
+    store->db = NULL;
+}
+
+static int connect_once(const char *path, struct wfs_store *store)
+{
+    disconnect(store); /* what an attempt has left */
+    int rc = wfs_db_connect(path, WFS_DB_WRITER, &store->db);
+    for (int i = 0; i < N_STMTS && rc == SQLITE_OK; i++)
+        rc = wfs_db_prepare(store->db, stmt_sql[i], &store->stmts[i]);
+    return rc;
+}
+
 int wfs_store_open(const char *path, uint64_t limit_bytes, struct wfs_store **ret)
 {
     struct wfs_store *store = calloc(1, sizeof *store);
     if (!store)
         return SQLITE_NOMEM;
     store->limit_bytes = limit_bytes;
-    int rc = wfs_db_connect(path, WFS_DB_WRITER, &store->db);
-    for (int i = 0; i < N_STMTS && rc == SQLITE_OK; i++)
-        rc = wfs_db_prepare(store->db, stmt_sql[i], &store->stmts[i]);
+    unsigned waited = 0;
+    int rc;
+    do
+        rc = connect_once(path, store);
+    while (wfs_db_wait(rc, &waited));
     if (rc != SQLITE_OK) {
         wfs_store_close(store);
         return rc;
@@ -85,9 +105,7 @@ void wfs_store_close(struct wfs_store *store)
 {
     if (!store)
         return;
-    for (int i = 0; i < N_STMTS; i++)
-        sqlite3_finalize(store->stmts[i]);
-    sqlite3_close(store->db);
+    disconnect(store);
     wfs_encoder_free(store->encoder);
     free(store);
 }
@@ -100,6 +118,16 @@ const char *wfs_store_message(const struct wfs_store *store)
 int wfs_store_begin(struct wfs_store *store)
 {
     return wfs_db_exec(store->db, "BEGIN IMMEDIATE");
+}
+
+int wfs_store_begin_waiting(struct wfs_store *store)
+{
+    unsigned waited = 0;
+    int rc;
+    do
+        rc = wfs_store_begin(store);
+    while (wfs_db_wait(rc, &waited));
+    return rc;
 }
 
 int wfs_store_commit(struct wfs_store *store)

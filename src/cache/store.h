@@ -11,12 +11,13 @@
 
 struct wfs_store;
 
-/* limit_bytes: what the file may grow to (its log aside). */
+/* limit_bytes: what the file may grow to (its log aside). Waits up to WFS_DB_WAIT_MS for a lock. */
 int wfs_store_open(const char *path, uint64_t limit_bytes, struct wfs_store **ret);
 void wfs_store_close(struct wfs_store *store);
 const char *wfs_store_message(const struct wfs_store *store);
 
 int wfs_store_begin(struct wfs_store *store);
+int wfs_store_begin_waiting(struct wfs_store *store); /* up to WFS_DB_WAIT_MS for the lock */
 int wfs_store_commit(struct wfs_store *store);
 void wfs_store_rollback(struct wfs_store *store);
 

@@ -17,7 +17,6 @@
 #include "weightfs/cache.h"
 
 #define BLOCK_MAX ((uint64_t)WFS_DB_CHUNKS_A_BLOCK * WFS_CODEC_CHUNK_BYTES)
-#define WAIT_MS   2000u
 
 struct walk {
     sqlite3 *db;
@@ -134,22 +133,12 @@ static int walk_all(struct walk *walk)
     return rc;
 }
 
-static int begin_waiting(struct wfs_store *store)
-{
-    int rc = wfs_store_begin(store);
-    for (unsigned waited = 0; wfs_db_is_busy(rc) && waited < WAIT_MS; waited += 10) {
-        wfs_sleep_ms(10);
-        rc = wfs_store_begin(store);
-    }
-    return rc;
-}
-
 static int remove_blocks(const char *path, const int64_t *ids, uint64_t n, struct wfs_error *err)
 {
     struct wfs_store *store = NULL;
     int rc = wfs_store_open(path, 0, &store);
     if (rc == SQLITE_OK)
-        rc = begin_waiting(store);
+        rc = wfs_store_begin_waiting(store);
     for (uint64_t i = 0; i < n && rc == SQLITE_OK; i++)
         rc = wfs_store_delete_block(store, ids[i]);
     if (rc == SQLITE_OK)

@@ -4,7 +4,7 @@
  * A transaction is opened by the first job and committed as soon as the queue is empty, or when it
  * is big or old enough: the write lock is never held while waiting, nor for long, and between two
  * transactions of a full queue there is a pause in which another mount's writer gets it. Where
- * another program holds the lock, BEGIN is tried again up to LOCK_WAIT_MS; then the job is lost,
+ * another program holds the lock, BEGIN is tried again up to WFS_DB_WAIT_MS; then the job is lost,
  * and later ones are tried once each until the lock can be had again, so that a stuck program does
  * not hold up the queue (nor, with cache=always, the readers behind it). A full disk or a damaged
  * file ends the writing for this mount, with one warning.
@@ -25,7 +25,6 @@
 #define MAX_FACT_BYTES       65536u
 #define COMMIT_BYTES         (UINT64_C(16) << 20)
 #define COMMIT_AFTER_MS      100u
-#define LOCK_WAIT_MS         2000u
 #define LOCK_PAUSE_MAX_MS    4u /* shorter than: */
 #define YIELD_MS             6u /* a busy writer lets others at the lock this long */
 #define EVICT_BATCH          32u
@@ -61,7 +60,7 @@ static void lose(struct wfs_writer *writer, uint64_t n_blocks)
 
 static int when_unlocked(struct wfs_writer *writer, int (*fn)(struct wfs_store *))
 {
-    unsigned limit_ms = writer->was_locked ? 0 : LOCK_WAIT_MS;
+    unsigned limit_ms = writer->was_locked ? 0 : WFS_DB_WAIT_MS;
     int rc = fn(writer->store);
     for (unsigned waited = 0, pause = 1; wfs_db_is_busy(rc) && waited < limit_ms;) {
         wfs_sleep_ms(pause);

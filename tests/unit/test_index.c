@@ -705,6 +705,34 @@ static void test_index__two_mounts_share_it(void **state)
     assert_in_range(count_hits(s, 30), 30 - n_lost, 30);
 }
 
+/* Mounts that come and go at the same moment: each gets the index, whether it must make the tables
+ * or meets another one that makes them, or one that folds up the log because it leaves last. */
+static void test_index__opened_and_closed_at_once(void **state)
+{
+    struct scratch *s = *state;
+    for (int round = 0; round < 40; round++) {
+        pid_t children[4];
+        for (size_t c = 0; c < WFS_ARRAY_SIZE(children); c++) {
+            fflush(NULL);
+            children[c] = fork();
+            assert_true(children[c] >= 0);
+            for (int i = 0; children[c] == 0; i++) {
+                struct wfs_index *index = i < 10 ? wfs_index_open(&s->options) : NULL;
+                if (!index)
+                    _exit(i);
+                wfs_index_close(index);
+            }
+        }
+        for (size_t c = 0; c < WFS_ARRAY_SIZE(children); c++) {
+            int status = 1;
+            waitpid(children[c], &status, 0);
+            assert_true(WIFEXITED(status));
+            assert_int_equal(WEXITSTATUS(status), 10);
+        }
+        assert_int_equal(wfs_index_unlink(s->path, NULL, NULL), 0);
+    }
+}
+
 /* ---- `weightfs index` ---------------------------------------------------------------------- */
 
 static void test_index__list_stat_and_stale(void **state)
@@ -850,6 +878,7 @@ int main(void)
         TEST(disk_full),
         TEST(killed_while_writing),
         TEST(two_mounts_share_it),
+        TEST(opened_and_closed_at_once),
         TEST(list_stat_and_stale),
         TEST(prune_to_a_size),
         TEST(verify_and_repair),
