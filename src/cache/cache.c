@@ -79,7 +79,8 @@ static void count(atomic_uint_fast64_t *counter, uint64_t n)
 static uint64_t pool_budget(const struct wfs_cache_options *options)
 {
     uint64_t memory = options->memory_bytes > 0 ? options->memory_bytes : wfs_memory_default();
-    wfs_windows_keep(memory * WINDOWS_SHARE);
+    uint64_t windows;
+    wfs_windows_keep(wfs_mul_u64(memory, WINDOWS_SHARE, &windows) ? windows : UINT64_MAX);
     uint64_t scratch = (uint64_t)CONCURRENT_GATHERS * WFS_READ_SCRATCH_MAX;
     return memory - wfs_min_u64(scratch, memory / 2);
 }

@@ -116,26 +116,13 @@ static void bucket_remove(struct wfs_pool *pool, struct wfs_block *block)
     *at = block->bucket_next;
 }
 
-static void lru_add_newest(struct wfs_pool *pool, struct wfs_block *block)
+static void lru_insert(struct wfs_pool *pool, struct wfs_block *block, struct wfs_block *older,
+                       struct wfs_block *newer)
 {
-    block->lru_next = NULL;
-    block->lru_prev = pool->lru_newest;
-    if (pool->lru_newest)
-        pool->lru_newest->lru_next = block;
-    else
-        pool->lru_oldest = block;
-    pool->lru_newest = block;
-}
-
-static void lru_add_oldest(struct wfs_pool *pool, struct wfs_block *block)
-{
-    block->lru_prev = NULL;
-    block->lru_next = pool->lru_oldest;
-    if (pool->lru_oldest)
-        pool->lru_oldest->lru_prev = block;
-    else
-        pool->lru_newest = block;
-    pool->lru_oldest = block;
+    block->lru_prev = older;
+    block->lru_next = newer;
+    *(older ? &older->lru_next : &pool->lru_oldest) = block;
+    *(newer ? &newer->lru_prev : &pool->lru_newest) = block;
 }
 
 static bool is_spent(const struct wfs_block *block)
@@ -166,9 +153,9 @@ static void unpin(struct wfs_pool *pool, struct wfs_block *block)
     if (--block->n_pins > 0)
         return;
     if (block->state == STATE_READY && is_spent(block))
-        lru_add_oldest(pool, block);
+        lru_insert(pool, block, NULL, pool->lru_oldest);
     else if (block->state == STATE_READY)
-        lru_add_newest(pool, block);
+        lru_insert(pool, block, pool->lru_newest, NULL);
     else
         block_free(pool, block); /* failed: out of its bucket already */
 }

@@ -145,8 +145,6 @@ int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uin
     return 0;
 }
 
-/* ---- the proof ----------------------------------------------------------------------------- */
-
 /* ---- what does not come back --------------------------------------------------------------- */
 
 void wfs_inverse_report_losses(struct wfs_stage *stage)

@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_FAILING_ALLOC_H
 #define TESTS_UNIT_FAILING_ALLOC_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,20 +18,18 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *s);
 
-static long allocations_left = -1; /* -1: no end of them */
-static bool fail_once;
+static atomic_long allocations_left = -1; /* -1: no end of them */
+static atomic_bool fail_once;
 
+/* On whatever thread the allocation comes. */
 static bool must_fail(void)
 {
-    if (allocations_left < 0)
+    long left = allocations_left, none = 0;
+    while (left > 0 && !atomic_compare_exchange_weak(&allocations_left, &left, left - 1))
+        ;
+    if (left != 0)
         return false;
-    if (allocations_left > 0) {
-        allocations_left--;
-        return false;
-    }
-    if (fail_once)
-        allocations_left = -1;
-    return true;
+    return !fail_once || atomic_compare_exchange_strong(&allocations_left, &none, -1);
 }
 
 void *__wrap_malloc(size_t size)
