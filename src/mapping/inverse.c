@@ -253,21 +253,23 @@ static int invert_ops(struct inverting *v, const struct wfs_ops *in, struct wfs_
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-static bool is_arithmetic(const struct wfs_vexpr *e)
+static bool is_arithmetic(const struct inverting *v, const struct wfs_vexpr *e)
 {
-    bool ok = e->kind == WFS_V_CONST
-                  ? e->value.kind == WFS_VALUE_INT
-                  : e->kind == WFS_V_LET || e->kind == WFS_V_CONFIG || e->kind == WFS_V_CAPTURE ||
-                        e->kind == WFS_V_NEG || e->kind == WFS_V_BINARY;
+    bool ok = e->kind == WFS_V_LET || e->kind == WFS_V_CONFIG || e->kind == WFS_V_NEG ||
+              e->kind == WFS_V_BINARY;
+    if (e->kind == WFS_V_CONST)
+        ok = e->value.kind == WFS_VALUE_INT;
+    if (e->kind == WFS_V_CAPTURE)
+        ok = v->caps[e->index].kind == WFS_CAP_INT;
     for (uint32_t i = 0; i < e->n_args; i++)
-        ok = ok && is_arithmetic(e->args[i]);
+        ok = ok && is_arithmetic(v, e->args[i]);
     return ok;
 }
 
 /* {l+1} of a target becomes a number of the pattern, and an equation to solve for l. */
 static int expression_atom(struct inverting *v, const struct wfs_name *name, struct wfs_atom *atom)
 {
-    if (!is_arithmetic(atom->expr))
+    if (!is_arithmetic(v, atom->expr))
         return refuse(v, name->pos, "the target's name is computed from text");
     if (v->n_caps == WFS_RULE_MAX_CAPS)
         return refuse(v, name->pos, "too many captures");

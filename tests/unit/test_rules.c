@@ -97,6 +97,7 @@ static void test_rules__mistakes_say_where_and_what(void **state)
         {"invertible\na -> b : reshape(2, 3)", "reshape must say what it comes from"},
         {"invertible\na -> b : cast(float16)", "no inverse"},
         {"invertible\na.{x} -> {lower(x)}", "computed from text"},
+        {"invertible\na.{k:q|v} -> b.{0*k}", "computed from text"},
         {"prefix put a", "expected 'remove'"},
         {"target sep \"-\"", "\".\" or \"/\""},
         {"detect a.{x}", "expected a name without captures"},
