@@ -404,6 +404,7 @@ static int invert_map(struct inverting *v, struct wfs_rule *out)
         return r;
     out->clauses = clause;
     out->n_clauses = 1;
+    out->asks_result = in->cond != NULL;
     out->fans_in = out->sources.n > 1;
     for (uint32_t cap = 0; cap < v->n_caps; cap++) {
         bool fans = parts_fan(&out->sources, cap) || parts_fan(clause, cap);
@@ -463,8 +464,7 @@ static void begin(struct inverting *v, const struct wfs_rule *rule, struct wfs_r
                              .cond = rule->cond,
                              .takes_packed = rule->takes_packed,
                              .asks_convolution = rule->asks_convolution,
-                             .level = rule->level,
-                             .asks_result = rule->cond != NULL};
+                             .level = rule->level};
 }
 
 /* `inverse drop`, as it is. */

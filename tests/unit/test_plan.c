@@ -1,163 +1,10 @@
 /*
- * test_plan.c - plans over catalogs made by hand: rules applied, reports, errors, templates,
- * inverses there and back, and how long 100,000 tensors take.
+ * test_plan.c - plans over catalogs made by hand: what the sets for flax and torch do, templates,
+ * inverses there and back, reports, and 100,000 tensors.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "source/source.h"
-#include "weightfs/mapping.h"
-
-/* ---- catalogs ------------------------------------------------------------------------------ */
-
-static struct wfs_catalog *new_catalog(void)
-{
-    struct wfs_catalog *c = wfs_catalog_new("test");
-    assert_non_null(c);
-    c->format = "safetensors";
-    return c;
-}
-
-/* A tensor whose elements are its place in the catalog and then count up. */
-static void add(struct wfs_catalog *c, const char *name, enum wfs_dtype dtype, uint32_t ndim,
-                const uint64_t *shape)
-{
-    struct wfs_error err = {0};
-    struct wfs_tensor t = {.file = WFS_NO_INDEX,
-                           .file_off = UINT64_MAX,
-                           .alias_of = WFS_NO_INDEX,
-                           .shard_axis = -1,
-                           .n_shards = 1};
-    uint32_t index;
-    t.name = wfs_arena_strdup(c->arena, name);
-    t.path = wfs_path_from_name(c->arena, t.name, '.');
-    assert_int_equal(
-        wfs_expr_arange(c->arena, dtype, ndim, shape, c->n_tensors * 1000.0, 1, &t.expr, &err), 0);
-    if (wfs_catalog_add_tensor(c, &t, &index, &err))
-        fail_msg("%s", err.message);
-}
-
-#define ADD(c, name, ...)                                                                          \
-    add(c, name, WFS_F32, sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t),                    \
-        (uint64_t[]){__VA_ARGS__})
-
-static const char *write_text(const char *suffix, const char *text)
-{
-    static char path[64];
-    snprintf(path, sizeof(path), "/tmp/wfs_test_plan_XXXXXX%s", suffix);
-    int fd = mkstemps(path, (int)strlen(suffix));
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    return path;
-}
-
-struct options {
-    const char *view, *rules, *template, *dtype;
-    const char *set[4];
-    bool strict;
-};
-
-static int make(const struct wfs_catalog *c, struct options o, struct wfs_plan **ret,
-                struct wfs_error *err)
-{
-    char rules[64] = "", template[64] = "";
-    if (o.rules)
-        strcpy(rules, write_text(".map", o.rules));
-    if (o.template)
-        strcpy(template, write_text(".json", o.template));
-    struct wfs_view_options options = {.name = o.view ? o.view : "t",
-                                       .rules = o.rules ? rules : NULL,
-                                       .template_path = o.template ? template : NULL,
-                                       .dtype = o.dtype,
-                                       .set = o.set,
-                                       .strict = o.strict};
-    int r = wfs_plan_view(c, &options, ret, err);
-    if (o.rules)
-        unlink(rules);
-    if (o.template)
-        unlink(template);
-    return r;
-}
-
-static struct wfs_plan *plan(const struct wfs_catalog *c, struct options o)
-{
-    struct wfs_error err = {0};
-    struct wfs_plan *p = NULL;
-    if (make(c, o, &p, &err))
-        fail_msg("%s", err.message);
-    return p;
-}
-
-static void expect_refused(const struct wfs_catalog *c, struct options o, const char *message)
-{
-    struct wfs_error err = {0};
-    struct wfs_plan *p = NULL;
-    assert_int_equal(make(c, o, &p, &err), -EINVAL);
-    if (!strstr(err.message, message))
-        fail_msg("\"%s\" is not in \"%s\"", message, err.message);
-}
-
-static const struct wfs_target *find(const struct wfs_plan *p, const char *name)
-{
-    for (uint32_t i = 0; i < p->n_targets; i++) {
-        char *joined = wfs_path_join_dup(p->arena, p->targets[i].path, '.');
-        if (strcmp(joined, name) == 0)
-            return &p->targets[i];
-    }
-    fail_msg("no target %s", name);
-    return NULL;
-}
-
-static const struct wfs_report_entry *find_entry(const struct wfs_plan *p, enum wfs_status status)
-{
-    for (uint32_t i = 0; i < p->n_entries; i++)
-        if (p->entries[i].status == status)
-            return &p->entries[i];
-    fail_msg("no entry %s", wfs_status_name(status));
-    return NULL;
-}
-
-/* The first elements of a float32 target. */
-static void expect_values(const struct wfs_target *t, const float *want, size_t n)
-{
-    float got[64];
-    struct wfs_error err = {0};
-    assert_true(n <= 64 && t->expr->size_bytes >= n * 4);
-    assert_int_equal(wfs_expr_read(t->expr, got, n * 4, 0, &err), 0);
-    for (size_t i = 0; i < n; i++)
-        assert_true(got[i] == want[i]);
-}
-#define VALUES(t, ...)                                                                             \
-    expect_values(t, (float[]){__VA_ARGS__}, sizeof((float[]){__VA_ARGS__}) / sizeof(float))
-
-static void done(struct wfs_catalog *c, struct wfs_plan *p)
-{
-    wfs_plan_free(p);
-    wfs_catalog_free(c);
-}
+#include "plan_fixture.h"
 
 /* ---- flax and torch ------------------------------------------------------------------------ */
-
-static struct wfs_catalog *bert(void)
-{
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "embeddings.word_embeddings.weight", 5, 3);
-    ADD(c, "layer.0.dense.weight", 2, 3);
-    ADD(c, "layer.0.dense.bias", 2);
-    ADD(c, "layer.0.LayerNorm.weight", 3);
-    ADD(c, "layer.0.LayerNorm.bias", 3);
-    ADD(c, "norm.weight", 3);
-    return c;
-}
 
 static void test_plan__flax_transposes_and_renames(void **state)
 {
@@ -272,191 +119,6 @@ static void test_plan__dtype_casts_and_says_what_is_inexact(void **state)
     wfs_catalog_free(c);
 }
 
-/* ---- rules --------------------------------------------------------------------------------- */
-
-static void test_plan__fan_in_runs_in_numeric_order(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "e.10.w", 1);
-    for (int i = 0; i < 10; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "e.%d.w", i);
-        ADD(c, name, 1);
-    }
-    struct wfs_plan *p = plan(c, (struct options){.rules = "e.{i:#}.w -> e : stack(i, 0)"});
-    VALUES(find(p, "e"), 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 0);
-    assert_int_equal(find(p, "e")->n_sources, 11);
-    done(c, p);
-}
-
-static void test_plan__a_hole_in_a_fan_in_is_an_error(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "e.0.w", 1);
-    ADD(c, "e.2.w", 1);
-    expect_refused(c, (struct options){.rules = "e.{i:#}.w -> e : stack(i, 0)"},
-                   "{i} has a hole: 1 is missing");
-    expect_refused(c, (struct options){.rules = "e.{i:0-2}.w -> e : concat(i, 0)"},
-                   "{i} has a hole: 1 is missing");
-    wfs_catalog_free(c);
-}
-
-static void test_plan__scanned_layers_and_experts(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    for (int l = 0; l < 2; l++)
-        for (int e = 0; e < 3; e++) {
-            char name[24];
-            snprintf(name, sizeof(name), "l.%d.e.%d.w", l, e);
-            ADD(c, name, 2, 4);
-        }
-    struct wfs_plan *p = plan(
-        c,
-        (struct options){.rules = "l.{l:#}.e.{e:#}.w -> moe : transpose stack(e, 0) stack(l, 1)"});
-    const struct wfs_target *t = find(p, "moe");
-    assert_int_equal(t->expr->ndim, 4);
-    assert_true(t->expr->shape[0] == 3 && t->expr->shape[1] == 2 && t->expr->shape[2] == 4);
-    VALUES(t, 0, 4, 1, 5, 2, 6, 3, 7, 3000, 3004);
-    done(c, p);
-}
-
-static void test_plan__parts_join_and_split(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "a.q", 2, 2);
-    ADD(c, "a.k", 1, 2);
-    ADD(c, "b.qkv", 6);
-    struct wfs_plan *p = plan(c, (struct options){.rules = "{p}.q : transpose & {p}.k : transpose"
-                                                           " -> {p}.qk : concat(1)\n"
-                                                           "b.qkv -> b.{k:q|k|v} : split(k, 0)"});
-    VALUES(find(p, "a.qk"), 0, 2, 1000, 1, 3, 1001);
-    VALUES(find(p, "b.k"), 2002, 2003);
-    done(c, p);
-}
-
-static void test_plan__an_incomplete_group_keeps_its_names(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "a.q", 2);
-    struct wfs_plan *p = plan(c, (struct options){.rules = "{p}.q & {p}.k -> {p}.qk : concat(0)"});
-    assert_int_equal(find(p, "a.q")->status, WFS_UNEXPECTED);
-    assert_non_null(strstr(find_entry(p, WFS_NOTE)->text, "{p}.k, which is not there"));
-    done(c, p);
-}
-
-static void test_plan__values_conditions_and_fills(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "a.w", 4, 2);
-    ADD(c, "b.w", 2);
-    const char *rules = "let h = config.heads ?? 2\n"
-                        "{x}.w -> {x}.m : reshape(h, ceildiv(shape[0], h), -1) if rank == 2\n"
-                        "{x}.w -> {x}.v if rank == 1 and exists(a.w) and not exists(c.w)\n"
-                        "fill {x}.n : full(int64, 3, 2) for {x}.w if shape[0] > 2\n"
-                        "fill pos : arange(float32, roundup(3, 2))";
-    struct wfs_plan *p = plan(c, (struct options){.rules = rules, .set = {"heads=4"}});
-    assert_int_equal(find(p, "a.m")->expr->shape[0], 4);
-    find(p, "b.v");
-    assert_int_equal(find(p, "a.n")->status, WFS_FILLED);
-    VALUES(find(p, "pos"), 0, 1, 2, 3);
-    assert_int_equal(p->n_targets, 4);
-    done(c, p);
-}
-
-static void test_plan__a_missing_value_names_its_option(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = bert();
-    const char *rules = "let heads = config.n_head\nlayer.0.dense.weight -> q : rope(heads)";
-    expect_refused(c, (struct options){.rules = rules}, "give -o set=heads=VALUE");
-    struct wfs_plan *p = plan(c, (struct options){.rules = rules, .set = {"heads=1"}});
-    find(p, "q");
-    done(c, p);
-}
-
-static void test_plan__two_rules_for_one_tensor_is_an_error(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = bert();
-    expect_refused(c, (struct options){.rules = "{p:*}.weight -> {p}.a\nnorm.weight -> b"},
-                   "both take norm.weight");
-    struct wfs_plan *p = plan(
-        c, (struct options){.rules = "match longest\n{p:*}.weight -> {p}.a\nnorm.weight -> b"});
-    find(p, "b");
-    wfs_plan_free(p);
-    p = plan(c, (struct options){.rules = "match first\n{p:*}.weight -> {p}.a\nnorm.weight -> b"});
-    find(p, "norm.a");
-    done(c, p);
-}
-
-static void test_plan__two_sources_on_one_target_is_a_collision(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "a.w", 1);
-    ADD(c, "b.w", 1);
-    struct wfs_plan *p = plan(c, (struct options){.rules = "{x}.w -> w"});
-    assert_int_equal(p->n_by_status[WFS_COLLISION], 1);
-    assert_int_equal(p->n_targets, 2);
-    find(p, "w~2");
-    wfs_plan_free(p);
-    expect_refused(c, (struct options){.rules = "{x}.w -> w", .strict = true}, "collision");
-    wfs_catalog_free(c);
-}
-
-static void test_plan__unmatched_is_kept_dropped_or_refused(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = bert();
-    struct wfs_plan *p = plan(c, (struct options){.rules = "norm.weight -> n"});
-    assert_int_equal(p->n_by_status[WFS_UNEXPECTED], 5);
-    assert_int_equal(p->n_targets, 6);
-    wfs_plan_free(p);
-    p = plan(c, (struct options){.rules = "unmatched drop\nnorm.weight -> n"});
-    assert_int_equal(p->n_targets, 1);
-    assert_int_equal(p->n_by_status[WFS_DROPPED], 5);
-    wfs_plan_free(p);
-    expect_refused(c, (struct options){.rules = "unmatched error\nnorm.weight -> n"},
-                   "no rule takes embeddings.word_embeddings.weight");
-    wfs_catalog_free(c);
-}
-
-static void test_plan__operations_that_do_not_fit_name_rule_and_tensor(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = bert();
-    expect_refused(c, (struct options){.rules = "norm.weight -> n : transpose"}, "norm.weight: ");
-    expect_refused(c, (struct options){.rules = "norm.weight -> n : flip(1)"},
-                   ":1:20: flip(1): axis 1 of a tensor with 1 axes");
-    expect_refused(c, (struct options){.rules = "norm.weight -> n : part(0, 0, 2)"},
-                   "has no part 0 of 2");
-    wfs_catalog_free(c);
-}
-
-static void test_plan__names_are_written_as_the_namespace_says(void **state)
-{
-    (void)state;
-    struct wfs_catalog *c = new_catalog();
-    ADD(c, "layers_0.dense_12.w", 1);
-    struct wfs_plan *p = plan(c, (struct options){.rules = "source index glued\n"
-                                                           "target sep \"/\" trailing value "
-                                                           "collection params always\n"
-                                                           "layers.{l:#}.{x:+} -> h.{l}.{x}"});
-    find(p, "params.h.0.dense.12.w.value");
-    assert_int_equal(p->sep, '/');
-    wfs_plan_free(p);
-    p = plan(c, (struct options){.rules = "source index glued\ntarget index glued\n"
-                                          "layers.{l:#}.{x:+} -> h.{l+1}.{x}"});
-    find(p, "h_1.dense_12.w");
-    done(c, p);
-}
-
 /* ---- templates ----------------------------------------------------------------------------- */
 
 static void test_plan__a_template_settles_names_prefix_and_shapes(void **state)
@@ -535,8 +197,12 @@ static void test_plan__an_inverse_brings_everything_back(void **state)
                         "u.{l:#} -> u.{l/2}.{l%2} : unsqueeze(0) pad(1, 1, 2)\n"
                         "fused -> f.{k:q|v} : gates(\"qv>vq\") split(k, 0)\n"
                         "stacked -> s.{i:#} : unstack(i, 0)\n"
-                        "drop {p:*}.n : zeros(int64) for {p:*}.x.bias\n";
+                        "drop {p:*}.n : zeros(int64) for {p:*}.x.bias\n"
+                        "fill filled : ones(float32, 2) if h == 2\n"
+                        "inverse drop filled.too if rank == 1\n"
+                        "c.{x} -> d.{x} : transpose if rank == 2\n";
     struct wfs_catalog *c = new_catalog();
+    ADD(c, "c.two", 2, 3);
     ADD(c, "m.q.0.weight", 8, 3);
     ADD(c, "m.q.1.weight", 8, 3);
     ADD(c, "m.e.0.w", 2, 3);
@@ -561,6 +227,7 @@ static void test_plan__an_inverse_brings_everything_back(void **state)
     }
     struct wfs_plan *p = plan(c, (struct options){.rules = rules});
     struct wfs_catalog *b = catalog_of(p);
+    ADD(b, "filled.too", 2);
     struct wfs_plan *back = plan(b, (struct options){.view = "~s", .rules = rules});
     assert_int_equal(back->n_by_status[WFS_AMBIGUOUS], 0);
     expect_same(c, back);
@@ -618,17 +285,9 @@ static void test_plan__keys_json_is_a_template(void **state)
     done(c, p);
 }
 
-/* ---- time ---------------------------------------------------------------------------------- */
+/* ---- many --------------------------------------------------------------------------------- */
 
-static double cpu_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* The goal is 0.3 s; the bound is generous, for sanitizers and busy machines. */
-static void test_plan__100000_tensors_are_planned_fast(void **state)
+static void test_plan__100000_tensors_are_planned(void **state)
 {
     (void)state;
     struct wfs_catalog *c = new_catalog();
@@ -641,12 +300,8 @@ static void test_plan__100000_tensors_are_planned_fast(void **state)
                  i % 1000);
         ADD(c, name, 4);
     }
-    double start = cpu_now();
     struct wfs_plan *p = plan(c, (struct options){.view = "flax"});
-    double took = cpu_now() - start;
-    print_message("100000 tensors: %.3f s of one core\n", took);
     assert_int_equal(p->n_targets, 100000);
-    assert_true(took < 20);
     done(c, p);
 }
 
@@ -661,25 +316,13 @@ int main(void)
         cmocka_unit_test(test_plan__wrappers_are_taken_out),
         cmocka_unit_test(test_plan__packed_modules_keep_names_and_bytes),
         cmocka_unit_test(test_plan__dtype_casts_and_says_what_is_inexact),
-        cmocka_unit_test(test_plan__fan_in_runs_in_numeric_order),
-        cmocka_unit_test(test_plan__a_hole_in_a_fan_in_is_an_error),
-        cmocka_unit_test(test_plan__scanned_layers_and_experts),
-        cmocka_unit_test(test_plan__parts_join_and_split),
-        cmocka_unit_test(test_plan__an_incomplete_group_keeps_its_names),
-        cmocka_unit_test(test_plan__values_conditions_and_fills),
-        cmocka_unit_test(test_plan__a_missing_value_names_its_option),
-        cmocka_unit_test(test_plan__two_rules_for_one_tensor_is_an_error),
-        cmocka_unit_test(test_plan__two_sources_on_one_target_is_a_collision),
-        cmocka_unit_test(test_plan__unmatched_is_kept_dropped_or_refused),
-        cmocka_unit_test(test_plan__operations_that_do_not_fit_name_rule_and_tensor),
-        cmocka_unit_test(test_plan__names_are_written_as_the_namespace_says),
         cmocka_unit_test(test_plan__a_template_settles_names_prefix_and_shapes),
         cmocka_unit_test(test_plan__a_bad_template_is_refused),
         cmocka_unit_test(test_plan__an_inverse_brings_everything_back),
         cmocka_unit_test(test_plan__what_does_not_come_back_is_reported),
         cmocka_unit_test(test_plan__explain_says_which_rule_and_why),
         cmocka_unit_test(test_plan__keys_json_is_a_template),
-        cmocka_unit_test(test_plan__100000_tensors_are_planned_fast),
+        cmocka_unit_test(test_plan__100000_tensors_are_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -325,17 +325,8 @@ static void test_writers__100000_tensors(void **state)
     struct wfs_manifest m = {.n = N, .entries = entries, .sep = '.', .format_tag = "pt"};
     for (size_t i = 0; i < WFS_ARRAY_SIZE(all_writers); i++) {
         struct wfs_arena *arena = wfs_arena_new();
-        struct timespec from, to;
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-        const struct wfs_vfile *file = fx_plan(all_writers[i], &m, arena);
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
-        double seconds =
-            (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-        size_t bytes = wfs_arena_size_bytes(arena);
-        print_message("%s: %.3f s, %zu bytes, %u parts\n", all_writers[i], seconds, bytes,
-                      file->n_parts);
-        assert_true(bytes < 1000 * (size_t)N);
-        assert_true(seconds < 30); /* sanitizers included; quadratic would be minutes */
+        (void)fx_plan(all_writers[i], &m, arena);
+        assert_true(wfs_arena_size_bytes(arena) < 1000 * (size_t)N);
         wfs_arena_free(arena);
     }
     wfs_arena_free(names);

@@ -1,0 +1,209 @@
+/*
+ * test_plan_rules.c - rules of one's own at work: fans, values, conditions, fills and what is
+ * refused.
+ */
+#include "plan_fixture.h"
+
+/* ---- rules --------------------------------------------------------------------------------- */
+
+static void test_plan_rules__fan_in_runs_in_numeric_order(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "e.10.w", 1);
+    for (int i = 0; i < 10; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "e.%d.w", i);
+        ADD(c, name, 1);
+    }
+    struct wfs_plan *p = plan(c, (struct options){.rules = "e.{i:#}.w -> e : stack(i, 0)"});
+    VALUES(find(p, "e"), 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 0);
+    assert_int_equal(find(p, "e")->n_sources, 11);
+    done(c, p);
+}
+
+static void test_plan_rules__a_hole_in_a_fan_in_is_an_error(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "e.0.w", 1);
+    ADD(c, "e.2.w", 1);
+    expect_refused(c, (struct options){.rules = "e.{i:#}.w -> e : stack(i, 0)"},
+                   "{i} has a hole: 1 is missing");
+    expect_refused(c, (struct options){.rules = "e.{i:0-2}.w -> e : concat(i, 0)"},
+                   "{i} has a hole: 1 is missing");
+    wfs_catalog_free(c);
+}
+
+static void test_plan_rules__scanned_layers_and_experts(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    for (int l = 0; l < 2; l++)
+        for (int e = 0; e < 3; e++) {
+            char name[24];
+            snprintf(name, sizeof(name), "l.%d.e.%d.w", l, e);
+            ADD(c, name, 2, 4);
+        }
+    struct wfs_plan *p = plan(
+        c,
+        (struct options){.rules = "l.{l:#}.e.{e:#}.w -> moe : transpose stack(e, 0) stack(l, 1)"});
+    const struct wfs_target *t = find(p, "moe");
+    assert_int_equal(t->expr->ndim, 4);
+    assert_true(t->expr->shape[0] == 3 && t->expr->shape[1] == 2 && t->expr->shape[2] == 4);
+    VALUES(t, 0, 4, 1, 5, 2, 6, 3, 7, 3000, 3004);
+    done(c, p);
+}
+
+static void test_plan_rules__parts_join_and_split(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.q", 2, 2);
+    ADD(c, "a.k", 1, 2);
+    ADD(c, "b.qkv", 6);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "{p}.q : transpose & {p}.k : transpose"
+                                                           " -> {p}.qk : concat(1)\n"
+                                                           "b.qkv -> b.{k:q|k|v} : split(k, 0)"});
+    VALUES(find(p, "a.qk"), 0, 2, 1000, 1, 3, 1001);
+    VALUES(find(p, "b.k"), 2002, 2003);
+    done(c, p);
+}
+
+static void test_plan_rules__an_incomplete_group_keeps_its_names(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.q", 2);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "{p}.q & {p}.k -> {p}.qk : concat(0)"});
+    assert_int_equal(find(p, "a.q")->status, WFS_UNEXPECTED);
+    assert_non_null(strstr(find_entry(p, WFS_NOTE)->text, "{p}.k, which is not there"));
+    done(c, p);
+}
+
+static void test_plan_rules__values_conditions_and_fills(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.w", 4, 2);
+    ADD(c, "b.w", 2);
+    const char *rules = "let h = config.heads ?? 2\n"
+                        "{x}.w -> {x}.m : reshape(h, ceildiv(shape[0], h), -1) if rank == 2\n"
+                        "{x}.w -> {x}.v if rank == 1 and exists(a.w) and not exists(c.w)\n"
+                        "fill {x}.n : full(int64, 3, 2) for {x}.w if shape[0] > 2\n"
+                        "fill pos : arange(float32, roundup(3, 2))";
+    struct wfs_plan *p = plan(c, (struct options){.rules = rules, .set = {"heads=4"}});
+    assert_int_equal(find(p, "a.m")->expr->shape[0], 4);
+    find(p, "b.v");
+    assert_int_equal(find(p, "a.n")->status, WFS_FILLED);
+    VALUES(find(p, "pos"), 0, 1, 2, 3);
+    assert_int_equal(p->n_targets, 4);
+    done(c, p);
+}
+
+static void test_plan_rules__a_missing_value_names_its_option(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = bert();
+    const char *rules = "let heads = config.n_head\nlayer.0.dense.weight -> q : rope(heads)";
+    expect_refused(c, (struct options){.rules = rules}, "give -o set=heads=VALUE");
+    struct wfs_plan *p = plan(c, (struct options){.rules = rules, .set = {"heads=1"}});
+    find(p, "q");
+    done(c, p);
+}
+
+static void test_plan_rules__two_rules_for_one_tensor_is_an_error(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = bert();
+    expect_refused(c, (struct options){.rules = "{p:*}.weight -> {p}.a\nnorm.weight -> b"},
+                   "both take norm.weight");
+    struct wfs_plan *p = plan(
+        c, (struct options){.rules = "match longest\n{p:*}.weight -> {p}.a\nnorm.weight -> b"});
+    find(p, "b");
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "match first\n{p:*}.weight -> {p}.a\nnorm.weight -> b"});
+    find(p, "norm.a");
+    done(c, p);
+}
+
+static void test_plan_rules__two_sources_on_one_target_is_a_collision(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.w", 1);
+    ADD(c, "b.w", 1);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "{x}.w -> w"});
+    assert_int_equal(p->n_by_status[WFS_COLLISION], 1);
+    assert_int_equal(p->n_targets, 2);
+    find(p, "w~2");
+    wfs_plan_free(p);
+    expect_refused(c, (struct options){.rules = "{x}.w -> w", .strict = true}, "collision");
+    wfs_catalog_free(c);
+}
+
+static void test_plan_rules__unmatched_is_kept_dropped_or_refused(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = bert();
+    struct wfs_plan *p = plan(c, (struct options){.rules = "norm.weight -> n"});
+    assert_int_equal(p->n_by_status[WFS_UNEXPECTED], 5);
+    assert_int_equal(p->n_targets, 6);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "unmatched drop\nnorm.weight -> n"});
+    assert_int_equal(p->n_targets, 1);
+    assert_int_equal(p->n_by_status[WFS_DROPPED], 5);
+    wfs_plan_free(p);
+    expect_refused(c, (struct options){.rules = "unmatched error\nnorm.weight -> n"},
+                   "no rule takes embeddings.word_embeddings.weight");
+    wfs_catalog_free(c);
+}
+
+static void test_plan_rules__operations_that_do_not_fit_name_rule_and_tensor(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = bert();
+    expect_refused(c, (struct options){.rules = "norm.weight -> n : transpose"}, "norm.weight: ");
+    expect_refused(c, (struct options){.rules = "norm.weight -> n : flip(1)"},
+                   ":1:20: flip(1): axis 1 of a tensor with 1 axes");
+    expect_refused(c, (struct options){.rules = "norm.weight -> n : part(0, 0, 2)"},
+                   "has no part 0 of 2");
+    wfs_catalog_free(c);
+}
+
+static void test_plan_rules__names_are_written_as_the_namespace_says(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "layers_0.dense_12.w", 1);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "source index glued\n"
+                                                           "target sep \"/\" trailing value "
+                                                           "collection params always\n"
+                                                           "layers.{l:#}.{x:+} -> h.{l}.{x}"});
+    find(p, "params.h.0.dense.12.w.value");
+    assert_int_equal(p->sep, '/');
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "source index glued\ntarget index glued\n"
+                                          "layers.{l:#}.{x:+} -> h.{l+1}.{x}"});
+    find(p, "h_1.dense_12.w");
+    done(c, p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__fan_in_runs_in_numeric_order),
+        cmocka_unit_test(test_plan_rules__a_hole_in_a_fan_in_is_an_error),
+        cmocka_unit_test(test_plan_rules__scanned_layers_and_experts),
+        cmocka_unit_test(test_plan_rules__parts_join_and_split),
+        cmocka_unit_test(test_plan_rules__an_incomplete_group_keeps_its_names),
+        cmocka_unit_test(test_plan_rules__values_conditions_and_fills),
+        cmocka_unit_test(test_plan_rules__a_missing_value_names_its_option),
+        cmocka_unit_test(test_plan_rules__two_rules_for_one_tensor_is_an_error),
+        cmocka_unit_test(test_plan_rules__two_sources_on_one_target_is_a_collision),
+        cmocka_unit_test(test_plan_rules__unmatched_is_kept_dropped_or_refused),
+        cmocka_unit_test(test_plan_rules__operations_that_do_not_fit_name_rule_and_tensor),
+        cmocka_unit_test(test_plan_rules__names_are_written_as_the_namespace_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
