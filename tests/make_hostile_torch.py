@@ -121,6 +121,33 @@ def end64(count, size, off):
     return struct.pack("<IQHHIIQQQQ", 0x06064b50, 44, 45, 45, 0, 0, count, count, size, off)
 
 
+def write_sparse_zip(path, n, side):
+    """n float32 matrices of side x side that are holes, as zip64."""
+    items = b"".join(text(f"layer.{i}.weight") + tensor(str(i), side * side, 0, (side, side), (side, 1))
+                     for i in range(n))
+    with open(path, "wb") as f:
+        entries = []
+
+        def add(name, data, size):
+            off, name, small = f.tell(), name.encode(), min(size, 0xffffffff)
+            f.write(struct.pack("<IHHHHHIIIHH", 0x04034b50, 45, 0, 0, 0, 0, 0, small, small, len(name), 0) + name + data)
+            f.seek(off + 30 + len(name) + size)
+            extra = struct.pack("<HHQQQ", 1, 24, size, size, off)
+            entries.append(struct.pack("<IHHHHHHIIIHHHHHII", 0x02014b50, 45, 45, 0, 0, 0, 0, 0, 2**32 - 1, 2**32 - 1,
+                                       len(name), len(extra), 0, 0, 0, 0, 2**32 - 1) + name + extra)
+
+        pkl = program(b"}(" + items + b"u")
+        add("x/data.pkl", pkl, len(pkl))
+        for i in range(n):
+            add(f"x/data/{i}", b"", side * side * 4)
+        add("x/version", b"3\n", 2)
+        off, directory = f.tell(), b"".join(entries)
+        f.write(directory)
+        end = f.tell()
+        f.write(end64(len(entries), len(directory), off) + struct.pack("<IIQI", 0x07064b50, 0, end, 1))
+        f.write(struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 0xffff, 0xffff, 2**32 - 1, 2**32 - 1, 0))
+
+
 def legacy(obj=GOOD, keys=("0",), storages=None, magic=MAGIC, protocol=1001):
     storages = [struct.pack("<q", 4) + FLOATS] if storages is None else storages
     return (magic + program(integer(protocol)) + program(dict_of(little_endian=b"\x88")) + obj

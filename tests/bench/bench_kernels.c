@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "tensor/kernel.h"
 #include "weightfs/tensor.h"
 
@@ -31,19 +31,6 @@ struct task {
     enum wfs_dtype from, to;
 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void run_memcpy(const struct task *task)
 {
     for (uint64_t off = 0; off < task->size_bytes; off += task->part_bytes)
@@ -59,10 +46,10 @@ static void run_copy(const struct task *task)
 static double sample(const struct task *task)
 {
     int n = 1 + (int)((UINT64_C(32) << 20) / task->size_bytes);
-    double start = now();
+    double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < n; i++)
         task->run(task);
-    return (double)task->size_bytes * n / (now() - start) / 1e9;
+    return (double)task->size_bytes * n / (seconds_of(CLOCK_THREAD_CPUTIME_ID) - start) / 1e9;
 }
 
 static void compare(const char *name, const struct task *task)
@@ -78,9 +65,7 @@ static void compare(const char *name, const struct task *task)
         base[i] = sample(&plain);
         mine[i] = sample(task);
     }
-    qsort(base, (size_t)n_repeats, sizeof(double), by_value);
-    qsort(mine, (size_t)n_repeats, sizeof(double), by_value);
-    double a = mine[n_repeats / 2], b = base[n_repeats / 2];
+    double a = median(mine, n_repeats), b = median(base, n_repeats);
     printf("%-42s %7.2f GB/s   memcpy %7.2f   ratio %.2f\n", name, a, b, a / b);
 }
 

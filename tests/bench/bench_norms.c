@@ -11,32 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "weightfs/inspect.h"
 
 #define MAX_REPEATS  101
 #define BUFFER_BYTES ((size_t)768 << 10)
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *samples, int n)
-{
-    qsort(samples, (size_t)n, sizeof(*samples), by_value);
-    return samples[n / 2];
-}
 
 static void die(const char *what, const struct wfs_error *err)
 {
@@ -81,10 +62,10 @@ static void write_file(const char *path, const char *dtype, size_t size_bytes)
 
 static double copy_once(const uint8_t *source, uint8_t *buffer, size_t size_bytes)
 {
-    double start = now();
+    double start = seconds_of(CLOCK_MONOTONIC);
     for (size_t off = 0; off < size_bytes; off += BUFFER_BYTES)
         memcpy(buffer, source + off, (size_t)wfs_min_u64(BUFFER_BYTES, size_bytes - off));
-    return (double)size_bytes / (now() - start) / 1e9;
+    return (double)size_bytes / (seconds_of(CLOCK_MONOTONIC) - start) / 1e9;
 }
 
 static double count_once(const struct wfs_inspect_rows *rows, size_t size_bytes)
@@ -93,10 +74,10 @@ static double count_once(const struct wfs_inspect_rows *rows, size_t size_bytes)
     struct wfs_stats stats = {0};
     struct wfs_error err = {0};
     bool known;
-    double start = now();
+    double start = seconds_of(CLOCK_MONOTONIC);
     if (wfs_inspect_stats(rows, &run, false, &stats, &known, &err))
         die("statistics", &err);
-    return (double)size_bytes / (now() - start) / 1e9;
+    return (double)size_bytes / (seconds_of(CLOCK_MONOTONIC) - start) / 1e9;
 }
 
 static double compare(const char *dir, const char *dtype, size_t size_bytes, int n_repeats)

@@ -1,5 +1,4 @@
-"""Memory and time stay bounded whatever the checkpoint's size. The bounds here are wide; the tight
-ones are measured by tests/bench."""
+"""Memory stays bounded whatever the checkpoint's size; how long it takes is measured by tests/bench."""
 import os
 import subprocess
 import time
@@ -10,7 +9,6 @@ import pytest
 from conftest import run
 from helpers import header, server_of, status_kb, write_sparse_safetensors
 
-SLACK = 20  # of time: tests share their machine with anything; tests/bench judges speed
 plain = pytest.mark.skipif(bool(os.environ.get("WEIGHTFS_SANITIZED")),
                            reason="a sanitizer's memory is not the program's")
 
@@ -27,12 +25,6 @@ def huge(tmp_path):
     return path
 
 
-def timed(fn):
-    start = time.monotonic()
-    result = fn()
-    return time.monotonic() - start, result
-
-
 def drain(path):
     """Reads whole files as cat does; the bytes are all zeros."""
     total = 0
@@ -45,9 +37,8 @@ def drain(path):
 
 
 @plain
-def test_bounds__200_gb_mount_fast_and_small(mount, huge):
-    seconds, m = timed(lambda: mount(huge, "-o", f"memory={MEMORY}"))
-    assert seconds < SLACK * 1.0
+def test_bounds__200_gb_mount_small(mount, huge):
+    m = mount(huge, "-o", f"memory={MEMORY}")
     pid = server_of(m.path)
     assert (m / "source/model.safetensors").stat().st_size == huge.stat().st_size
     paths = []
@@ -84,14 +75,10 @@ def test_bounds__parallel_readers_stay_within_memory(mount, huge):
 def test_bounds__100000_tensors(mount, tmp_path):
     tensors = {f"layers.{i // 1000}.p{i % 1000}": ("F32", (2, 2)) for i in range(100_000)}
     path = write_sparse_safetensors(tmp_path / "many.safetensors", tensors, {"format": "pt"})
-    seconds, m = timed(lambda: mount(path))
-    assert seconds < SLACK * 1.0
-    seconds, found = timed(lambda: subprocess.run(
-        ["find", m.path, "-type", "f", "-name", "*.npy"], capture_output=True, check=True))
-    assert seconds < SLACK * 2.0
-    assert found.stdout.count(b"\n") == 200_000
-    again, _ = timed(lambda: subprocess.run(["find", m.path], stdout=subprocess.DEVNULL, check=True))
-    assert again < SLACK * 2.0
+    m = mount(path)
+    for _ in range(2):
+        found = subprocess.run(["find", m.path, "-type", "f", "-name", "*.npy"], capture_output=True, check=True)
+        assert found.stdout.count(b"\n") == 200_000
 
 
 @plain
