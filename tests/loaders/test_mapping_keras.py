@@ -188,6 +188,10 @@ def test_mapping_keras__depthwise_by_its_name(tmp_path):
     assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
 
 
+def test_mapping_keras__bilinear_is_a_doubt(tmp_path):
+    assert ambiguous(save(tmp_path, torch.nn.ModuleDict({"bilinear": torch.nn.Bilinear(3, 5, 4)}))) == {"bilinear.weight"}
+
+
 def test_mapping_keras__transposed_in_groups_is_a_doubt(tmp_path):
     source = save(tmp_path, randomise(Net(T.ConvTranspose2d(4, 6, 3, groups=2))))
     assert ambiguous(source) == {"net.weight"}

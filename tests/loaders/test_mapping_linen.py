@@ -166,6 +166,12 @@ def test_mapping_torch__attention_of_linen(tmp_path, separate, bias):
     close(flax.apply(tree, q, k, v), torch_out(net, q, k, v))
 
 
+def test_mapping_linen__bilinear_is_a_doubt(tmp_path):
+    source = save(tmp_path, T.ModuleDict({"bilinear": T.Bilinear(3, 5, 4), "conv": T.Conv1d(3, 5, 4)}))
+    done = run("map", "--view", "linen", source, check=False)
+    assert "ambiguous: bilinear.weight" in done.stdout and "conv.weight" not in done.stdout
+
+
 def test_mapping_torch__stacked_layers_are_a_doubt(tmp_path):
     tree = {"layers": {"kernel": rand(3, 4, 5), "bias": rand(3, 5)},
             "conv": {"kernel": rand(3, 4, 5), "bias": rand(5)}}

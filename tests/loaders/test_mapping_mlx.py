@@ -83,6 +83,13 @@ def test_mapping_mlx__attention(tmp_path):
     assert np.abs(out - torch_out(net, x, x, x)).max() < 1e-5
 
 
+def test_mapping_mlx__bilinear(tmp_path):
+    net, x, y = randomise(Net(T.Bilinear(3, 5, 4))), rand(2, 3), rand(2, 5)
+    flat = view(save(tmp_path, net), "mlx", tmp_path / "out")
+    out = run_mlx(nn.Bilinear(3, 5, 4), flat, x, y)
+    assert np.abs(out - torch_out(net, x, y)).max() < 1e-5
+
+
 def test_mapping_mlx__sequential_by_template(tmp_path):
     net, x = randomise(T.Sequential(T.Linear(4, 6), T.ReLU(), T.Linear(6, 2))), rand(3, 4)
     mlx = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
