@@ -83,14 +83,20 @@ static bool is_one_of(const char *path, const char *const *names, size_t n)
     return false;
 }
 
+/* The model's width, 0 where no norm.weight tells it. */
+static uint64_t model_width(const struct wfs_rank *rank)
+{
+    const struct wfs_tensor *norm = wfs_catalog_find(rank->catalog, "norm.weight");
+    return norm && norm->expr->ndim == 1 ? norm->expr->shape[0] : 0;
+}
+
 /* The axis that makes the embeddings as wide as the model; false where nothing tells. */
 static bool embedding_axis(const struct wfs_rank *rank, uint32_t n, const struct wfs_expr *e,
                            int32_t *ret)
 {
-    const struct wfs_tensor *norm = wfs_catalog_find(rank->catalog, "norm.weight");
-    if (!norm || norm->expr->ndim != 1 || e->ndim != 2)
+    uint64_t width = model_width(rank);
+    if (!width || e->ndim != 2)
         return false;
-    uint64_t width = norm->expr->shape[0];
     *ret = e->shape[1] == width ? 0 : 1;
     return *ret == 0 || (width % n == 0 && e->shape[1] == width / n);
 }
@@ -133,24 +139,33 @@ static int add_tensor(struct wfs_catalog *catalog, const struct wfs_rank *ranks,
     return wfs_ranks_add(catalog, ranks, n, t, t->path, join, err);
 }
 
-/* Files may be missing at the end: parts of the embeddings that are not as wide as the model tell.
- * (Llama 3's are cut along the vocabulary, whose size no tensor says.) */
+/* Files may be missing at the end. Two matrices tell, whose second axis is the model's width once
+ * their parts are joined: the embeddings, where they are cut along it, and wo (Meta's heads are
+ * dim / n_heads wide). What the user declares is not doubted. */
 static int check_whole(const struct wfs_listing *listing, const struct wfs_rank *ranks, uint32_t n,
                        const struct wfs_source_options *options, struct wfs_error *err)
 {
-    const struct wfs_tensor *t = wfs_catalog_find(ranks[0].catalog, "tok_embeddings.weight");
-    const struct wfs_tensor *norm = wfs_catalog_find(ranks[0].catalog, "norm.weight");
-    int32_t axis;
-    bool is_declared = false;
-    int rc = t ? wfs_declared_axis(options, t->name, &is_declared, &axis, err) : 0;
-    if (rc || is_declared || !t || !norm || t->expr->ndim != 2 || norm->expr->ndim != 1 ||
-        embedding_axis(&ranks[0], n, t->expr, &axis))
-        return rc;
-    return wfs_error_set(err, ENOENT,
-                         "%s: %u files with embeddings %llu wide, for a model %llu wide: the "
-                         "checkpoint is not whole",
-                         listing->path, n, (unsigned long long)t->expr->shape[1],
-                         (unsigned long long)norm->expr->shape[0]);
+    static const char *const names[] = {"tok_embeddings.weight", "layers.0.attention.wo.weight"};
+    uint64_t width = model_width(&ranks[0]);
+    for (size_t i = 0; width && i < WFS_ARRAY_SIZE(names); i++) {
+        const struct wfs_tensor *t = wfs_catalog_find(ranks[0].catalog, names[i]);
+        int32_t axis;
+        bool is_declared = false;
+        int rc = t ? wfs_declared_axis(options, t->name, &is_declared, &axis, err) : 0;
+        if (rc)
+            return rc;
+        if (is_declared || !t || t->expr->ndim != 2)
+            continue;
+        uint64_t part = t->expr->shape[1];
+        if ((i == 0 && part == width) || (width % n == 0 && part == width / n))
+            continue;
+        return wfs_error_set(err, ENOENT,
+                             "%s: %u files with parts of %s that are %llu wide, for a model %llu "
+                             "wide: the checkpoint is not whole",
+                             listing->path, n, t->name, (unsigned long long)part,
+                             (unsigned long long)width);
+    }
+    return 0;
 }
 
 int wfs_meta_consolidated_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,

@@ -261,12 +261,13 @@ def test_meta__consolidated(tmp_path, n, embedding_axis):
     assert by_name["tok_embeddings.weight"]["shard_axis"] == embedding_axis
     assert by_name["layers.0.attention.wo.weight"]["shard_axis"] == 1
     assert by_name["norm.weight"]["n_shards"] == 1
-    if n == 4 and embedding_axis == 1:
+    if n == 4:
         os.remove(tmp_path / "consolidated.03.pth")
-        with pytest.raises(Refused, match="3 files with embeddings 2 wide, for a model 8 wide: the checkpoint is not"):
+        first = "tok_embeddings.weight" if embedding_axis else "layers.0.attention.wo.weight"
+        with pytest.raises(Refused, match=f"3 files with parts of {first} that are 2 wide, for a model 8 wide"):
             Catalog(tmp_path)
-        declared = Catalog(tmp_path, "-d", "tp.tok_embeddings.weight=1")
-        assert declared.tensors[("tok_embeddings", "weight")]["shape"] == [16, 6]
+        declared = Catalog(tmp_path, "-d", f"tp.tok_embeddings.weight={embedding_axis}", "-d", "tp.*.wo.weight=1")
+        assert declared.tensors[("layers", "0", "attention", "wo", "weight")]["shape"] == [8, 6]
     os.remove(tmp_path / "consolidated.00.pth")
     if n == 4:
         with pytest.raises(Refused, match="not whole"):
