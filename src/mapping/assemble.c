@@ -33,15 +33,31 @@ static void report_prefix(struct wfs_mapper *mapper, const struct wfs_template *
                    n);
 }
 
-int wfs_template_fit(struct wfs_mapper *mapper, struct wfs_table *items)
+/* What the template has is no longer unexpected. */
+static void forget_settled(struct wfs_mapper *mapper, const struct wfs_strmap *settled)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < mapper->n_entries; i++) {
+        const struct wfs_report_entry *entry = &mapper->entries[i];
+        if (entry->status != WFS_UNEXPECTED || !wfs_strmap_get(settled, entry->subject, NULL))
+            mapper->entries[n++] = *entry;
+    }
+    mapper->n_entries = n;
+}
+
+static int settle(struct wfs_mapper *mapper, struct wfs_item *item, struct wfs_strmap *settled)
+{
+    if (item->status != WFS_UNEXPECTED)
+        return 0;
+    item->status = WFS_MAPPED;
+    return wfs_strmap_set(settled, wfs_dotted(mapper->arena, item->path), 1);
+}
+
+static int fit_items(struct wfs_mapper *mapper, struct wfs_table *items, bool *seen,
+                     struct wfs_strmap *settled)
 {
     const struct wfs_template *t = mapper->template;
     size_t n_mended = 0;
-    if (!t)
-        return 0;
-    bool *seen = wfs_arena_array(mapper->arena, t->n_keys + 1, sizeof(*seen));
-    if (!seen)
-        return wfs_error_nomem(mapper->err, "template");
     for (size_t i = 0; i < items->n; i++) {
         struct wfs_item *item = &items->items[i];
         uint32_t k = wfs_template_find(t, item->path);
@@ -50,14 +66,31 @@ int wfs_template_fit(struct wfs_mapper *mapper, struct wfs_table *items)
                 item->status = WFS_UNEXPECTED;
             continue;
         }
+        if (settle(mapper, item, settled))
+            return wfs_error_nomem(mapper->err, "template");
         seen[k] = true;
         n_mended += strcmp(item->path, t->keys[k].bare) != 0;
         item->path = t->keys[k].path;
-        if (item->status == WFS_UNEXPECTED)
-            item->status = WFS_MAPPED;
         check_shape(mapper, item, &t->keys[k]);
     }
     report_prefix(mapper, t, n_mended);
+    return 0;
+}
+
+int wfs_template_fit(struct wfs_mapper *mapper, struct wfs_table *items)
+{
+    const struct wfs_template *t = mapper->template;
+    struct wfs_strmap settled = {0};
+    if (!t)
+        return 0;
+    bool *seen = wfs_arena_array(mapper->arena, t->n_keys + 1, sizeof(*seen));
+    if (!seen)
+        return wfs_error_nomem(mapper->err, "template");
+    int r = fit_items(mapper, items, seen, &settled);
+    forget_settled(mapper, &settled);
+    wfs_strmap_free(&settled);
+    if (r)
+        return r;
     for (uint32_t k = 0; k < t->n_keys; k++)
         if (!seen[k])
             wfs_report(mapper, WFS_MISSING, t->keys[k].path, "nothing maps to it");

@@ -116,7 +116,7 @@ static int contest(struct wfs_stage *stage, const struct wfs_item *item, const s
     uint32_t a_len = a->sources.part[old->part].name->n_literal;
     uint32_t b_len = b->sources.part[new->part].name->n_literal;
     *ret_new_wins = false;
-    if (a->level != b->level && stage->set->policy == WFS_MATCH_ONE) {
+    if (a->level != b->level && stage->set->policy != WFS_MATCH_FIRST) {
         *ret_new_wins = b->level < a->level;
         return 0;
     }

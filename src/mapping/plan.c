@@ -202,6 +202,9 @@ static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
         if (r)
             return r;
     }
+    for (size_t i = 0; i < items->n; i++) /* whatever a later set made of it */
+        if (items->items[i].unexpected && items->items[i].status == WFS_MAPPED)
+            items->items[i].status = WFS_UNEXPECTED;
     return 0;
 }
 

@@ -30,6 +30,7 @@ static int keep(struct wfs_stage *st, uint32_t index)
         item.status = WFS_PACKED;
     } else {
         item.status = WFS_UNEXPECTED;
+        item.unexpected = true;
         wfs_report(st->mapper, WFS_UNEXPECTED, item.path,
                    "no rule of %s takes it: it keeps its name and bytes", st->set->name);
     }

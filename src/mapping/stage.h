@@ -26,6 +26,7 @@ struct wfs_item {
     const char *path;
     const struct wfs_expr *expr;
     enum wfs_status status; /* as wfs_target's */
+    bool unexpected;        /* to some set of the chain */
     bool packed;            /* never gets a layout */
     bool tied;              /* its storage is another item's too */
     enum wfs_convolution convolution;

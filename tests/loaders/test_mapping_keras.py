@@ -120,6 +120,16 @@ def test_mapping_keras__attention(tmp_path):
     assert np.abs(np.asarray(layer(x, x)) - torch_out(net, x, x, x)).max() < 1e-5
 
 
+def test_mapping_keras__attention_of_other_widths(tmp_path):
+    net = randomise(Net(T.MultiheadAttention(8, 2, kdim=6, vdim=5, batch_first=True)))
+    q, k, v = rand(2, 3, 8), rand(2, 4, 6), rand(2, 4, 5)
+    flat = view(save(tmp_path, net), "keras", tmp_path / "out", "set=heads=2")
+    layer = K.MultiHeadAttention(2, 4)
+    layer(q, v, k)
+    load(layer, flat)
+    assert np.abs(np.asarray(layer(q, v, k)) - torch_out(net, q, k, v)).max() < 1e-5
+
+
 def test_mapping_keras__depthwise_by_template(tmp_path):
     net, x = randomise(Net(T.Conv2d(4, 8, 3, groups=4))), image(2)
     layer = K.DepthwiseConv2D(3, depth_multiplier=2)

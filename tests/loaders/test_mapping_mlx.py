@@ -83,6 +83,13 @@ def test_mapping_mlx__attention(tmp_path):
     assert np.abs(out - torch_out(net, x, x, x)).max() < 1e-5
 
 
+def test_mapping_mlx__gates_of_no_cell_are_a_doubt(tmp_path):
+    from safetensors.numpy import save_file
+    cell = {"c.weight_ih": (8, 3), "c.weight_hh": (8, 4), "c.bias_ih": (8,), "c.bias_hh": (8,)}
+    save_file({k: np.zeros(v, np.float32) for k, v in cell.items()}, tmp_path / "model.safetensors")
+    assert "4 ambiguous" in run("map", "--view", "mlx", tmp_path / "model.safetensors", check=False).stdout
+
+
 def test_mapping_mlx__bilinear(tmp_path):
     net, x, y = randomise(Net(T.Bilinear(3, 5, 4))), rand(2, 3), rand(2, 5)
     flat = view(save(tmp_path, net), "mlx", tmp_path / "out")

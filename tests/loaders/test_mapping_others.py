@@ -319,6 +319,15 @@ def test_mapping__the_same_names_of_another_model_are_refused(tmp_path, view_nam
     assert done.returncode != 0 and f"{view_name}.map:" in done.stderr
 
 
+def test_mapping_gguf__names_alone_are_a_doubt(tmp_path):
+    source = real(tmp_path, "llama")
+    (source / "config.json").unlink()
+    done = run("map", "--view", "gguf", "-o", "set=num_attention_heads=4", source, check=False)
+    assert "1 ambiguous" in done.stdout and "-o set=model_type=llama would tell" in done.stdout
+    assert "ambiguous" not in run("map", "--view", "gguf", "-o", "set=num_attention_heads=4,set=model_type=llama",
+                                  source).stdout
+
+
 def test_mapping_gguf__names_and_rope_order(tmp_path):
     got = view(real(tmp_path, "llama"), "gguf", tmp_path / "b")
     want = load_file(tmp_path / "a" / "model.safetensors")

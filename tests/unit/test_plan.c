@@ -138,6 +138,35 @@ static void test_plan__a_template_settles_names_prefix_and_shapes(void **state)
     done(c, p);
 }
 
+static void test_plan__a_template_takes_what_no_rule_does(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "lin.weight", 2, 3);
+    ADD(c, "moving", 4);
+    ADD(c, "other", 4);
+    struct wfs_plan *p =
+        plan(c, (struct options){.rules = "lin.weight -> lin.kernel : transpose\n",
+                                 .template = "{\"moving\": [4], \"lin.kernel\": [3, 2]}"});
+    assert_int_equal(p->n_by_status[WFS_UNEXPECTED], 1);
+    assert_string_equal(find_entry(p, WFS_UNEXPECTED)->subject, "other");
+    assert_int_equal(p->n_entries, 1);
+    done(c, p);
+}
+
+static void test_plan__what_a_set_of_a_chain_does_not_know_stays_unexpected(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.weight", 2, 3);
+    ADD(c, "odd.weight", 2, 3);
+    struct wfs_plan *p = plan(
+        c, (struct options){.view = "t=s+mlx", .rules = "set s\nto torch\na.weight -> b.weight\n"});
+    assert_int_equal(p->n_by_status[WFS_UNEXPECTED], 1);
+    assert_int_equal(find(p, "odd.weight")->status, WFS_UNEXPECTED);
+    done(c, p);
+}
+
 static void test_plan__a_bad_template_is_refused(void **state)
 {
     (void)state;
@@ -318,6 +347,8 @@ int main(void)
         cmocka_unit_test(test_plan__dtype_casts_and_says_what_is_inexact),
         cmocka_unit_test(test_plan__a_template_settles_names_prefix_and_shapes),
         cmocka_unit_test(test_plan__a_bad_template_is_refused),
+        cmocka_unit_test(test_plan__a_template_takes_what_no_rule_does),
+        cmocka_unit_test(test_plan__what_a_set_of_a_chain_does_not_know_stays_unexpected),
         cmocka_unit_test(test_plan__an_inverse_brings_everything_back),
         cmocka_unit_test(test_plan__what_does_not_come_back_is_reported),
         cmocka_unit_test(test_plan__explain_says_which_rule_and_why),
