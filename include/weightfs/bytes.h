@@ -95,10 +95,12 @@ int wfs_bytes_slice(struct wfs_bytes *parent, uint64_t off, uint64_t len, struct
                     struct wfs_error *err);
 /* The raw-deflate stream parent[off, off + len) inflated, of a declared size. Random access through
  * checkpoints (a bounded set, made as the stream is first passed): reading does not inflate from
- * the start each time. A stream that ends early, runs on or is corrupt is -EIO naming the byte.
+ * the start each time. A stream that ends early, runs on or is corrupt is -EIO naming the byte; one
+ * that has another CRC-32 than *crc (NULL: none is known) is so for reads that reach its end.
  * Without zlib: -ENOTSUP saying so. */
 int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint64_t size_bytes,
-                      const char *name, struct wfs_bytes **ret, struct wfs_error *err);
+                      const uint32_t *crc, const char *name, struct wfs_bytes **ret,
+                      struct wfs_error *err);
 
 /* ---- mapped windows for strided gathers ---------------------------------------------------- */
 

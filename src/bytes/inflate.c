@@ -29,11 +29,14 @@ struct inflate_bytes {
     struct wfs_bytes *parent;
     uint64_t off, len; /* of the deflated stream in parent */
     uint64_t span;
+    bool has_crc;
+    uint32_t crc; /* of the whole stream inflated */
 };
 
 struct checkpoint {
     const struct inflate_bytes *owner; /* NULL: free */
     uint64_t in, out;                  /* next input byte (from off), output bytes before it */
+    uint32_t crc;                      /* of those output bytes */
     int bits;                          /* of the byte before `in` that are not used yet */
     uInt window_len;
     uint64_t used_at;
@@ -43,6 +46,7 @@ struct checkpoint {
 struct decoder {
     z_stream zs;
     uint64_t in, out; /* input bytes handed to zlib's buffer so far, output bytes made */
+    uint32_t crc;     /* of the output bytes, where the stream has one to compare with */
     uint64_t last_checkpoint;
     bool ended;
     uint8_t input[INFLATE_INPUT];
@@ -161,6 +165,7 @@ static void remember(const struct inflate_bytes *owner, struct decoder *d)
         c->owner = owner;
         c->in = d->in - d->zs.avail_in;
         c->out = d->out;
+        c->crc = d->crc;
         c->bits = d->zs.data_type & 7;
         c->window_len = window_len;
         c->used_at = ++shared.clock;
@@ -216,6 +221,7 @@ static struct decoder *decoder_resume(const struct inflate_bytes *b, const struc
         return NULL;
     d->in = c->in;
     d->out = d->last_checkpoint = c->out;
+    d->crc = c->crc;
     uint8_t last = 0;
     if (c->bits && wfs_bytes_read(b->parent, &last, 1, b->off + c->in - 1, err)) {
         decoder_free(d);
@@ -264,6 +270,8 @@ static int decode_some(const struct inflate_bytes *b, struct decoder *d, uint8_t
         if (z == Z_BUF_ERROR && *ret_n == 0 && d->in == b->len && d->zs.avail_in == 0)
             return corrupt(b, d, "is cut off", err);
         d->out += *ret_n;
+        if (b->has_crc)
+            d->crc = (uint32_t)crc32_z(d->crc, out, *ret_n);
         d->ended = z == Z_STREAM_END;
         if (at_block_boundary(d) && d->out >= d->last_checkpoint + b->span)
             remember(b, d);
@@ -279,7 +287,9 @@ static int check_end(const struct inflate_bytes *b, struct decoder *d, struct wf
     int r = decode_some(b, d, &extra, 1, &n, err);
     if (r)
         return r;
-    return n ? corrupt(b, d, "holds more than its declared size", err) : 0;
+    if (n)
+        return corrupt(b, d, "holds more than its declared size", err);
+    return b->has_crc && d->crc != b->crc ? corrupt(b, d, "has another CRC than declared", err) : 0;
 }
 
 static int decode_range(const struct inflate_bytes *b, struct decoder *d, uint8_t *buf, size_t len,
@@ -352,7 +362,8 @@ static const struct wfs_bytes_ops inflate_ops = {
     .kind = "inflated", .read = inflate_read, .free = inflate_free, .check = inflate_check};
 
 int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint64_t size_bytes,
-                      const char *name, struct wfs_bytes **ret, struct wfs_error *err)
+                      const uint32_t *crc, const char *name, struct wfs_bytes **ret,
+                      struct wfs_error *err)
 {
     if (off > parent->size_bytes || len > parent->size_bytes - off)
         return wfs_error_set(err, EINVAL, "%s: the deflated stream at byte %llu is not in the file",
@@ -376,6 +387,8 @@ int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint
     b->parent = wfs_bytes_ref(parent);
     b->off = off;
     b->len = len;
+    b->has_crc = crc != NULL;
+    b->crc = crc ? *crc : 0;
     b->span = wfs_max_u64(INFLATE_SPAN_MIN, size_bytes / INFLATE_SPANS_PER_FILE);
     *ret = &b->base;
     return 0;
@@ -384,9 +397,11 @@ int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint
 #else
 
 int wfs_bytes_inflate(struct wfs_bytes *parent, uint64_t off, uint64_t len, uint64_t size_bytes,
-                      const char *name, struct wfs_bytes **ret, struct wfs_error *err)
+                      const uint32_t *crc, const char *name, struct wfs_bytes **ret,
+                      struct wfs_error *err)
 {
     (void)parent;
+    (void)crc;
     (void)off;
     (void)len;
     (void)size_bytes;

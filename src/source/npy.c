@@ -108,6 +108,8 @@ static int npz_scan(struct wfs_catalog *catalog, uint32_t file,
     struct wfs_bytes *bytes = catalog->files[file].bytes;
     struct wfs_zip *zip;
     int r = wfs_zip_open(catalog->arena, bytes, 0, bytes->size_bytes, &zip, err);
+    if (!r)
+        zip->checks_crc = true;
     for (uint32_t i = 0; !r && catalog->n_tensors == 0 && i < zip->n_members; i++)
         if (strchr(zip->members[i].name, '/'))
             catalog->sep = '/';

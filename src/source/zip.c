@@ -439,8 +439,8 @@ int wfs_zip_data(struct wfs_zip *zip, struct wfs_zip_member *member, struct wfs_
         return 0;
     }
     struct wfs_bytes *inflated = NULL;
-    rc = wfs_bytes_inflate(zip->bytes, off, member->stored_bytes, member->size_bytes, member->name,
-                           &inflated, err);
+    rc = wfs_bytes_inflate(zip->bytes, off, member->stored_bytes, member->size_bytes,
+                           zip->checks_crc ? &member->crc32 : NULL, member->name, &inflated, err);
     if (rc)
         return rc;
     if (wfs_arena_on_free(zip->arena, wfs_bytes_unref_void, inflated))

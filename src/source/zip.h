@@ -34,6 +34,7 @@ struct wfs_zip {
     uint32_t n_members;
     struct wfs_zip_member *members; /* in directory order */
     struct wfs_strmap by_name;
+    bool checks_crc; /* of deflated members: numpy does, torch does not and may declare any */
 };
 
 /* The archive bytes[off, off + len): it must begin with a local header or be empty. -EINVAL naming

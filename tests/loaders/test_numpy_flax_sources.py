@@ -112,6 +112,21 @@ def test_npz(tmp_path, save, seed):
     check_all(tmp_path / "w.npz", arrays)
 
 
+def test_npz_damaged_deflated_member(tmp_path):
+    """As numpy: bytes that inflate to others are refused."""
+    path = tmp_path / "w.npz"
+    np.savez_compressed(path, w=np.random.default_rng(0).standard_normal(2000))
+    data = bytearray(path.read_bytes())
+    for at in range(3000, 3100):
+        data[at] ^= 0x10
+        path.write_bytes(data)
+        with pytest.raises(Exception):
+            np.load(path)["w"]
+        done = run("norms", path, check=False)
+        assert done.returncode == 2 and "w.npy: the deflated stream" in done.stderr
+        data[at] ^= 0x10
+
+
 def test_npz_large_deflated_member_at_random(tmp_path, mount, seed):
     """Random ranges of a member far larger than zlib's window."""
     rng = np.random.default_rng(seed)

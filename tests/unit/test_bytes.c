@@ -243,15 +243,37 @@ static void test_inflate__random_access(void **state)
     uint8_t *plain = plain_data(), *buf = malloc(300000);
     size_t len;
     struct wfs_bytes *mem = deflated(plain, PLAIN_BYTES, &len), *bytes;
-    assert_int_equal(wfs_bytes_inflate(mem, 0, len, PLAIN_BYTES, "x", &bytes, NULL), 0);
-    uint32_t x = 7;
+    uint32_t crc = (uint32_t)crc32_z(0, plain, PLAIN_BYTES), x = 7;
+    assert_int_equal(wfs_bytes_inflate(mem, 0, len, PLAIN_BYTES, &crc, "x", &bytes, NULL), 0);
     for (int i = 0; i < 200; i++) {
         x = x * 1664525 + 1013904223;
-        size_t off = x % PLAIN_BYTES, n = (x >> 3) % 300000;
+        size_t off = i % 20 ? x % PLAIN_BYTES : PLAIN_BYTES - 200000, n = (x >> 3) % 300000;
         n = off + n > PLAIN_BYTES ? PLAIN_BYTES - off : n;
         struct wfs_error err = {0};
         assert_int_equal(wfs_bytes_read(bytes, buf, n, off, &err), 0);
         assert_memory_equal(buf, plain + off, n);
+    }
+    wfs_bytes_unref(bytes);
+    wfs_bytes_unref(mem);
+    free(plain);
+    free(buf);
+}
+
+/* Whoever reads the last byte is told, wherever the reading began. */
+static void test_inflate__wrong_crc(void **state)
+{
+    (void)state;
+    uint8_t *plain = plain_data(), *buf = malloc(PLAIN_BYTES);
+    size_t len;
+    struct wfs_bytes *mem = deflated(plain, PLAIN_BYTES, &len), *bytes;
+    uint32_t crc = (uint32_t)crc32_z(0, plain, PLAIN_BYTES) ^ 1;
+    assert_int_equal(wfs_bytes_inflate(mem, 0, len, PLAIN_BYTES, &crc, "x", &bytes, NULL), 0);
+    assert_int_equal(wfs_bytes_read(bytes, buf, PLAIN_BYTES - 1, 0, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        struct wfs_error err = {0};
+        size_t n = i == 0 ? PLAIN_BYTES : 1000;
+        assert_int_equal(wfs_bytes_read(bytes, buf, n, PLAIN_BYTES - n, &err), -EIO);
+        assert_non_null(strstr(err.message, "another CRC"));
     }
     wfs_bytes_unref(bytes);
     wfs_bytes_unref(mem);
@@ -269,13 +291,13 @@ static void test_inflate__wrong_declared_size(void **state)
     const char *const texts[] = {"more than its declared size", "ends before its declared size"};
     for (int i = 0; i < 2; i++) {
         struct wfs_error err = {0};
-        assert_int_equal(wfs_bytes_inflate(mem, 0, len, sizes[i], "x", &bytes, NULL), 0);
+        assert_int_equal(wfs_bytes_inflate(mem, 0, len, sizes[i], NULL, "x", &bytes, NULL), 0);
         assert_int_equal(wfs_bytes_read(bytes, buf, sizes[i], 0, &err), -EIO);
         assert_non_null(strstr(err.message, texts[i]));
         wfs_bytes_unref(bytes);
     }
     struct wfs_error err = {0};
-    assert_int_equal(wfs_bytes_inflate(mem, 0, len / 2, 100000, "x", &bytes, NULL), 0);
+    assert_int_equal(wfs_bytes_inflate(mem, 0, len / 2, 100000, NULL, "x", &bytes, NULL), 0);
     assert_int_equal(wfs_bytes_read(bytes, buf, 100000, 0, &err), -EIO);
     assert_non_null(strstr(err.message, "cut off"));
     wfs_bytes_unref(bytes);
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_cursor__never_passes_its_end),
 #if HAVE_ZLIB
         cmocka_unit_test(test_inflate__random_access),
+        cmocka_unit_test(test_inflate__wrong_crc),
         cmocka_unit_test(test_inflate__wrong_declared_size),
 #endif
     };
