@@ -11,6 +11,7 @@
 struct setting {
     const char *name;
     struct wfs_value value;
+    bool is_used; /* something asked for it */
 };
 struct wfs_config {
     json_t *root; /* an object, or NULL */
@@ -115,7 +116,8 @@ static int add_settings(struct wfs_arena *arena, struct wfs_config *config, cons
         char *text = wfs_arena_strdup(arena, eq + 1);
         if (!name || !text)
             return wfs_error_nomem(err, "settings");
-        config->settings[config->n_settings++] = (struct setting){name, from_text(text)};
+        config->settings[config->n_settings++] =
+            (struct setting){.name = name, .value = from_text(text)};
     }
     return 0;
 }
@@ -168,12 +170,23 @@ static const json_t *walk(const json_t *at, const char *path)
 
 bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret)
 {
-    for (uint32_t i = 0; i < config->n_settings; i++)
+    bool found = false;
+    for (uint32_t i = config->n_settings; i-- > 0;)
         if (strcmp(config->settings[i].name, name) == 0) {
-            *ret = config->settings[i].value;
-            return true;
+            *ret = config->settings[i].value; /* of several the first */
+            config->settings[i].is_used = found = true;
         }
-    return false;
+    return found;
+}
+
+const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at)
+{
+    for (; *at < config->n_settings; ++*at) {
+        const struct setting *setting = &config->settings[*at];
+        if (!setting->is_used && strncmp(setting->name, "tp.", 3) != 0)
+            return config->settings[(*at)++].name;
+    }
+    return NULL;
 }
 
 bool wfs_config_has(const struct wfs_config *config, const char *path)

@@ -18,6 +18,9 @@ int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
 struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path);
 /* -o set= only. */
 bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret);
+/* The next -o set= from *at (0 at first) that nothing has asked for, NULL after the last. Those
+ * that say how shards are cut (tp.) are for readers. */
+const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at);
 /* "config.json", or what to call it in a message. */
 const char *wfs_config_name(const struct wfs_config *config);
 /* True where config.json has this key, whatever its type. */

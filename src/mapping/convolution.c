@@ -5,7 +5,7 @@
  * `weight`. Where a target has another layout for each, the wrong reading gives a file of the right
  * shape with wrong values. What tells them apart, in this order:
  *
- *   - the user: -o set=transposed=PART says that names with PART are;
+ *   - the user: -o set=transposed=PART says that names with PART are, =false that none is;
  *   - the bias, which has O elements: (64, 32, 3, 3) with a bias of 32 is transposed;
  *   - the norm right behind in a sequence: DCGAN's main.0 (100, 512, 4, 4), main.1 (512);
  *   - the module's own name (deconv, transposed, ...): its last component that is no number.
@@ -216,6 +216,12 @@ static void count(size_t *n, const char **first, const struct wfs_item *item)
         *first = item->path;
 }
 
+/* By the user's word. */
+static bool is_wanted(const struct marking *m, const struct wfs_item *item)
+{
+    return m->wanted && m->wanted[0] && strstr(wfs_dotted(m->mapper->arena, item->path), m->wanted);
+}
+
 /* The user's word and the bias: certain either way. */
 static enum wfs_convolution certain(struct marking *m, const struct wfs_item *item)
 {
@@ -223,7 +229,7 @@ static enum wfs_convolution certain(struct marking *m, const struct wfs_item *it
     struct part last = last_part(item->path);
     size_t len = last.s > item->path ? (size_t)(last.s - item->path) - 1 : 0;
     uint64_t bias = vector_size(m, item->path, len, "bias");
-    if (m->wanted && m->wanted[0] && strstr(wfs_dotted(m->mapper->arena, item->path), m->wanted))
+    if (is_wanted(m, item))
         return WFS_CONVOLUTION_TRANSPOSED;
     enum wfs_convolution found = by_outputs(e, bias);
     /* Of a's own size and called transposed: in groups, or else the name means something else. */
@@ -339,7 +345,7 @@ static bool set_asks(const struct wfs_set *set)
     return false;
 }
 
-/* NULL where the user says nothing; "" (from true or false) is in no name that counts. */
+/* NULL where the user says nothing; "" (from false) is in no name that counts. */
 static const char *wanted_part(const struct wfs_mapper *mapper)
 {
     struct wfs_value v;
@@ -347,7 +353,22 @@ static const char *wanted_part(const struct wfs_mapper *mapper)
         return NULL;
     if (v.kind == WFS_VALUE_INT)
         return wfs_arena_printf(mapper->arena, "%lld", (long long)v.i);
+    if (v.kind == WFS_VALUE_BOOL)
+        return v.i ? "true" : "";
     return v.kind == WFS_VALUE_STR ? v.s : "";
+}
+
+/* What names no convolution is misspelt, and settles nothing. */
+static void check_wanted(struct marking *m)
+{
+    bool found = !m->wanted || !m->wanted[0];
+    for (size_t i = 0; !found && i < m->items->n; i++)
+        found = is_kernel(&m->items->items[i]) && is_wanted(m, &m->items->items[i]);
+    if (found)
+        return;
+    wfs_report(m->mapper, WFS_NOTE, "", "set=transposed=%s: no convolution has that in its name",
+               m->wanted);
+    m->wanted = NULL;
 }
 
 static int mark_all(struct marking *m)
@@ -355,6 +376,7 @@ static int mark_all(struct marking *m)
     for (size_t i = 0; i < m->items->n; i++)
         if (wfs_strmap_set(&m->index, m->items->items[i].path, i))
             return wfs_error_nomem(m->mapper->err, "names");
+    check_wanted(m);
     m->n_common = common_components(m->items);
     for (size_t i = 0; i < m->items->n; i++)
         if (is_kernel(&m->items->items[i]))

@@ -307,6 +307,14 @@ static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct
     return r ? r : wfs_assemble(mapper, items, plan);
 }
 
+/* A misspelt name would settle nothing. */
+static void report_unused(struct wfs_mapper *mapper)
+{
+    uint32_t at = 0;
+    for (const char *name; (name = wfs_config_unused(mapper->config, &at));)
+        wfs_report(mapper, WFS_NOTE, "", "set=%s: nothing asked for it here", name);
+}
+
 /* strict: the first problem is the error. */
 static int refuse_problems(struct wfs_mapper *mapper, const struct wfs_plan *plan)
 {
@@ -339,6 +347,8 @@ int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_optio
                                 .err = err ? err : &own};
     struct wfs_table items = {0};
     int r = plan_items(&mapper, &items, plan);
+    if (!r)
+        report_unused(&mapper);
     if (!r)
         r = keep_entries(&mapper, plan);
     if (!r && options->strict)

@@ -121,8 +121,16 @@ def test_mapping_convolutions__doubts(tmp_path, what, view_name):
     net, names = DOUBTS[what]
     said, _ = report(tmp_path, net, view_name)
     assert {k for k, v in said.items() if v == "ambiguous"} == names
-    settled, _ = report(tmp_path, net, view_name, "set=transposed=nothing")
+    settled, _ = report(tmp_path, net, view_name, "set=transposed=false")
     assert what == "in groups" or "ambiguous" not in settled.values()
+
+
+@pytest.mark.parametrize("setting", ["transposed=nothing", "transposed=true", "transpose=main"])
+def test_mapping_convolutions__a_misspelt_setting_settles_nothing(tmp_path, setting):
+    net, names = DOUBTS["the last of a generator"]
+    said, text = report(tmp_path, net, "linen", f"set={setting}")
+    assert {k for k, v in said.items() if v == "ambiguous"} == names
+    assert "no convolution has that in its name" in text or "set=transpose: nothing asked for it here" in text
 
 
 def test_mapping_convolutions__a_plain_resnet_is_no_doubt(tmp_path):
