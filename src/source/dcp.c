@@ -33,15 +33,21 @@ int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what)
     return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
 }
 
+/* Objects may share a dict: a large one is none of attributes, and costs a search for each. */
+static const struct wfs_node *lookup(const struct wfs_node *dict, const char *name)
+{
+    return dict && dict->n <= DCP_MAX_ATTRIBUTES ? wfs_node_get(dict, name) : NULL;
+}
+
 /* An attribute of an object that was not made; its state is a dict, or a dict and one of slots. */
 static const struct wfs_node *attribute(const struct wfs_node *object, const char *name)
 {
     if (!object || object->kind != WFS_NODE_CALL)
         return NULL;
     const struct wfs_node *state = object->call->state;
-    const struct wfs_node *value = wfs_node_get(state, name);
+    const struct wfs_node *value = lookup(state, name);
     for (uint32_t i = 0; !value && i < 2; i++)
-        value = wfs_node_get(wfs_node_item(state, i), name);
+        value = lookup(wfs_node_item(state, i), name);
     return value;
 }
 

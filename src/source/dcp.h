@@ -8,8 +8,9 @@
 #include "source/sharded.h"
 #include "source/torch.h"
 
-#define DCP_METADATA   ".metadata"
-#define DCP_MAX_CHUNKS 65536u
+#define DCP_METADATA       ".metadata"
+#define DCP_MAX_CHUNKS     65536u
+#define DCP_MAX_ATTRIBUTES 64u /* of an object in the metadata */
 
 struct dcp_item {
     const char *path; /* of the file, relative */

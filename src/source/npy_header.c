@@ -125,7 +125,7 @@ static int take_uint(struct literal *l, uint64_t *ret)
     for (; l->pos < l->len && isdigit((unsigned char)l->text[l->pos]); l->pos++)
         if (!wfs_mul_u64(v, 10, &v) || !wfs_add_u64(v, (uint64_t)(l->text[l->pos] - '0'), &v))
             return bad(l, "a size of 64 bits");
-    if (l->pos == start)
+    if (l->pos == start || (l->text[start] == '0' && l->pos > start + 1))
         return bad(l, "a size");
     if (l->pos < l->len && l->text[l->pos] == 'L')
         l->pos++; /* written by Python 2 */
@@ -143,7 +143,9 @@ static int take_shape(struct literal *l, struct npy_header *h)
         int r = take_uint(l, &h->shape[h->ndim++]);
         if (r)
             return r;
-        if (!take(l, ',') && !(l->pos < l->len && l->text[l->pos] == ')'))
+        /* (3) is a number, and (03,) nothing. */
+        bool comma = take(l, ',');
+        if (!comma && (h->ndim == 1 || !(l->pos < l->len && l->text[l->pos] == ')')))
             return bad(l, "',' or ')'");
     }
     return 0;

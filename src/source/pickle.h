@@ -66,6 +66,7 @@ enum wfs_global_kind {
     WFS_GLOBAL_PARAMETER,     /* torch.nn.parameter.Parameter, Buffer, torch.Tensor as a class */
     WFS_GLOBAL_TORCH_STORAGE, /* torch.FloatStorage ...: name is the column of the dtype table */
     WFS_GLOBAL_NUMPY_RECONSTRUCT,
+    WFS_GLOBAL_NUMPY_FROMBUFFER,
     WFS_GLOBAL_NUMPY_SCALAR,
     WFS_GLOBAL_NUMPY_DTYPE,
 };

@@ -6,6 +6,8 @@
 
 #include "source/pickle.h"
 
+#define GLOBAL_MAX_BYTES 4096
+
 static const struct {
     const char *module, *name; /* name NULL: any */
     enum wfs_global_kind kind;
@@ -48,6 +50,8 @@ static const struct {
     {"torch", "Tensor", WFS_GLOBAL_PARAMETER},
     {"numpy.core.multiarray", "_reconstruct", WFS_GLOBAL_NUMPY_RECONSTRUCT},
     {"numpy._core.multiarray", "_reconstruct", WFS_GLOBAL_NUMPY_RECONSTRUCT},
+    {"numpy.core.numeric", "_frombuffer", WFS_GLOBAL_NUMPY_FROMBUFFER},
+    {"numpy._core.numeric", "_frombuffer", WFS_GLOBAL_NUMPY_FROMBUFFER},
     {"numpy.core.multiarray", "scalar", WFS_GLOBAL_NUMPY_SCALAR},
     {"numpy._core.multiarray", "scalar", WFS_GLOBAL_NUMPY_SCALAR},
     {"numpy", "dtype", WFS_GLOBAL_NUMPY_DTYPE},
@@ -375,6 +379,10 @@ static bool is_dangerous_walk(const char *name)
 
 bool wfs_global_is_dangerous(const char *module, const char *name)
 {
+    /* No import has such a name, and looking through it again and again takes hours. */
+    if (strnlen(module, GLOBAL_MAX_BYTES + 1) > GLOBAL_MAX_BYTES ||
+        strnlen(name, GLOBAL_MAX_BYTES + 1) > GLOBAL_MAX_BYTES)
+        return true;
     module = modern_module(module);
     return is_dangerous_module(module) || is_dangerous_function(module, name) ||
            is_dangerous_walk(name) ||

@@ -3,6 +3,7 @@
  *
  *     numpy.core.multiarray._reconstruct(numpy.ndarray, (0,), b'b')
  *         BUILD (version, shape, numpy.dtype('f4', False, True) BUILD (3, '<', ...), fortran, data)
+ *     numpy.core.numeric._frombuffer(data, dtype, shape, 'C' or 'F')      protocol 5
  *     numpy.core.multiarray.scalar(dtype, data)
  *
  * Protocols 3 and up hold an array's bytes as they are; where they were too long to be kept, the
@@ -139,19 +140,42 @@ static int array_expr(struct wfs_torch *t, const struct element *e, const struct
     return rc;
 }
 
+struct array {
+    const struct wfs_node *data, *dtype, *shape;
+    bool is_fortran;
+};
+
+static bool find_parts(const struct wfs_node *call, struct array *ret)
+{
+    const struct wfs_node *args = call->call->args, *state = call->call->state;
+    int64_t is_fortran;
+    if (call->global_kind == WFS_GLOBAL_NUMPY_FROMBUFFER) {
+        const struct wfs_node *order = wfs_node_item(args, 3);
+        *ret = (struct array){wfs_node_item(args, 0), wfs_node_item(args, 1),
+                              wfs_node_item(args, 2), wfs_node_is_str(order, "F")};
+        if (args->n != 4 || (!ret->is_fortran && !wfs_node_is_str(order, "C")))
+            return false;
+    } else {
+        *ret = (struct array){wfs_node_item(state, 4), wfs_node_item(state, 2),
+                              wfs_node_item(state, 1), false};
+        if (!wfs_node_i64(wfs_node_item(state, 3), &is_fortran))
+            return false;
+        ret->is_fortran = is_fortran;
+    }
+    return ret->data && ret->data->kind == WFS_NODE_BYTES;
+}
+
 int wfs_torch_numpy_array(struct wfs_torch *t, const struct wfs_node *call,
                           struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    const struct wfs_node *state = call->call->state, *data = wfs_node_item(state, 4);
     struct wfs_torch_tensor tensor = {.file_off = UINT64_MAX};
+    struct array array;
     struct element e;
-    int64_t is_fortran;
-    if (!data || data->kind != WFS_NODE_BYTES ||
-        !wfs_node_i64(wfs_node_item(state, 3), &is_fortran))
+    if (!find_parts(call, &array))
         return refuse(t, err, "of objects or without data is not shown");
-    if (!read_dtype(wfs_node_item(state, 2), &e))
+    if (!read_dtype(array.dtype, &e))
         return refuse(t, err, "has an element type that is not supported");
-    int rc = array_expr(t, &e, wfs_node_item(state, 1), is_fortran, data, &tensor.expr, err);
+    int rc = array_expr(t, &e, array.shape, array.is_fortran, array.data, &tensor.expr, err);
     if (!rc)
         *ret = tensor;
     return rc;

@@ -302,6 +302,7 @@ static int rebuild_call(struct wfs_torch *t, const struct wfs_node *call,
     case WFS_GLOBAL_REBUILD_QTENSOR:
         return rebuild_quantised(t, call, ret, ret_node, err);
     case WFS_GLOBAL_NUMPY_RECONSTRUCT:
+    case WFS_GLOBAL_NUMPY_FROMBUFFER:
         return wfs_torch_numpy_array(t, call, ret, err);
     case WFS_GLOBAL_REBUILD_META:
     case WFS_GLOBAL_REBUILD_WRAPPER:

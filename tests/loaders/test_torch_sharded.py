@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import struct
 
 import pytest
 import torch
@@ -14,6 +15,20 @@ torch.manual_seed(21)
 
 
 # ---- DCP ----------------------------------------------------------------------------------------
+
+def test_dcp__attributes_in_a_dict_of_thousands(tmp_path):
+    """One dict that all objects share, to be searched for each: no DCP writes that."""
+    text = lambda s: b"X" + struct.pack("<I", len(s)) + s.encode()  # noqa: E731
+    info = b"}q\0(" + text("relative_path") + text("__0_0.distcp") + text("offset") + b"K\0" + text("length") + b"K\1"
+    info += b"".join(text(f"junk{i}") + b"K\0" for i in range(100)) + b"u0"
+    body = b"\x80\2" + info + b"ctorch.distributed.checkpoint.metadata\nMetadata\n)\x81}(" + text("state_dict_metadata")
+    body += b"}" + text("storage_data") + b"}(ctorch.distributed.checkpoint.metadata\nMetadataIndex\n)\x81}" + text("fqn")
+    body += text("w") + b"sbctorch.distributed.checkpoint.filesystem\n_StorageInfo\n)\x81h\0buub."
+    (tmp_path / ".metadata").write_bytes(body)
+    (tmp_path / "__0_0.distcp").write_bytes(b"x")
+    with pytest.raises(Refused, match="its storage_data is not what DCP writes"):
+        Catalog(tmp_path)
+
 
 def full_state():
     """What all ranks together hold; the same on every rank."""

@@ -288,7 +288,7 @@ def test_numpy__arrays_and_scalars(tmp_path):
               "fortran": np.asfortranarray(np.arange(6.).reshape(2, 3)), "u1": np.arange(3, dtype="u1"),
               "long": np.arange(400000, dtype="<i8"), "bool": np.array([True, False])}
     scalars = {"loss": np.float64(.25), "n": np.int64(-3), "flag": np.bool_(True), "h": np.float32(.5)}
-    for protocol in (2, 4):
+    for protocol in (2, 4, 5):
         path = save(tmp_path, {**arrays, **scalars, "w": torch.ones(1)}, pickle_protocol=protocol)
         catalog = Catalog(path)
         for name, a in arrays.items():

@@ -79,6 +79,8 @@ static void test_npy__hostile(void **state)
            "each key once");
     refuse("{'descr': '<f4', 'fortran_order': bool(), 'shape': ()}", "True or False");
     refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "a size");
+    refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (3)}", "',' or ')'");
+    refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (03,)}", "a size");
     refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} + exit()", "nothing after");
     refuse("__import__('os')", "expected '{'");
     char many[11000];

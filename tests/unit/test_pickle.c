@@ -442,6 +442,11 @@ static void test_pickle__attacks_are_named(void **state)
     assert_true(wfs_global_is_dangerous("torch.jit.unsupported_tensor_ops", "execWrapper"));
     assert_true(wfs_global_is_dangerous("pathlib", "PosixPath.write_text"));
     assert_false(wfs_global_is_dangerous("osmosis", "water"));
+    char dots[8192];
+    memset(dots, '.', sizeof(dots) - 1);
+    dots[sizeof(dots) - 1] = 0;
+    assert_true(wfs_global_is_dangerous(dots, "water"));
+    assert_true(wfs_global_is_dangerous("osmosis", dots));
     assert_false(wfs_global_is_dangerous("osmosis", "systems"));
     assert_false(wfs_global_is_dangerous("torch.fx.graph_module", "GraphModule"));
     assert_false(wfs_global_is_dangerous("torch.jit._script", "RecursiveScriptModule"));
