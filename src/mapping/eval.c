@@ -10,9 +10,18 @@
 #include "mapping/convolution.h"
 #include "mapping/eval.h"
 
+/* Nested values: lets lead to lets. What one level takes of the stack, this often, fits into the
+ * smallest stacks that a mount's threads have. */
+#define EVAL_MAX_DEPTH 512
+
 static struct wfs_value none(void)
 {
     return (struct wfs_value){.kind = WFS_VALUE_NONE};
+}
+/* An inverse asks of names that are not known yet. */
+static struct wfs_value maybe(void)
+{
+    return (struct wfs_value){.kind = WFS_VALUE_MAYBE};
 }
 static struct wfs_value boolean(bool b)
 {
@@ -47,7 +56,8 @@ static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
         return eval_error(scope, e, "a value that is computed from itself");
     if (st->let_state[i] == 0) {
         st->let_state[i] = 1;
-        struct wfs_scope global = {.stage = st};
+        /* What an inverse's values ask of names is about names that it has yet to make. */
+        struct wfs_scope global = {.stage = st, .optimistic = st->set->is_inverse};
         if (!wfs_config_get_set(st->mapper->config, e->text, &st->lets[i])) {
             int r = wfs_eval(&global, st->set->lets[i].expr, &st->lets[i]);
             if (r) {
@@ -77,18 +87,54 @@ static int eval_capture(const struct wfs_scope *scope, const struct wfs_vexpr *e
     return 0;
 }
 
+static bool is_open(const struct wfs_scope *scope, const struct wfs_value *v)
+{
+    return scope->optimistic && (v->kind == WFS_VALUE_MAYBE || v->kind == WFS_VALUE_NONE);
+}
+
 /* The size of an axis of a shape; NONE where there is none. */
 static int size_of(const struct wfs_scope *scope, const struct wfs_vexpr *axis_expr, uint32_t ndim,
                    const uint64_t *shape, struct wfs_value *ret)
 {
+    struct wfs_value v;
     int64_t axis;
-    int r = wfs_eval_int(scope, axis_expr, &axis);
+    int r = wfs_eval(scope, axis_expr, &v);
+    if (!r && is_open(scope, &v)) {
+        *ret = maybe();
+        return 0;
+    }
+    if (!r)
+        r = wfs_value_int(scope, axis_expr, &v, &axis);
     if (r)
         return r;
     if (axis < 0)
         axis += ndim;
     *ret = axis >= 0 && axis < (int64_t)ndim ? integer((int64_t)shape[axis]) : none();
     return 0;
+}
+
+/* Looks another name up in the template, or in the source. */
+static int find_other(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool of_template,
+                      uint64_t *ret_at, bool *ret_there)
+{
+    struct wfs_stage *st = scope->stage;
+    struct wfs_buf *buf = &st->scratch;
+    /* Values within the name may ask for other names: theirs go behind this one. */
+    size_t start = buf->len;
+    int r = wfs_render(scope, e->name, buf);
+    if (!r && !wfs_buf_ok(buf))
+        r = wfs_error_nomem(st->mapper->err, "names");
+    if (!r) {
+        const char *path = buf->len > start ? buf->data + start : "";
+        if (of_template) {
+            *ret_at = wfs_template_find(st->is_last ? st->mapper->template : NULL, path);
+            *ret_there = *ret_at != WFS_NO_INDEX;
+        } else {
+            *ret_there = wfs_strmap_get(&st->index, path, ret_at);
+        }
+    }
+    buf->len = start;
+    return r;
 }
 
 /* exists, template, dim and tdim: questions about another name. */
@@ -99,19 +145,13 @@ static int eval_exists(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     const struct wfs_template *t = st->is_last ? st->mapper->template : NULL;
     uint64_t at = 0;
     if (scope->optimistic) {
-        *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+        *ret = maybe();
         return 0;
     }
-    st->scratch.len = 0;
-    int r = wfs_render(scope, e->name, &st->scratch);
+    bool of_template = e->kind == WFS_V_TEMPLATE || e->kind == WFS_V_TDIM, there = false;
+    int r = find_other(scope, e, of_template, &at, &there);
     if (r)
         return r;
-    if (!wfs_buf_ok(&st->scratch))
-        return wfs_error_nomem(st->mapper->err, "names");
-    const char *path = st->scratch.len ? st->scratch.data : "";
-    bool of_template = e->kind == WFS_V_TEMPLATE || e->kind == WFS_V_TDIM;
-    uint32_t key = of_template ? wfs_template_find(t, path) : WFS_NO_INDEX;
-    bool there = of_template ? key != WFS_NO_INDEX : wfs_strmap_get(&st->index, path, &at);
     if (e->kind == WFS_V_EXISTS || e->kind == WFS_V_TEMPLATE) {
         *ret = boolean(there);
         return 0;
@@ -120,7 +160,7 @@ static int eval_exists(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     if (!there)
         return 0;
     if (of_template)
-        return size_of(scope, e->args[0], t->keys[key].ndim, t->keys[key].shape, ret);
+        return size_of(scope, e->args[0], t->keys[at].ndim, t->keys[at].shape, ret);
     const struct wfs_expr *other = st->in->items[at].expr;
     return size_of(scope, e->args[0], other->ndim, other->shape, ret);
 }
@@ -130,7 +170,7 @@ static int eval_any(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
     struct wfs_match m = {0};
     uint32_t item;
     if (scope->optimistic) {
-        *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+        *ret = maybe();
         return 0;
     }
     if (scope->match)
@@ -273,7 +313,9 @@ static int arith(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                  const struct wfs_value *a, const struct wfs_value *b, struct wfs_value *ret)
 {
     *ret = none();
-    if (a->kind == WFS_VALUE_NONE || b->kind == WFS_VALUE_NONE)
+    if (a->kind == WFS_VALUE_MAYBE || b->kind == WFS_VALUE_MAYBE)
+        *ret = maybe();
+    if (ret->kind == WFS_VALUE_MAYBE || a->kind == WFS_VALUE_NONE || b->kind == WFS_VALUE_NONE)
         return 0;
     if (!is_number(a) || !is_number(b))
         return eval_error(scope, e, "arithmetic on what is no number");
@@ -306,7 +348,7 @@ static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     bool unknown = a->kind == WFS_VALUE_NONE || b->kind == WFS_VALUE_NONE;
     if (scope->optimistic &&
         (unknown || a->kind == WFS_VALUE_MAYBE || b->kind == WFS_VALUE_MAYBE)) {
-        *ret = (struct wfs_value){.kind = WFS_VALUE_MAYBE};
+        *ret = maybe();
         return 0;
     }
     if (unknown && is_let(e->args[0]) && a->kind == WFS_VALUE_NONE)
@@ -350,7 +392,7 @@ static int truth(const struct wfs_scope *scope, const struct wfs_vexpr *e,
 
 static struct wfs_value from_truth(enum wfs_truth t)
 {
-    return t == WFS_MAYBE ? (struct wfs_value){.kind = WFS_VALUE_MAYBE} : boolean(t == WFS_TRUE);
+    return t == WFS_MAYBE ? maybe() : boolean(t == WFS_TRUE);
 }
 
 /* Kleene's three values; the right side is not evaluated where the left decides. */
@@ -423,13 +465,14 @@ static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
         v.i = -v.i;
     else if (v.kind == WFS_VALUE_REAL)
         v.r = -v.r;
-    else if (v.kind != WFS_VALUE_NONE)
+    else if (v.kind != WFS_VALUE_NONE && v.kind != WFS_VALUE_MAYBE)
         return eval_error(scope, e, "minus of what is no number");
     *ret = v;
     return 0;
 }
 
-int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
+static int eval_any_kind(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                         struct wfs_value *ret)
 {
     switch (e->kind) {
     case WFS_V_NEG:
@@ -443,6 +486,17 @@ int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wf
     default:
         return eval_leaf(scope, e, ret);
     }
+}
+
+int wfs_eval(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
+{
+    struct wfs_stage *st = scope->stage;
+    if (st->n_nested >= EVAL_MAX_DEPTH)
+        return eval_error(scope, e, "values that lead to each other too deeply");
+    st->n_nested++;
+    int r = eval_any_kind(scope, e, ret);
+    st->n_nested--;
+    return r;
 }
 
 /* ---- what callers need --------------------------------------------------------------------- */
@@ -478,34 +532,41 @@ int wfs_eval_needed(const struct wfs_scope *scope, const struct wfs_vexpr *e)
                          unknown->text);
 }
 
+int wfs_value_int(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                  const struct wfs_value *v, int64_t *ret)
+{
+    if (v->kind == WFS_VALUE_NONE || v->kind == WFS_VALUE_MAYBE)
+        return wfs_eval_needed(scope, e);
+    bool whole = v->kind == WFS_VALUE_REAL && floor(v->r) == v->r && fabs(v->r) < 9e15;
+    if (!whole && v->kind != WFS_VALUE_INT)
+        return eval_error(scope, e, "expected a whole number");
+    *ret = whole ? (int64_t)v->r : v->i;
+    return 0;
+}
+
+int wfs_value_real(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                   const struct wfs_value *v, double *ret)
+{
+    if (v->kind == WFS_VALUE_NONE || v->kind == WFS_VALUE_MAYBE)
+        return wfs_eval_needed(scope, e);
+    if (!is_number(v))
+        return eval_error(scope, e, "expected a number");
+    *ret = as_real(v);
+    return 0;
+}
+
 int wfs_eval_int(const struct wfs_scope *scope, const struct wfs_vexpr *e, int64_t *ret)
 {
     struct wfs_value v;
     int r = wfs_eval(scope, e, &v);
-    if (r)
-        return r;
-    if (v.kind == WFS_VALUE_NONE)
-        return wfs_eval_needed(scope, e);
-    if (v.kind == WFS_VALUE_REAL && floor(v.r) == v.r && fabs(v.r) < 9e15)
-        v = integer((int64_t)v.r);
-    if (v.kind != WFS_VALUE_INT)
-        return eval_error(scope, e, "expected a whole number");
-    *ret = v.i;
-    return 0;
+    return r ? r : wfs_value_int(scope, e, &v, ret);
 }
 
 int wfs_eval_real(const struct wfs_scope *scope, const struct wfs_vexpr *e, double *ret)
 {
     struct wfs_value v;
     int r = wfs_eval(scope, e, &v);
-    if (r)
-        return r;
-    if (v.kind == WFS_VALUE_NONE)
-        return wfs_eval_needed(scope, e);
-    if (!is_number(&v))
-        return eval_error(scope, e, "expected a number");
-    *ret = as_real(&v);
-    return 0;
+    return r ? r : wfs_value_real(scope, e, &v, ret);
 }
 
 int wfs_eval_cond(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool *ret)

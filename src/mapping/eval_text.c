@@ -83,21 +83,21 @@ static int call_text(const struct wfs_scope *scope, const struct wfs_vexpr *e,
 }
 
 static int call_number(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                       struct wfs_value *ret)
+                       const struct wfs_value *args, struct wfs_value *ret)
 {
     int64_t a, b, v;
     if (e->op == WFS_FN_SQRT) {
         double x;
-        int r = wfs_eval_real(scope, e->args[0], &x);
+        int r = wfs_value_real(scope, e->args[0], &args[0], &x);
         if (!r && !(x >= 0))
             r = call_error(scope, e, "expected a number that is not negative");
         if (!r)
             *ret = (struct wfs_value){.kind = WFS_VALUE_REAL, .r = sqrt(x)};
         return r;
     }
-    int r = wfs_eval_int(scope, e->args[0], &a);
+    int r = wfs_value_int(scope, e->args[0], &args[0], &a);
     if (!r)
-        r = wfs_eval_int(scope, e->args[1], &b);
+        r = wfs_value_int(scope, e->args[1], &args[1], &b);
     if (r)
         return r;
     if (e->op == WFS_FN_MIN || e->op == WFS_FN_MAX) {
@@ -116,8 +116,6 @@ static int call_number(const struct wfs_scope *scope, const struct wfs_vexpr *e,
 int wfs_eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_value *ret)
 {
     struct wfs_value a[WFS_VEXPR_MAX_ARGS];
-    if (e->op >= WFS_FN_CEILDIV)
-        return call_number(scope, e, ret);
     for (uint32_t i = 0; i < e->n_args; i++) {
         int r = wfs_eval(scope, e->args[i], &a[i]);
         if (r)
@@ -130,6 +128,8 @@ int wfs_eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e, stru
         if (a[i].kind == WFS_VALUE_NONE && e->op != WFS_FN_KNOWN)
             return wfs_eval_needed(scope, e->args[i]);
     }
+    if (e->op >= WFS_FN_CEILDIV)
+        return call_number(scope, e, a, ret);
     if (e->op != WFS_FN_KNOWN)
         return call_text(scope, e, a, ret);
     *ret = (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = a[0].kind != WFS_VALUE_NONE};

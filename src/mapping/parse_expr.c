@@ -19,7 +19,8 @@ static const struct infix infixes[] = {
     {"??", WFS_BIN_ELSE, 3}, {"+", WFS_BIN_ADD, 4},   {"-", WFS_BIN_SUB, 4}, {"*", WFS_BIN_MUL, 5},
     {"/", WFS_BIN_DIV, 5},   {"%", WFS_BIN_MOD, 5},
 };
-#define LEVELS 6
+#define LEVELS     6
+#define MAX_HEIGHT (4 * WFS_RULES_MAX_DEPTH)
 
 struct function {
     const char *name;
@@ -52,6 +53,17 @@ static void set_source(const struct wfs_parser *p, struct wfs_vexpr *e, size_t s
 {
     e->source = p->text + start;
     e->source_len = p->pos - start;
+}
+
+/* Walks over an expression recurse: brackets, and terms in a row, must not make it too tall. */
+static int set_height(struct wfs_parser *p, struct wfs_vexpr *e)
+{
+    for (uint32_t i = 0; i < e->n_args; i++)
+        if (e->args[i]->height >= e->height)
+            e->height = e->args[i]->height + 1;
+    if (e->height > MAX_HEIGHT)
+        return wfs_parse_error(p, e->pos, "expected a simpler expression");
+    return 0;
 }
 
 /* 12 or 1.5 or 1e-6 */
@@ -248,6 +260,8 @@ static int parse_primary(struct wfs_parser *p, const struct wfs_vexpr **ret)
     }
     set_source(p, e, start);
     if (!r)
+        r = set_height(p, e);
+    if (!r)
         *ret = e;
     return r;
 }
@@ -288,6 +302,8 @@ static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr *
         e->args[0] = left;
         r = parse_level(p, level + 1, &e->args[1]);
         set_source(p, e, start);
+        if (!r)
+            r = set_height(p, e);
         left = e;
     }
     p->depth--;

@@ -101,6 +101,7 @@ struct wfs_vexpr {
     const char *text;
     uint32_t index;
     int op;
+    uint32_t height; /* of the tree that it is the root of */
     uint32_t n_args;
     const struct wfs_vexpr *args[WFS_VEXPR_MAX_ARGS];
     const struct wfs_name *name;

@@ -85,6 +85,7 @@ struct wfs_stage {
     struct wfs_hit *hits; /* items that wait for a fan-in; malloc'd */
     size_t n_hits, cap_hits;
     struct wfs_buf scratch;
+    uint32_t n_nested; /* values being evaluated, one for another */
 };
 
 /* Where an expression is evaluated. */

@@ -101,6 +101,44 @@ static void test_plan_rules__values_conditions_and_fills(void **state)
     done(c, p);
 }
 
+/* A name asked for while another name is being written must not disturb it. */
+static void test_plan_rules__names_may_ask_for_names(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.one", 2);
+    ADD(c, "q.weight", 3, 2);
+    ADD(c, "layers.3.w", 2);
+    struct wfs_plan *p =
+        plan(c, (struct options){.rules = "let n = dim(q.weight, 0)\n"
+                                          "a.one -> yes if exists(layers.{n}.w)\n"});
+    find(p, "yes");
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "a.one -> yes if exists(layers.{dim(q.weight, 0)}.w)"});
+    find(p, "yes");
+    done(c, p);
+}
+
+static void test_plan_rules__values_lead_to_values_so_deep_and_no_deeper(void **state)
+{
+    (void)state;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf rules = {0};
+    struct wfs_catalog *c = bert();
+    for (int i = 0; i < 990; i++) {
+        wfs_buf_printf(&rules, "let a%d = a%d", i, i + 1);
+        for (int k = 0; k < 60; k++)
+            wfs_buf_str(&rules, " and true");
+        wfs_buf_str(&rules, "\n");
+    }
+    wfs_buf_str(&rules, "let a990 = true\nnorm.weight -> n if a0\n");
+    expect_refused(c, (struct options){.rules = rules.data},
+                   "values that lead to each other too deeply");
+    struct wfs_plan *p = plan(c, (struct options){.rules = "let a = b\nlet b = c\nlet c = true\n"
+                                                           "norm.weight -> n if a\n"});
+    find(p, "n");
+    done(c, p);
+}
+
 static void test_plan_rules__a_missing_value_names_its_option(void **state)
 {
     (void)state;
@@ -198,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_plan_rules__parts_join_and_split),
         cmocka_unit_test(test_plan_rules__an_incomplete_group_keeps_its_names),
         cmocka_unit_test(test_plan_rules__values_conditions_and_fills),
+        cmocka_unit_test(test_plan_rules__names_may_ask_for_names),
+        cmocka_unit_test(test_plan_rules__values_lead_to_values_so_deep_and_no_deeper),
         cmocka_unit_test(test_plan_rules__a_missing_value_names_its_option),
         cmocka_unit_test(test_plan_rules__two_rules_for_one_tensor_is_an_error),
         cmocka_unit_test(test_plan_rules__two_sources_on_one_target_is_a_collision),

@@ -128,6 +128,16 @@ static void test_rules__nesting_is_bounded(void **state)
     for (int i = 0; i < 2000; i++)
         strcat(deep, "+1");
     expect_error(deep, "expected a shorter expression");
+    /* Brackets around long rows of terms: each is within its bound. */
+    strcpy(deep, "let a = ");
+    memset(deep + 8, '(', 50);
+    strcpy(deep + 58, "1");
+    for (int i = 0; i < 50; i++) {
+        for (int k = 0; k < 60; k++)
+            strcat(deep, "+1");
+        strcat(deep, ")");
+    }
+    expect_error(deep, "expected a simpler expression");
 }
 
 static void test_rules__what_a_set_may_say(void **state)
