@@ -30,7 +30,7 @@ static const char *detect(const struct wfs_catalog *catalog, struct wfs_arena *a
     struct wfs_error ignored = {0};
     for (size_t s = 0; s < wfs_n_rule_texts; s++) {
         struct wfs_set *set;
-        if (wfs_set_load(arena, wfs_rule_texts[s].name, 0, &set, &ignored))
+        if (wfs_set_load(arena, wfs_rule_texts[s].name, NULL, &set, &ignored))
             continue;
         for (uint32_t d = 0; d < set->n_detect; d++)
             if (wfs_catalog_find(catalog, set->detect[d]->text))

@@ -9,6 +9,9 @@
 #define MAX_RULES 100000
 #define MAX_WORDS 64
 #define MAX_LETS  1000
+/* Files that include each other twice would be read exponentially often. */
+#define MAX_INCLUDED       1000
+#define MAX_INCLUDED_BYTES (4 * (uint64_t)WFS_RULES_MAX_BYTES)
 
 /* Growable lists of one file; they become arrays of the arena at the end. */
 struct lists {
@@ -28,7 +31,7 @@ struct reading {
     struct wfs_parser *p;
     struct wfs_set *set;
     struct lists lists;
-    uint32_t include_depth;
+    struct wfs_including *in;
     bool has_policy, has_unmatched, has_source, has_target;
 };
 
@@ -200,32 +203,48 @@ static int do_unmatched(struct reading *rd)
 }
 
 /* An include named "x.map" lies in the including file's folder. */
-static int do_include(struct reading *rd)
+static int load_included(struct reading *rd, const char *name, struct wfs_set **ret)
 {
     struct wfs_parser *p = rd->p;
-    const char *name, *path;
-    struct wfs_set *set;
-    struct wfs_pos pos;
-    wfs_parse_space(p);
-    pos = wfs_parse_pos(p);
-    int r = wfs_parse_word(p, "a set's name", &name);
-    if (r)
-        return r;
-    if (rd->include_depth >= WFS_RULES_MAX_DEPTH)
-        return wfs_parse_error(p, pos,
-                               "expected fewer nested includes (does a file include "
-                               "itself?)");
     size_t len = strlen(name);
+    const char *path = name;
+    int r;
+    rd->in->depth++;
     if (len > 4 && strcmp(name + len - 4, ".map") == 0) {
         const char *slash = strrchr(p->file, '/');
         path = name[0] == '/' || !slash
                    ? name
                    : wfs_arena_printf(p->arena, "%.*s/%s", (int)(slash - p->file), p->file, name);
-        r = path ? wfs_set_load_file(p->arena, path, rd->include_depth + 1, &set, p->err)
+        r = path ? wfs_set_load_file(p->arena, path, rd->in, ret, p->err)
                  : wfs_error_nomem(p->err, "rules");
     } else {
-        r = wfs_set_load(p->arena, name, rd->include_depth + 1, &set, p->err);
+        r = wfs_set_load(p->arena, name, rd->in, ret, p->err);
     }
+    rd->in->depth--;
+    return r;
+}
+
+static int do_include(struct reading *rd)
+{
+    struct wfs_parser *p = rd->p;
+    const char *name;
+    struct wfs_set *set;
+    wfs_parse_space(p);
+    struct wfs_pos pos = wfs_parse_pos(p);
+    int r = wfs_parse_word(p, "a set's name", &name);
+    if (r)
+        return r;
+    /* Nothing would prove an inverse that is a part of another set. */
+    if (name[0] == '~')
+        return wfs_parse_error(p, pos, "expected a set, found the inverse of one");
+    if (rd->in->depth >= WFS_RULES_MAX_DEPTH)
+        return wfs_parse_error(p, pos,
+                               "expected fewer nested includes (does a file include "
+                               "itself?)");
+    if (++rd->in->n_files > MAX_INCLUDED || rd->in->n_bytes > MAX_INCLUDED_BYTES)
+        return wfs_parse_error(p, pos, "expected at most %d included files and %llu bytes of them",
+                               MAX_INCLUDED, (unsigned long long)MAX_INCLUDED_BYTES);
+    r = load_included(rd, name, &set);
     if (r)
         return wfs_error_prefix(p->err, "%s:%u:%u", pos.file, pos.line, pos.col);
     const struct wfs_set *included = set;
@@ -366,6 +385,12 @@ static bool has_let(const struct reading *rd, const char *name)
     return false;
 }
 
+static int too_many(struct reading *rd, const struct wfs_set *in, const char *what, int max)
+{
+    return wfs_error_set(rd->p->err, EINVAL, "%s: expected at most %d %s with what %s adds",
+                         rd->p->file, max, what, in->file);
+}
+
 static int merge(struct reading *rd, const struct wfs_set *in)
 {
     int r = 0;
@@ -373,11 +398,13 @@ static int merge(struct reading *rd, const struct wfs_set *in)
     for (uint32_t i = 0; !r && i < in->n_rules; i++) {
         struct wfs_rule rule = in->rules[i];
         rule.level++;
-        r = ADD(rd, rules, &rule);
+        r = rd->lists.n_rules < MAX_RULES ? ADD(rd, rules, &rule)
+                                          : too_many(rd, in, "rules", MAX_RULES);
     }
     for (uint32_t i = 0; !r && i < in->n_lets; i++)
         if (!has_let(rd, in->lets[i].name))
-            r = ADD(rd, lets, &in->lets[i]);
+            r = rd->lists.n_lets < MAX_LETS ? ADD(rd, lets, &in->lets[i])
+                                            : too_many(rd, in, "values", MAX_LETS);
     for (uint32_t i = 0; !r && i < in->n_requires; i++)
         r = ADD(rd, requires, &in->requires[i]);
     for (uint32_t i = 0; !r && i < in->n_prefixes; i++)
@@ -437,8 +464,9 @@ static void free_lists(struct lists *l)
 }
 
 int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,
-                  uint32_t depth, struct wfs_set **ret, struct wfs_error *err)
+                  struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err)
 {
+    struct wfs_including none = {0};
     struct wfs_set *set = wfs_arena_alloc(arena, sizeof(*set));
     struct wfs_parser *p = wfs_arena_alloc(arena, sizeof(*p));
     if (!set || !p)
@@ -449,7 +477,8 @@ int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, s
     if (!set->file)
         return wfs_error_nomem(err, "rules");
     *p = (struct wfs_parser){arena, err, set->file, text, 0, len, 1, 0, .uses = NULL};
-    struct reading rd = {.p = p, .set = set, .include_depth = depth};
+    struct reading rd = {.p = p, .set = set, .in = in ? in : &none};
+    rd.in->n_bytes += len;
     int r = 0;
     if (len > WFS_RULES_MAX_BYTES)
         r = wfs_error_set(err, EINVAL, "%s: expected at most %u bytes of rules", file,

@@ -326,15 +326,22 @@ struct wfs_set {
     const struct wfs_rule *rules;
 };
 
-/* Parses text (len bytes) of a rule file called `file` in messages; includes are resolved through
+/* The includes that lead to a file, and what was read on their account so far. */
+struct wfs_including {
+    uint32_t depth, n_files;
+    uint64_t n_bytes;
+};
+
+/* Parses text (len bytes) of a rule file called `file` in messages; `in` is NULL for a file that
+ * nothing includes. Includes are resolved through
  * wfs_set_load, a file's relative to its folder. The text lives as long as the arena. -EINVAL:
  * "flax.map:3:9: expected ...". */
 int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,
-                  uint32_t depth, struct wfs_set **ret, struct wfs_error *err);
+                  struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err);
 /* A compiled-in set by name, "~NAME" its inverse. */
-int wfs_set_load(struct wfs_arena *arena, const char *name, uint32_t depth, struct wfs_set **ret,
-                 struct wfs_error *err);
-int wfs_set_load_file(struct wfs_arena *arena, const char *path, uint32_t depth,
+int wfs_set_load(struct wfs_arena *arena, const char *name, struct wfs_including *in,
+                 struct wfs_set **ret, struct wfs_error *err);
+int wfs_set_load_file(struct wfs_arena *arena, const char *path, struct wfs_including *in,
                       struct wfs_set **ret, struct wfs_error *err);
 /* -EINVAL naming the first rule that has no inverse, and why. */
 int wfs_set_invert(struct wfs_arena *arena, const struct wfs_set *set, struct wfs_set **ret,

@@ -25,12 +25,12 @@ static int unknown_set(const char *name, struct wfs_error *err)
                          wfs_buf_ok(&names) && names.data ? names.data : "");
 }
 
-int wfs_set_load(struct wfs_arena *arena, const char *name, uint32_t depth, struct wfs_set **ret,
-                 struct wfs_error *err)
+int wfs_set_load(struct wfs_arena *arena, const char *name, struct wfs_including *in,
+                 struct wfs_set **ret, struct wfs_error *err)
 {
     if (name[0] == '~') {
         struct wfs_set *set;
-        int r = wfs_set_load(arena, name + 1, depth, &set, err);
+        int r = wfs_set_load(arena, name + 1, in, &set, err);
         return r ? r : wfs_set_invert(arena, set, ret, err);
     }
     const struct wfs_rule_text *text = find_text(name);
@@ -39,10 +39,10 @@ int wfs_set_load(struct wfs_arena *arena, const char *name, uint32_t depth, stru
     const char *file = wfs_arena_printf(arena, "%s.map", name);
     if (!file)
         return wfs_error_nomem(err, "rules");
-    return wfs_set_parse(arena, file, text->text, text->len, depth, ret, err);
+    return wfs_set_parse(arena, file, text->text, text->len, in, ret, err);
 }
 
-int wfs_set_load_file(struct wfs_arena *arena, const char *path, uint32_t depth,
+int wfs_set_load_file(struct wfs_arena *arena, const char *path, struct wfs_including *in,
                       struct wfs_set **ret, struct wfs_error *err)
 {
     struct wfs_bytes *bytes;
@@ -59,7 +59,7 @@ int wfs_set_load_file(struct wfs_arena *arena, const char *path, uint32_t depth,
     else
         r = wfs_bytes_read(bytes, text, len, 0, err);
     wfs_bytes_unref(bytes);
-    return r ? r : wfs_set_parse(arena, path, text, len, depth, ret, err);
+    return r ? r : wfs_set_parse(arena, path, text, len, in, ret, err);
 }
 
 const char *const *wfs_rule_set_names(void)
@@ -90,7 +90,7 @@ static int load_named(struct wfs_mapper *mapper, const char *spec, struct wfs_ch
         const char *name = wfs_arena_strndup(mapper->arena, s, (size_t)(end - s));
         if (!name)
             return wfs_error_nomem(mapper->err, "rules");
-        int r = wfs_set_load(mapper->arena, name, 0, &set, mapper->err);
+        int r = wfs_set_load(mapper->arena, name, NULL, &set, mapper->err);
         if (!r)
             r = chain_add(mapper, chain, set);
         if (r)
@@ -117,7 +117,7 @@ static int load_edges(struct search *s)
 {
     for (size_t i = 0; i < wfs_n_rule_texts && s->n + 2 <= WFS_ARRAY_SIZE(s->sets); i++) {
         struct wfs_set *set, *inverse;
-        int r = wfs_set_load(s->mapper->arena, wfs_rule_texts[i].name, 0, &set, s->mapper->err);
+        int r = wfs_set_load(s->mapper->arena, wfs_rule_texts[i].name, NULL, &set, s->mapper->err);
         if (r)
             return r;
         if (!set->from || !set->to)
@@ -238,7 +238,7 @@ int wfs_chain_find(struct wfs_mapper *mapper, struct wfs_chain *ret)
     int r;
     if (options->rules) {
         struct wfs_set *set;
-        r = wfs_set_load_file(mapper->arena, options->rules, 0, &set, mapper->err);
+        r = wfs_set_load_file(mapper->arena, options->rules, NULL, &set, mapper->err);
         if (!r && options->name && options->name[0] == '~')
             r = wfs_set_invert(mapper->arena, set, &set, mapper->err);
         if (!r)

@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!arena || wfs_config_load(arena, catalog, NULL, &mapper.config, &err) ||
         wfs_items_load(&mapper, &items))
         abort();
-    if (wfs_set_parse(arena, "fuzz.map", (const char *)data, size, 0, &set, &err) == 0) {
+    if (wfs_set_parse(arena, "fuzz.map", (const char *)data, size, NULL, &set, &err) == 0) {
         apply(&mapper, set, &items, &out);
         if (wfs_set_invert(arena, set, &inverse, &err) == 0)
             apply(&mapper, inverse, &out, &back);

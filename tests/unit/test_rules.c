@@ -16,7 +16,7 @@
 static int parse(struct wfs_arena *arena, const char *text, struct wfs_set **ret,
                  struct wfs_error *err)
 {
-    return wfs_set_parse(arena, "x.map", text, strlen(text), 0, ret, err);
+    return wfs_set_parse(arena, "x.map", text, strlen(text), NULL, ret, err);
 }
 
 static void expect_error(const char *text, const char *message)
@@ -46,7 +46,7 @@ static void test_rules__every_compiled_in_set_parses(void **state)
         wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
         struct wfs_set *set;
         struct wfs_error err = {0};
-        if (wfs_set_load(arena, *name, 0, &set, &err))
+        if (wfs_set_load(arena, *name, NULL, &set, &err))
             fail_msg("%s", err.message);
         assert_string_equal(set->name, *name);
     }
@@ -112,7 +112,7 @@ static void test_rules__bytes_that_are_no_text_are_refused(void **state)
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     struct wfs_set *set;
     struct wfs_error err = {0};
-    assert_int_equal(wfs_set_parse(arena, "x.map", "a\0b", 3, 0, &set, &err), -EINVAL);
+    assert_int_equal(wfs_set_parse(arena, "x.map", "a\0b", 3, NULL, &set, &err), -EINVAL);
     expect_error("a -> \xff", "expected UTF-8 text");
 }
 
@@ -138,6 +138,24 @@ static void test_rules__nesting_is_bounded(void **state)
         strcat(deep, ")");
     }
     expect_error(deep, "expected a simpler expression");
+}
+
+static void repeat(struct wfs_buf *text, const char *line, int n)
+{
+    for (int i = 0; i < n; i++)
+        wfs_buf_str(text, line);
+}
+
+static void test_rules__includes_are_bounded(void **state)
+{
+    (void)state;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf files = {0}, rules = {0};
+    repeat(&files, "include meta-llama\n", 1001);
+    expect_error(files.data, "x.map:1001:9: expected at most 1000 included files");
+    repeat(&rules, "include meta-llama\n", 10);
+    repeat(&rules, "a -> b\n", 99990);
+    expect_error(rules.data, "x.map: expected at most 100000 rules with what meta-llama.map adds");
+    expect_error("include ~meta-llama", "x.map:1:9: expected a set, found the inverse of one");
 }
 
 static void test_rules__what_a_set_may_say(void **state)
@@ -248,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_rules__mistakes_say_where_and_what),
         cmocka_unit_test(test_rules__bytes_that_are_no_text_are_refused),
         cmocka_unit_test(test_rules__nesting_is_bounded),
+        cmocka_unit_test(test_rules__includes_are_bounded),
         cmocka_unit_test(test_rules__what_a_set_may_say),
         cmocka_unit_test(test_rules__patterns_are_anchored_and_typed),
         cmocka_unit_test(test_rules__a_hostile_pattern_costs_a_bounded_time),
