@@ -219,7 +219,9 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
             *ret = boolean(scope->item && scope->item->tied);
         return 0;
     case WFS_V_PACKED:
-        *ret = boolean(scope->item && scope->item->packed);
+        /* Without a match no tensor is meant: could it be so of some? */
+        *ret = scope->optimistic && !scope->match ? maybe()
+                                                  : boolean(scope->item && scope->item->packed);
         return 0;
     case WFS_V_CONVOLUTION:
         if (scope->optimistic) {
@@ -588,10 +590,11 @@ int wfs_eval_cond(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool
 bool wfs_rule_may_hold(struct wfs_stage *stage, const struct wfs_rule *rule)
 {
     struct wfs_error *err = stage->mapper->err, ignored = {0};
-    struct wfs_scope scope = {.stage = stage, .rule = rule, .optimistic = true};
+    const struct wfs_rule *asked_of = rule->origin ? rule->origin : rule;
+    struct wfs_scope scope = {.stage = stage, .rule = asked_of, .optimistic = true};
     bool holds = true;
     stage->mapper->err = &ignored;
-    bool asked = wfs_eval_cond(&scope, rule->cond, &holds) == 0;
+    bool asked = wfs_eval_cond(&scope, asked_of->cond, &holds) == 0;
     stage->mapper->err = err;
     return !asked || holds;
 }

@@ -101,14 +101,77 @@ static int read_collections(struct wfs_stage *st)
     return 0;
 }
 
+static void report_prefix(struct wfs_stage *st, const struct wfs_prefix *prefix, uint32_t n)
+{
+    if (n)
+        wfs_report(st->mapper, WFS_RENAMED, prefix->path, "prefix %s %u names by %s:%u",
+                   prefix->add ? "added to" : "removed from", n, prefix->pos.file,
+                   prefix->pos.line);
+}
+
+/* The template that says which of an inverse's names are right. */
+static bool has_template(const struct wfs_stage *st)
+{
+    return st->is_last && st->mapper->template;
+}
+
+/* What the forward set put before every target comes off before an inverse's patterns look. */
+static int read_prefixes(struct wfs_stage *st)
+{
+    struct wfs_scope scope = {.stage = st, .optimistic = true};
+    for (uint32_t p = 0; p < st->set->n_prefixes; p++) {
+        const struct wfs_prefix *prefix = &st->set->prefixes[p];
+        uint32_t n = 0;
+        bool holds;
+        if (prefix->add)
+            continue;
+        int r = wfs_eval_cond(&scope, prefix->cond, &holds);
+        if (r)
+            return r;
+        for (size_t i = 0; holds && i < st->in->n; i++) {
+            if (!starts_with(st->in->items[i].path, prefix->path))
+                continue;
+            st->in->items[i].path += strlen(prefix->path) + 1;
+            n++;
+        }
+        report_prefix(st, prefix, n);
+    }
+    return 0;
+}
+
+/* An inverse cannot tell an index that was glued from a name that was so. */
+static int read_glued(struct wfs_stage *st)
+{
+    const char *first = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < st->in->n; i++) {
+        const char *was = st->in->items[i].path, *is = unglue(st->mapper->arena, was, NULL);
+        if (!is)
+            return wfs_error_nomem(st->mapper->err, "names");
+        st->in->items[i].path = is;
+        if (strcmp(was, is) == 0)
+            continue;
+        first = first ? first : was;
+        n++;
+    }
+    if (n && st->set->is_inverse && !has_template(st))
+        wfs_report(st->mapper, WFS_AMBIGUOUS, first,
+                   "the indices of %zu names come back as components of their own, this one "
+                   "first: which of them had it so is not known (template=FILE would tell)",
+                   n);
+    return 0;
+}
+
 int wfs_namespace_read(struct wfs_stage *st)
 {
     const struct wfs_namespace *ns = &st->set->source;
     int r = ns->n_collections ? read_collections(st) : 0;
+    if (!r && st->set->is_inverse)
+        r = read_prefixes(st);
     if (!r && ns->trailing)
         r = edit_all(st, st->in, drop_last, ns->trailing);
     if (!r && ns->index_glued)
-        r = edit_all(st, st->in, unglue, NULL);
+        r = read_glued(st);
     return r;
 }
 
@@ -140,10 +203,12 @@ static int write_prefix(struct wfs_stage *st, const struct wfs_prefix *prefix)
             return wfs_error_nomem(mapper->err, "names");
         n++;
     }
-    if (n)
-        wfs_report(mapper, WFS_RENAMED, prefix->path, "prefix %s %u names by %s:%u",
-                   prefix->add ? "added to" : "removed from", n, prefix->pos.file,
-                   prefix->pos.line);
+    report_prefix(st, prefix, n);
+    if (n && st->set->is_inverse && !has_template(st))
+        wfs_report(mapper, WFS_AMBIGUOUS, prefix->path,
+                   "%u names get this prefix back: which of them had it is not known "
+                   "(template=FILE would tell)",
+                   n);
     return 0;
 }
 
@@ -172,7 +237,7 @@ int wfs_namespace_write(struct wfs_stage *st)
     if (!r && ns->trailing)
         r = edit_all(st, &st->out, add_last, ns->trailing);
     for (uint32_t i = 0; !r && i < st->set->n_prefixes; i++)
-        r = write_prefix(st, &st->set->prefixes[i]);
-    bool by_template = st->is_last && st->mapper->template;
-    return r || by_template ? r : write_collections(st);
+        if (!st->set->is_inverse || st->set->prefixes[i].add)
+            r = write_prefix(st, &st->set->prefixes[i]);
+    return r || has_template(st) ? r : write_collections(st);
 }

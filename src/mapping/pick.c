@@ -19,6 +19,7 @@ int wfs_pick_prepare(struct wfs_stage *stage)
         const struct wfs_rule *rule = &stage->set->rules[i];
         bool takes =
             rule->kind != WFS_RULE_FILL && rule->kind != WFS_RULE_RENAME && !rule->inverse_only;
+        takes = takes && (!rule->origin || wfs_rule_may_hold(stage, rule));
         for (uint32_t k = 0; takes && k < rule->sources.n; k++) {
             const struct wfs_name *name = rule->sources.part[k].name;
             struct wfs_candidate *c = &stage->candidates[stage->n_candidates++];

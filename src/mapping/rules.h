@@ -259,6 +259,8 @@ struct wfs_rule {
     const struct wfs_op *restore;       /* DROP: what the inverse fills ... */
     const struct wfs_name *restore_for; /* ... for each source name like this */
     const struct wfs_vexpr *cond;       /* or NULL */
+    const struct wfs_rule *origin;      /* an inverse's: whose condition says whether there was
+                                         * anything to undo; or NULL */
     const char *doubt;                  /* reported as ambiguous where the rule takes a tensor */
     bool takes_packed;                  /* its condition asks for `packed` */
     bool asks_convolution;              /* ... for `convolution` */
@@ -294,6 +296,7 @@ struct wfs_require {
     const struct wfs_vexpr *cond;
     const char *message;
 };
+/* An inverse takes one off where it reads names, and adds one where it writes them. */
 struct wfs_prefix {
     struct wfs_pos pos;
     bool add;

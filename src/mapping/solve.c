@@ -21,6 +21,7 @@ struct solving {
     int64_t target[WFS_RULE_MAX_CAPS];
     int64_t largest;
     uint32_t n_found, n_steps;
+    bool open; /* numbers that were not tried may be answers too */
 };
 
 static bool uses(const struct wfs_vexpr *e, uint32_t cap)
@@ -66,11 +67,16 @@ static void try_all(struct solving *s, uint32_t k)
     }
     const struct wfs_cap *cap = &s->rule->caps[s->unknown[k]];
     int64_t lo = cap->ranged ? cap->lo : 0, hi = cap->ranged ? cap->hi : s->largest;
-    for (int64_t v = lo; v <= hi && s->n_found < 2; v++) {
-        if (++s->n_steps > SOLVE_MAX_STEPS)
+    for (int64_t v = lo; v <= hi && s->n_found < 2 && !s->open; v++) {
+        if (++s->n_steps > SOLVE_MAX_STEPS) {
+            s->open = true;
             return;
+        }
+        uint32_t n = s->n_found;
         assign(s, s->unknown[k], v);
         try_all(s, k + 1);
+        /* {l/32}: the numbers that give the same go on beyond the bound. */
+        s->open |= !cap->ranged && v == hi && s->n_found > n;
     }
 }
 
@@ -91,7 +97,8 @@ static int prepare(struct solving *s)
         }
     }
     /* {l/2} is at least half as large as l would be: a bound that such arithmetic stays in. */
-    s->largest = largest > (SOLVE_MAX_STEPS - scale) / scale ? largest : (largest + 1) * scale;
+    s->largest =
+        largest > (SOLVE_MAX_STEPS - scale) / scale ? largest + scale : (largest + 1) * scale;
     return 0;
 }
 
@@ -107,11 +114,11 @@ int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_m
         return r;
     try_all(&s, 0);
     *ret_found = s.n_found == 1;
-    if (s.n_found > 1)
+    if (s.n_found > 1 || s.open)
         return wfs_error_set(stage->mapper->err, EINVAL,
-                             "%s: several numbers give this name: a range, as in {j:0-2}, would "
+                             "%s: several numbers %s this name: a range, as in {j:0-2}, would "
                              "tell them apart",
-                             rule->where);
+                             rule->where, s.n_found > 1 ? "give" : "may give");
     if (*ret_found)
         *match = s.found;
     return 0;

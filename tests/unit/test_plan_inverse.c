@@ -26,10 +26,134 @@ static void test_plan_inverse__sums_over_names_to_come_are_open(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_plan_inverse__a_removed_prefix_is_in_doubt(void **state)
+{
+    (void)state;
+    const char *rules = "set s\nprefix remove model\n{p:*}.weight -> {p}.kernel : transpose\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.kernel", 2, 3);
+    ADD(c, "lm_head.kernel", 2, 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "model.a.weight");
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
+    assert_non_null(strstr(find_entry(p, WFS_AMBIGUOUS)->text, "2 names get this prefix back"));
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "~s",
+                                 .rules = rules,
+                                 .template = "{\"model.a.weight\": [3, 2], "
+                                             "\"model.lm_head.weight\": [2, 2]}"});
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 0);
+    done(c, p);
+}
+
+static void test_plan_inverse__an_added_prefix_comes_off_before_the_rules(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "model.b.w", 2);
+    ADD(c, "model.b.z", 2);
+    struct wfs_plan *p =
+        plan(c, (struct options){.view = "~s",
+                                 .rules = "set s\nlet on = any(a.{y})\nprefix add model if on\n"
+                                          "a.{x} -> b.{x}\n"});
+    find(p, "a.w");
+    find(p, "a.z");
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS] + p->n_by_status[WFS_UNEXPECTED], 0);
+    done(c, p);
+}
+
+static void test_plan_inverse__glued_indices_are_in_doubt(void **state)
+{
+    (void)state;
+    const char *rules = "set s\ntarget index glued\n{p:*}.weight -> {p}.kernel : transpose\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.kernel", 2, 3);
+    ADD(c, "conv_1.kernel", 2, 3);
+    ADD(c, "conv_2.kernel", 2, 3);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "conv.1.weight");
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
+    assert_non_null(strstr(find_entry(p, WFS_AMBIGUOUS)->text, "the indices of 2 names"));
+    done(c, p);
+}
+
+static void test_plan_inverse__numbers_have_one_answer_or_none(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "e.4003.w", 2);
+    /* Too many numbers to try: the first answer need not be the only one. */
+    expect_refused(
+        c, (struct options){.view = "~s", .rules = "set s\ne.{i:#}.{j:#}.w -> e.{1000*i+j}.w\n"},
+        "several numbers may give this name");
+    expect_refused(c, (struct options){.view = "~s", .rules = "set s\nb.{l:#}.w -> e.{l%5000}.w\n"},
+                   "no inverse: many numbers give this remainder");
+    struct wfs_plan *p =
+        plan(c, (struct options){.view = "~s",
+                                 .rules = "set s\ne.{i:0-9}.{j:0-999}.w -> e.{1000*i+j}.w\n"});
+    find(p, "e.4.3.w");
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "~s", .rules = "set s\nb.{l:0-4999}.w -> e.{l%5000}.w\n"});
+    find(p, "b.4003.w");
+    wfs_plan_free(p);
+    ADD(c, "f.5000.w", 2);
+    p = plan(c, (struct options){.view = "~s", .rules = "set s\n{x}.{l:#}.v -> {x}.{l+0}.w\n"});
+    find(p, "f.5000.v");
+    wfs_plan_free(p);
+    ADD(c, "g.1.w", 2); /* 32 to 63 give it: only 32 is small enough to be tried */
+    expect_refused(c, (struct options){.view = "~s", .rules = "set s\ng.{l:#}.w -> g.{l/32}.w\n"},
+                   "several numbers may give this name");
+    wfs_catalog_free(c);
+}
+
+static void test_plan_inverse__what_was_not_filled_is_not_left_out(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "m.kernel", 2, 2);
+    ADD(c, "m.gain", 2);
+    ADD(c, "m.mean", 2);
+    const char *rules = "set s\nlet on = false\n"
+                        "{p:*}.weight -> {p}.kernel : transpose\n"
+                        "{p:*}.running_mean -> {p}.mean\n"
+                        "fill {p}.gain : ones(like, shape[0]) for {p:*}.weight if on\n"
+                        "drop {p:*}.counter : zeros(int64) for {p:*}.running_mean if on\n";
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    assert_int_equal(find(p, "m.gain")->status, WFS_UNEXPECTED);
+    assert_int_equal(p->n_targets, 3);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "~s", .rules = rules, .set = {"on=true"}});
+    find(p, "m.counter");
+    assert_int_equal(p->n_by_status[WFS_DROPPED], 1);
+    assert_int_equal(p->n_targets, 3);
+    done(c, p);
+}
+
+static void test_plan_inverse__captures_of_any_are_not_the_rules(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "q.kernel", 2, 2);
+    ADD(c, "q.bias", 2);
+    struct wfs_plan *p =
+        plan(c, (struct options){.view = "~s",
+                                 .rules = "set s\nmatch first\n{x}.bias -> {x}.bias\n"
+                                          "{p:*}.weight -> {p}.kernel if any({q:*}.bias)\n"});
+    find(p, "q.weight");
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 0);
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan_inverse__sums_over_names_to_come_are_open),
+        cmocka_unit_test(test_plan_inverse__a_removed_prefix_is_in_doubt),
+        cmocka_unit_test(test_plan_inverse__an_added_prefix_comes_off_before_the_rules),
+        cmocka_unit_test(test_plan_inverse__glued_indices_are_in_doubt),
+        cmocka_unit_test(test_plan_inverse__numbers_have_one_answer_or_none),
+        cmocka_unit_test(test_plan_inverse__what_was_not_filled_is_not_left_out),
+        cmocka_unit_test(test_plan_inverse__captures_of_any_are_not_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
