@@ -139,6 +139,63 @@ static bool refused_at_once(const struct wfs_candidate *c, const struct wfs_spli
            (c->first && c->first != split->components[0].hash);
 }
 
+/* The name that the rule gives, or NULL where it depends on a fan. */
+static const char *target_of(struct wfs_stage *stage, uint32_t index, const struct wfs_pick *pick)
+{
+    const struct wfs_item *item = &stage->in->items[index];
+    struct wfs_scope scope = {stage, pick->rule, &pick->match, item, item->expr, false};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
+    if (wfs_render(&scope, pick->rule->clauses[0].part[0].name, &path) || !wfs_buf_ok(&path))
+        return NULL;
+    return wfs_arena_strndup(stage->mapper->arena, path.len ? path.data : "", path.len);
+}
+
+/* Would the candidate give the item a name of its own? One that keeps the name (a last rule that
+ * takes everything) says nothing of what it was. */
+static const char *rival_name(struct wfs_stage *stage, uint32_t index, const struct wfs_pick *taken,
+                              struct wfs_candidate *c)
+{
+    struct wfs_pick pick = {.rule = c->rule, .part = c->part};
+    enum wfs_pick_answer answer;
+    if (wfs_pick_try(stage, index, &pick, &answer)) {
+        c->settled = true; /* what cannot be said for one name is not tried for 100,000 */
+        return NULL;
+    }
+    const char *name = answer == WFS_PICK_TAKES ? target_of(stage, index, &pick) : NULL;
+    const char *own = name ? target_of(stage, index, taken) : NULL;
+    if (!name || strcmp(name, stage->in->items[index].path) == 0)
+        return NULL;
+    return own && strcmp(own, name) == 0 ? NULL : name;
+}
+
+/* Two rules of the forward set make this name: an inverse takes the first, and says so once for
+ * each that it may have been instead. */
+static void doubt_rivals(struct wfs_stage *stage, uint32_t index, const struct wfs_pick *taken,
+                         size_t from)
+{
+    struct wfs_error *err = stage->mapper->err, ignored = {0};
+    const char *path = stage->in->items[index].path;
+    if (!stage->set->is_inverse || taken->rule->kind != WFS_RULE_MAP ||
+        (stage->is_last && stage->mapper->template))
+        return;
+    stage->mapper->err = &ignored;
+    for (size_t i = from; i < stage->n_candidates; i++) {
+        struct wfs_candidate *c = &stage->candidates[i];
+        if (c->settled || c->rule == taken->rule || c->rule->kind != WFS_RULE_MAP ||
+            c->rule->fans_in || refused_at_once(c, &stage->splits[index]))
+            continue;
+        const char *name = rival_name(stage, index, taken, c);
+        if (!name)
+            continue;
+        c->settled = true;
+        wfs_report(stage->mapper, WFS_AMBIGUOUS, path,
+                   "comes back by %s, the first of such names; by %s it would be %s (template=FILE "
+                   "would tell)",
+                   taken->rule->where, c->rule->where, wfs_dotted(stage->mapper->arena, name));
+    }
+    stage->mapper->err = err;
+}
+
 int wfs_pick_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *ret, bool *ret_found)
 {
     const struct wfs_item *item = &stage->in->items[index];
@@ -162,8 +219,10 @@ int wfs_pick_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *ret,
             continue;
         *ret = pick;
         found = true;
-        if (stage->set->policy == WFS_MATCH_FIRST)
+        if (stage->set->policy == WFS_MATCH_FIRST) {
+            doubt_rivals(stage, index, ret, i + 1);
             break;
+        }
     }
     if (found && ret->rule->doubt)
         wfs_report(stage->mapper, WFS_AMBIGUOUS, item->path, "%s: %s", ret->rule->where,

@@ -11,6 +11,8 @@ struct wfs_candidate {
     uint64_t first, last; /* hashes of lone literals, 0: anything */
     const struct wfs_rule *rule;
     uint32_t part;
+    bool
+        settled; /* an inverse: no need to ask again whether it would have taken what another did */
 };
 struct wfs_pick {
     const struct wfs_rule *rule;

@@ -144,6 +144,28 @@ static void test_plan_inverse__captures_of_any_are_not_the_rules(void **state)
     done(c, p);
 }
 
+static void test_plan_inverse__two_rules_for_one_name_are_in_doubt(void **state)
+{
+    (void)state;
+    const char *rules = "set s\nmatch first\n{p:*}.weight -> {p}.scale if rank == 1\n"
+                        "{p:*}.gamma -> {p}.scale if rank == 1\n"
+                        "{p:*}.weight -> {p}.scale : transpose if rank == 2\n"
+                        "{x:+} -> {x}\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "m.scale", 3, 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 0);
+    wfs_plan_free(p);
+    ADD(c, "n.scale", 3);
+    ADD(c, "o.scale", 3);
+    p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "n.weight");
+    find(p, "o.weight");
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
+    assert_non_null(strstr(find_entry(p, WFS_AMBIGUOUS)->text, "it would be n.gamma"));
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_plan_inverse__numbers_have_one_answer_or_none),
         cmocka_unit_test(test_plan_inverse__what_was_not_filled_is_not_left_out),
         cmocka_unit_test(test_plan_inverse__captures_of_any_are_not_the_rules),
+        cmocka_unit_test(test_plan_inverse__two_rules_for_one_name_are_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
