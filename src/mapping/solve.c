@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/convolution.h"
 #include "mapping/inverse.h"
 
 /* ---- equations ----------------------------------------------------------------------------- */
@@ -250,6 +251,8 @@ int wfs_inverse_prove(struct wfs_mapper *mapper, const struct wfs_set *inverse,
     bool *used = r ? NULL : used_sources(mapper, &made);
     if (!r && !used)
         r = wfs_error_nomem(mapper->err, "names");
+    if (!r)
+        r = wfs_mark_convolutions(&quiet, inverse->inverse_of, &made);
     if (!r)
         r = wfs_stage_run(&quiet, inverse->inverse_of, false, &made, &back);
     if (!r)

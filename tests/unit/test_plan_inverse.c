@@ -166,6 +166,23 @@ static void test_plan_inverse__two_rules_for_one_name_are_in_doubt(void **state)
     done(c, p);
 }
 
+static void test_plan_inverse__the_proof_knows_convolutions(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "up.kernel", 3, 3, 2, 5);
+    ADD(c, "up.bias", 5);
+    struct wfs_plan *p =
+        plan(c, (struct options){.view = "~s",
+                                 .rules = "set s\nmatch first\n{p}.bias -> {p}.bias\n"
+                                          "{p}.weight -> {p}.kernel : \"IO*>*IO\" "
+                                          "if convolution == \"transposed\"\n"
+                                          "{p}.weight -> {p}.kernel : \"OI*>*IO\"\n"});
+    assert_true(find(p, "up.weight")->expr->shape[0] == 2);
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 0);
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_plan_inverse__numbers_have_one_answer_or_none),
         cmocka_unit_test(test_plan_inverse__what_was_not_filled_is_not_left_out),
         cmocka_unit_test(test_plan_inverse__captures_of_any_are_not_the_rules),
+        cmocka_unit_test(test_plan_inverse__the_proof_knows_convolutions),
         cmocka_unit_test(test_plan_inverse__two_rules_for_one_name_are_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
