@@ -199,5 +199,7 @@ bool wfs_name_match(const struct wfs_name *name, const struct wfs_cap *caps,
     if (name->segments[0].hash && name->segments[0].hash != split->components[0].hash)
         return false;
     struct matching g = {name, caps, split, match, 0};
-    return match_segments(&g, 0, 0);
+    bool matches = match_segments(&g, 0, 0);
+    match->gave_up |= !matches && g.n_steps > MATCH_MAX_STEPS;
+    return matches;
 }

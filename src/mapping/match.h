@@ -34,7 +34,7 @@ int wfs_split_path(struct wfs_arena *arena, const char *path, struct wfs_split *
                    struct wfs_error *err);
 
 /* Starts from what `match` has bound already (captures must agree) and adds to it; on false it is
- * as before. */
+ * as before, but for gave_up. */
 bool wfs_name_match(const struct wfs_name *name, const struct wfs_cap *caps,
                     const struct wfs_split *split, struct wfs_match *match);
 

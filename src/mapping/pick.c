@@ -77,6 +77,17 @@ static int check_result(struct wfs_stage *stage, uint32_t index, const struct wf
     return r ? r : wfs_eval_cond(&scope, pick->rule->cond, ret_holds);
 }
 
+/* Not "no match": another rule would take it in silence. */
+static int too_costly(struct wfs_stage *stage, const struct wfs_item *item,
+                      const struct wfs_rule *rule)
+{
+    return wfs_error_set(stage->mapper->err, EINVAL,
+                         "%s:%u:%u: too many ways to match this pattern with %s: fewer captures in "
+                         "a row would do",
+                         rule->pos.file, rule->pos.line, rule->pos.col,
+                         wfs_dotted(stage->mapper->arena, item->path));
+}
+
 int wfs_pick_try(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
                  enum wfs_pick_answer *ret)
 {
@@ -85,10 +96,10 @@ int wfs_pick_try(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
     bool holds = true;
     *ret = WFS_PICK_NO_MATCH;
     pick->of = WFS_NO_INDEX;
-    memset(pick->match.b, 0, sizeof(pick->match.b));
+    memset(&pick->match, 0, sizeof(pick->match));
     if (!wfs_name_match(rule->sources.part[pick->part].name, rule->caps, &stage->splits[index],
                         &pick->match))
-        return 0;
+        return pick->match.gave_up ? too_costly(stage, item, rule) : 0;
     *ret = WFS_PICK_PACKED;
     if (item->packed && !rule->takes_packed && rule->kind != WFS_RULE_DROP)
         return 0;

@@ -99,6 +99,7 @@ bool wfs_regex_match(const struct wfs_name *name, const struct wfs_split *split,
         pcre2_set_match_limit(context, REGEX_MATCH_LIMIT);
         pcre2_set_depth_limit(context, REGEX_DEPTH_LIMIT);
         int n = pcre2_match(name->regex, (PCRE2_SPTR)dotted.data, dotted.len, 0, 0, data, context);
+        match->gave_up |= n < PCRE2_ERROR_NOMATCH;
         ok = n > 0 && take_groups(name, pcre2_get_ovector_pointer(data), split->path, match);
     }
     pcre2_match_context_free(context);

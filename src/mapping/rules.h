@@ -161,6 +161,7 @@ struct wfs_binding {
 };
 struct wfs_match {
     struct wfs_binding b[WFS_RULE_MAX_CAPS];
+    bool gave_up; /* it was too costly to find out whether the pattern matches */
 };
 
 /* ---- operations ---------------------------------------------------------------------------- */

@@ -139,6 +139,20 @@ static void test_plan_rules__values_lead_to_values_so_deep_and_no_deeper(void **
     done(c, p);
 }
 
+static void test_plan_rules__a_pattern_that_costs_too_much_is_refused(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    char name[2001] = {0};
+    memset(name, 'a', 2000);
+    ADD(c, name, 2);
+    expect_refused(c,
+                   (struct options){.rules = "match first\n"
+                                             "{a}a{b}a{c}a{d}a{e}a{f}b -> x\n{x} -> {x}\n"},
+                   "too many ways to match this pattern");
+    wfs_catalog_free(c);
+}
+
 static void test_plan_rules__a_missing_value_names_its_option(void **state)
 {
     (void)state;
@@ -238,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_plan_rules__values_conditions_and_fills),
         cmocka_unit_test(test_plan_rules__names_may_ask_for_names),
         cmocka_unit_test(test_plan_rules__values_lead_to_values_so_deep_and_no_deeper),
+        cmocka_unit_test(test_plan_rules__a_pattern_that_costs_too_much_is_refused),
         cmocka_unit_test(test_plan_rules__a_missing_value_names_its_option),
         cmocka_unit_test(test_plan_rules__two_rules_for_one_tensor_is_an_error),
         cmocka_unit_test(test_plan_rules__two_sources_on_one_target_is_a_collision),
