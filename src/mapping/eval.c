@@ -18,7 +18,6 @@ static struct wfs_value none(void)
 {
     return (struct wfs_value){.kind = WFS_VALUE_NONE};
 }
-/* An inverse asks of names that are not known yet. */
 static struct wfs_value maybe(void)
 {
     return (struct wfs_value){.kind = WFS_VALUE_MAYBE};
@@ -508,9 +507,10 @@ static const struct wfs_vexpr *find_unknown(const struct wfs_scope *scope,
                                             const struct wfs_vexpr *e)
 {
     struct wfs_value v;
-    struct wfs_scope quiet = *scope;
     if (e->kind == WFS_V_LET || e->kind == WFS_V_CONFIG)
-        return wfs_eval(&quiet, e, &v) == 0 && v.kind == WFS_VALUE_NONE ? e : NULL;
+        return !wfs_eval(scope, e, &v) && (v.kind == WFS_VALUE_NONE || v.kind == WFS_VALUE_MAYBE)
+                   ? e
+                   : NULL;
     for (uint32_t i = 0; i < e->n_args; i++) {
         const struct wfs_vexpr *found = find_unknown(scope, e->args[i]);
         if (found)

@@ -183,6 +183,20 @@ static void test_plan_inverse__the_proof_knows_convolutions(void **state)
     done(c, p);
 }
 
+static void test_plan_inverse__a_number_that_hangs_on_names_to_come_is_asked_for(void **state)
+{
+    (void)state;
+    const char *rules = "set s\nlet heads = dim(q.kernel, 0)\n"
+                        "{p}.weight -> {p}.kernel : rope(heads)\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "q.kernel", 4, 2);
+    expect_refused(c, (struct options){.view = "~s", .rules = rules}, "-o set=heads=VALUE");
+    struct wfs_plan *p =
+        plan(c, (struct options){.view = "~s", .rules = rules, .set = {"heads=2"}});
+    find(p, "q.weight");
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_plan_inverse__numbers_have_one_answer_or_none),
         cmocka_unit_test(test_plan_inverse__what_was_not_filled_is_not_left_out),
         cmocka_unit_test(test_plan_inverse__captures_of_any_are_not_the_rules),
+        cmocka_unit_test(test_plan_inverse__a_number_that_hangs_on_names_to_come_is_asked_for),
         cmocka_unit_test(test_plan_inverse__the_proof_knows_convolutions),
         cmocka_unit_test(test_plan_inverse__two_rules_for_one_name_are_in_doubt),
     };
