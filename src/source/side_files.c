@@ -12,12 +12,14 @@
 
 #define MAX_DEPTH 8
 #define MAX_FILES 10000
+#define MAX_ENTRIES                                                                                \
+    100000u /* looked at: links to folders full of links lead to more than there is */
 
 struct walk {
     struct wfs_catalog *catalog;
     size_t cap;
     bool is_full;
-    uint32_t depth;
+    uint32_t n_entries, depth;
     struct {
         uint64_t dev, ino;
     } above[MAX_DEPTH]; /* the folders on the way here */
@@ -26,11 +28,11 @@ struct walk {
 static int walk_folder(struct walk *walk, const char *path, const char *prefix,
                        struct wfs_error *err);
 
-static void note_full(struct walk *walk)
+static void note_full(struct walk *walk, uint32_t max, const char *what)
 {
     if (!walk->is_full)
         wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, "",
-                         "more than %d files without weights: the others are not shown", MAX_FILES);
+                         "more than %u %s: the others are not shown", max, what);
     walk->is_full = true;
 }
 
@@ -52,7 +54,7 @@ static int add_file(struct walk *walk, const char *path, const char *name, struc
     struct wfs_error why = {0};
     bool is_weights = false;
     if (catalog->n_side_files == MAX_FILES) {
-        note_full(walk);
+        note_full(walk, MAX_FILES, "files without weights");
         return 0;
     }
     int r = wfs_bytes_open(path, &bytes, &why);
@@ -112,6 +114,10 @@ static int add_entry(struct walk *walk, const struct wfs_listing *listing,
                      const struct wfs_entry *entry, const char *prefix, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = walk->catalog;
+    if (walk->n_entries++ == MAX_ENTRIES) {
+        note_full(walk, MAX_ENTRIES, "files and folders, links followed");
+        return 0;
+    }
     const char *path = wfs_arena_printf(catalog->arena, "%s/%s", listing->path, entry->name);
     const char *name =
         wfs_arena_printf(catalog->arena, "%s%s%s", prefix, *prefix ? "/" : "", entry->name);

@@ -95,6 +95,24 @@ static void test_side_files__are_bounded(void **state)
     wfs_catalog_free(c);
 }
 
+/* Each folder leads to the next by twenty names: 20^6 ways to one file. */
+static void test_side_files__links_to_links_are_bounded(void **state)
+{
+    struct scratch *s = *state;
+    weights(s, "model.safetensors", "x");
+    for (int level = 0; level < 6; level++)
+        for (int i = 0; i < 20; i++) {
+            char name[32], target[32];
+            snprintf(name, sizeof(name), "d%d/l%d", level, i);
+            snprintf(target, sizeof(target), "../d%d", level + 1);
+            link_to(s, target, name);
+        }
+    scratch_text(s, "d6/file", "");
+    struct wfs_catalog *c = open_ok(s);
+    expect_note(c, "", "more than ");
+    wfs_catalog_free(c);
+}
+
 static void test_side_files__of_a_file_are_its_config(void **state)
 {
     struct scratch *s = *state;
@@ -121,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_side_files__pass_unless_they_hold_weights),
         TEST(test_side_files__are_bounded),
+        TEST(test_side_files__links_to_links_are_bounded),
         TEST(test_side_files__of_a_file_are_its_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
