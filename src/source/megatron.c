@@ -12,7 +12,9 @@
  * With args.swiglu, h_to_4h and fc1 hold gate and up of each rank: gates come first, then ups;
  * without args nothing tells, and they are refused. args also counts the ranks. checkpoint_version
  * 0 has q, k and v of each rank one after the other: likewise. Layers of pipeline stage p count on
- * from those of the stages before. Only the model is put together; optimizers are noted.
+ * from those of the same list in the stages before; where there are several lists (an encoder and a
+ * decoder, a vision model), args.swiglu may be of one of them only, and is not believed. Only the
+ * model is put together; optimizers are noted.
  *
  * -o set=tp.GLOB=AXIS (or =same) declares what is not known, set=swiglu=0|1 and
  * set=checkpoint_version=N what the file does not say. Every other tensor is refused with a note.
@@ -38,8 +40,15 @@ struct megatron {
     struct wfs_rank *ranks; /* [pp * n_tp + tp] */
     bool is_swiglu, knows_swiglu;
     double version;
-    uint64_t first_layer; /* of the stage being added */
-    uint64_t n_layers;    /* of this stage */
+    struct wfs_strmap by_list; /* path of a list of layers -> index */
+    struct layers *lists;
+    size_t n_lists, cap_lists;
+};
+
+/* One list of layers ("encoder.layers"): a model may have several. */
+struct layers {
+    uint64_t first; /* of the stage being added */
+    uint64_t n;     /* of this stage */
 };
 
 /* ---- folders ------------------------------------------------------------------------------- */
@@ -262,29 +271,52 @@ static uint32_t groups_of(const struct megatron *m, const char *name)
     return may_be_gated(name) && m->is_swiglu ? 2 : is_qkv && m->version < 1 ? 3 : 1;
 }
 
-/* The path with the number after "layers" counted on from the stages before; NULL: no memory. */
-static const char *global_path(struct megatron *m, const char *path)
+/* The number after the first "layers" of a path; NULL where there is none. */
+static const char *layer_of(const char *path, size_t *ret_len)
 {
-    wfs_cleanup(wfs_buf_free) struct wfs_buf out = {0};
     bool after_layers = false;
     for (size_t i = 0; i < wfs_path_n_components(path); i++) {
         size_t len;
         const char *part = wfs_path_component(path, i, &len);
-        bool is_number = len > 0 && len < 8 && strspn(part, "0123456789") >= len;
-        if (i)
-            wfs_buf_char(&out, WFS_SEP);
-        if (after_layers && is_number) {
-            uint64_t layer = strtoull(part, NULL, 10);
-            m->n_layers = wfs_max_u64(m->n_layers, layer + 1);
-            wfs_buf_printf(&out, "%llu", (unsigned long long)(m->first_layer + layer));
-        } else {
-            wfs_buf_add(&out, part, len);
-        }
+        *ret_len = len;
+        if (after_layers && len > 0 && len < 8 && strspn(part, "0123456789") >= len)
+            return part;
         after_layers = len == 6 && memcmp(part, "layers", 6) == 0;
     }
-    return wfs_buf_ok(&out)
-               ? wfs_arena_strndup(m->catalog->arena, out.data ? out.data : "", out.len)
-               : NULL;
+    return NULL;
+}
+
+/* The list that path[0, len) names; NULL: no memory. */
+static struct layers *list_of(struct megatron *m, const char *path, size_t len)
+{
+    uint64_t at;
+    const char *name = wfs_arena_strndup(m->catalog->arena, path, len);
+    if (!name)
+        return NULL;
+    if (wfs_strmap_get(&m->by_list, name, &at))
+        return &m->lists[at];
+    if (wfs_grow(&m->lists, &m->cap_lists, m->n_lists + 1, sizeof(*m->lists)) ||
+        wfs_strmap_set(&m->by_list, name, m->n_lists))
+        return NULL;
+    m->lists[m->n_lists] = (struct layers){0};
+    return &m->lists[m->n_lists++];
+}
+
+/* The path with its layer counted on from the stages before; NULL: no memory. */
+static const char *global_path(struct megatron *m, const char *path)
+{
+    size_t len;
+    const char *number = layer_of(path, &len);
+    if (!number)
+        return path;
+    size_t before = (size_t)(number - path);
+    struct layers *layers = list_of(m, path, before);
+    if (!layers)
+        return NULL;
+    uint64_t layer = strtoull(number, NULL, 10);
+    layers->n = wfs_max_u64(layers->n, layer + 1);
+    return wfs_arena_printf(m->catalog->arena, "%.*s%llu%s", (int)before, path,
+                            (unsigned long long)(layers->first + layer), number + len);
 }
 
 /* ---- tensors ------------------------------------------------------------------------------- */
@@ -301,11 +333,27 @@ static bool knows_cut(struct megatron *m, const struct wfs_tensor *t, struct wfs
     }
     if (inout_join->axis >= 0 && may_be_gated(t->name) && !m->knows_swiglu) {
         wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
-                         "without the file's args it is not known whether it is gate and up: "
-                         "declare it with -o set=swiglu=0 or =1");
+                         "the file's args do not tell whether it is gate and up: declare it with "
+                         "-o set=swiglu=0 or =1");
         return false;
     }
     return true;
+}
+
+/* Stages have copies of what they share; of anything else one would be lost. */
+static int note_twice(struct megatron *m, const struct wfs_tensor *earlier,
+                      const struct wfs_tensor *t, struct wfs_error *err)
+{
+    bool same = false;
+    int rc = earlier->shard_axis < 0 ? wfs_ranks_same(earlier->expr, t->expr, &same, err) : 0;
+    if (same)
+        wfs_catalog_note(m->catalog, WFS_NOTE_INFO, t->name,
+                         "a later pipeline stage has it, too; the first counts");
+    else if (!rc)
+        wfs_catalog_note(m->catalog, WFS_NOTE_WARNING, t->name,
+                         "a later pipeline stage has another one of this name, which is not shown: "
+                         "its layers are not counted, since they are not called layers.N");
+    return rc;
 }
 
 static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const struct wfs_tensor *t,
@@ -322,11 +370,9 @@ static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const st
     const char *path = global_path(m, t->path);
     if (!path)
         return wfs_error_nomem(err, t->name);
-    if (wfs_catalog_find(m->catalog, path)) {
-        wfs_catalog_note(m->catalog, WFS_NOTE_INFO, t->name,
-                         "a later pipeline stage has it, too; the first counts");
-        return 0;
-    }
+    const struct wfs_tensor *earlier = wfs_catalog_find(m->catalog, path);
+    if (earlier)
+        return note_twice(m, earlier, t, err);
     return wfs_ranks_add(m->catalog, stage, m->n_tp, t, path, join, err);
 }
 
@@ -336,13 +382,15 @@ static int add_stage(struct megatron *m, uint32_t pp, struct wfs_error *err)
     const struct wfs_rank *stage = &m->ranks[pp * m->n_tp];
     const struct wfs_catalog *first = stage->catalog;
     int rc = 0;
-    m->n_layers = 0;
     for (uint32_t i = 0; !rc && i < first->n_tensors; i++)
         if (first->roots[first->tensors[i].root].is_chosen)
             rc = add_tensor(m, stage, &first->tensors[i], err);
     if (!rc)
         wfs_ranks_note_others(m->catalog, stage, m->n_tp);
-    m->first_layer += m->n_layers;
+    for (size_t i = 0; i < m->n_lists; i++) {
+        m->lists[i].first += m->lists[i].n;
+        m->lists[i].n = 0;
+    }
     return rc;
 }
 
@@ -391,6 +439,8 @@ static int check_chosen(const struct megatron *m, struct wfs_error *err)
         bool is_chosen = rank->n_roots == 0;
         for (uint32_t i = 0; i < rank->n_roots; i++)
             is_chosen |= rank->roots[i].is_chosen;
+        for (uint32_t i = 0; i < rank->n_tensors; i++)
+            is_chosen &= strncmp(rank->tensors[i].path, "model1" WFS_SEP_STR, 7) != 0;
         if (!is_chosen)
             return wfs_error_set(err, ENOTSUP,
                                  "%s: %s holds several models of the same names (interleaved "
@@ -400,11 +450,30 @@ static int check_chosen(const struct megatron *m, struct wfs_error *err)
     return 0;
 }
 
+/* args.swiglu is the language model's: a vision model beside it may have no gates. */
+static int check_lists(struct megatron *m, struct wfs_error *err)
+{
+    for (uint32_t pp = 0; pp < m->n_pp; pp++) {
+        const struct wfs_catalog *stage = m->ranks[pp * m->n_tp].catalog;
+        for (uint32_t i = 0; i < stage->n_tensors; i++) {
+            size_t len;
+            const char *path = stage->tensors[i].path, *number = layer_of(path, &len);
+            if (stage->roots[stage->tensors[i].root].is_chosen && number &&
+                !list_of(m, path, (size_t)(number - path)))
+                return wfs_error_nomem(err, "the layers");
+        }
+    }
+    m->knows_swiglu = m->knows_swiglu && (!m->is_swiglu || m->n_lists < 2 || declared(m, "swiglu"));
+    return 0;
+}
+
 static int add_stages(struct megatron *m, struct wfs_error *err)
 {
     int rc = read_facts(m, err);
     if (!rc)
         rc = check_chosen(m, err);
+    if (!rc)
+        rc = check_lists(m, err);
     for (uint32_t pp = 0; !rc && pp < m->n_pp; pp++)
         rc = add_stage(m, pp, err);
     if (!rc)
@@ -430,5 +499,9 @@ int wfs_megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *lis
     }
     if (!rc)
         rc = open_ranks(&m, err);
-    return rc ? rc : add_stages(&m, err);
+    if (!rc)
+        rc = add_stages(&m, err);
+    wfs_strmap_free(&m.by_list);
+    free(m.lists);
+    return rc;
 }

@@ -117,6 +117,17 @@ static int compare_copies(const struct wfs_expr *first, const struct wfs_expr *o
     return 0;
 }
 
+int wfs_ranks_same(const struct wfs_expr *a, const struct wfs_expr *b, bool *ret,
+                   struct wfs_error *err)
+{
+    struct wfs_error why = {0};
+    *ret = a->dtype == b->dtype && wfs_shape_equal(a->ndim, a->shape, b->ndim, b->shape);
+    int rc = *ret ? compare_copies(a, b, 0, "", &why) : 0;
+    if (rc == -EINVAL)
+        *ret = false;
+    return rc && rc != -EINVAL ? wfs_error_set(err, -rc, "%s", why.message) : 0;
+}
+
 static int check_copies(const struct wfs_expr *const *parts, uint32_t n, const char *name,
                         bool is_declared, struct wfs_error *err)
 {

@@ -61,6 +61,9 @@ struct wfs_join {
                           the whole has them rank by rank, group after group */
     bool is_declared;  /* by the user: copies need not be alike */
 };
+/* Are they the same, by shape and what they begin with? Copies are not compared to their end. */
+int wfs_ranks_same(const struct wfs_expr *a, const struct wfs_expr *b, bool *ret,
+                   struct wfs_error *err);
 /* Adds it under `path`. What does not fit is noted as refused; negative where nothing more can be
  * read. */
 int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n,

@@ -371,6 +371,54 @@ def write_megatron(root, tp, pp, swiglu, version, args=True):
     return want
 
 
+def write_stages(root, stages, tp=1, **args):
+    """stages: the model of each pipeline stage, the same for all of its tensor ranks."""
+    for p, model in enumerate(stages):
+        for t in range(tp):
+            folder = root / f"mp_rank_{t:02}_{p:03}"
+            folder.mkdir(parents=True)
+            torch.save({"model": model, "checkpoint_version": 3.0, "args": argparse.Namespace(**args)},
+                       folder / "model_optim_rng.pt")
+    return root
+
+
+def norms(prefix, n, first=0):
+    return {f"{prefix}.{i}.norm.weight": torch.full((4,), float(first + i)) for i in range(n)}
+
+
+def test_megatron__every_list_of_layers_counts_for_itself(tmp_path):
+    t5 = write_stages(tmp_path / "t5", [norms("encoder.layers", 3), norms("decoder.layers", 2)])
+    assert_equal(Catalog(t5), flatten({"model": norms("encoder.layers", 3) | norms("decoder.layers", 2)}))
+    vision, text = "vision_model.decoder.layers", "language_model.decoder.layers"
+    vlm = write_stages(tmp_path / "vlm", [norms(vision, 3) | norms(text, 1), norms(text, 2, 1)])
+    assert_equal(Catalog(vlm), flatten({"model": norms(vision, 3) | norms(text, 3)}))
+
+
+def test_megatron__gates_of_one_model_of_several(tmp_path):
+    fc1 = {f"{m}.decoder.layers.0.mlp.linear_fc1.weight": torch.arange(8.).view(8, 1) for m in ("vision", "text")}
+    source = write_stages(tmp_path, [fc1], tp=2, swiglu=True)
+    catalog = Catalog(source)
+    assert not catalog.tensors and catalog.note("refused", "declare it with -o set=swiglu=0 or =1")
+    assert len(Catalog(source, "-d", "swiglu=1").tensors) == 2
+
+
+def test_megatron__stages_that_differ_under_one_name(tmp_path):
+    same = {"rotary.inv_freq": torch.ones(4)}
+    source = write_stages(tmp_path, [norms("encoder.blocks", 1) | same, norms("encoder.blocks", 1, 1) | same])
+    catalog = Catalog(source)
+    assert catalog.note("warning", "encoder.blocks.0.norm.weight" "a later pipeline stage has another one")
+    assert catalog.note("info", "rotary.inv_freq" "a later pipeline stage has it, too")
+
+
+def test_megatron__interleaved_stages_are_refused(tmp_path):
+    source = write_stages(tmp_path, [norms("x.layers", 1)])
+    for folder in source.iterdir():
+        torch.save({"model0": norms("x.layers", 1) | {"only": torch.ones(1)}, "model1": norms("x.layers", 1)},
+                   folder / "model_optim_rng.pt")
+    with pytest.raises(Refused, match="interleaved pipeline stages"):
+        Catalog(source)
+
+
 @pytest.mark.parametrize("tp,pp,swiglu,version", [(1, 1, False, 3.0), (2, 1, True, 3.0), (2, 2, False, 0),
                                                   (4, 2, True, 2.0)])
 def test_megatron(tmp_path, tp, pp, swiglu, version):
