@@ -240,6 +240,10 @@ int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct
 int wfs_expr_read(const struct wfs_expr *expr, void *buf, size_t len, uint64_t off,
                   struct wfs_error *err);
 
+/* Are all the files as they were, below sums and nested expressions too? -EIO and a message where
+ * one is not: what was computed of it must not be shown. */
+int wfs_expr_check(const struct wfs_expr *expr, struct wfs_error *err);
+
 /* True where all bytes are one run of one source, in order and untouched: read it directly. */
 bool wfs_expr_is_run(const struct wfs_expr *expr, struct wfs_bytes **ret_bytes, uint64_t *ret_off);
 

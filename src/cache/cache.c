@@ -34,8 +34,7 @@
 #define WHOLE_SHARE 4u
 /* Mapped source is clean page cache and no memory of ours, but it counts as resident, so it is kept
  * in proportion. Too little, and every panel of a large tensor faults its pages in anew. */
-#define WINDOWS_SHARE  16u
-#define RECENT_SOURCES 8u
+#define WINDOWS_SHARE 16u
 
 struct wfs_cache {
     enum wfs_cache_mode mode;
@@ -144,27 +143,7 @@ void wfs_cache_freep(struct wfs_cache **cache)
     *cache = NULL;
 }
 
-/* ---- sources ------------------------------------------------------------------------------- */
-
-/* Pieces are many and sources few: what was checked lately is not checked again. */
-static int check_sources(const struct wfs_expr *expr, struct wfs_error *err)
-{
-    const struct wfs_bytes *checked[RECENT_SOURCES] = {NULL};
-    size_t next = 0;
-    for (uint32_t i = 0; i < expr->n_pieces; i++) {
-        struct wfs_bytes *bytes = expr->pieces[i].bytes;
-        bool is_recent = false;
-        for (size_t k = 0; k < RECENT_SOURCES && !is_recent; k++)
-            is_recent = checked[k] == bytes;
-        if (is_recent)
-            continue;
-        int rc = wfs_bytes_check(bytes, err);
-        if (rc < 0)
-            return rc;
-        checked[next++ % RECENT_SOURCES] = bytes;
-    }
-    return 0;
-}
+/* ---- gathering ---------------------------------------------------------------------------- */
 
 /* What len bytes of the result are in source bytes, where every piece stores one type. */
 static uint64_t source_bytes_of(const struct wfs_expr *expr, uint64_t len)
@@ -308,7 +287,7 @@ static int read_blocks(struct request *req, uint8_t *buf, uint64_t len, uint64_t
         off += n;
         len -= n;
     }
-    return req->check_sources ? check_sources(req->expr, req->err) : 0;
+    return req->check_sources ? wfs_expr_check(req->expr, req->err) : 0;
 }
 
 static int read_run(struct wfs_cache *cache, struct wfs_bytes *bytes, void *buf, size_t len,

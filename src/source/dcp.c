@@ -366,8 +366,9 @@ static int read_metadata(struct dcp *d, struct wfs_error *err)
     d->tensors = attribute(root, "state_dict_metadata");
     const struct wfs_node *planner = attribute(root, "planner_data");
     d->storage = attribute(root, "storage_data");
-    if (!dcp_is_class(root, "Metadata") || !d->tensors || d->tensors->kind != WFS_NODE_DICT ||
-        !d->storage || d->storage->kind != WFS_NODE_DICT)
+    bool is_metadata = dcp_is_class(root, "Metadata") || dcp_is_class(root, "MCoreMetadata");
+    if (!is_metadata || !d->tensors || d->tensors->kind != WFS_NODE_DICT || !d->storage ||
+        d->storage->kind != WFS_NODE_DICT)
         return dcp_refuse(d, err, "no metadata of torch.distributed.checkpoint");
     rc = read_paths(d, planner, err);
     return rc ? rc : read_items(d, err);
@@ -398,7 +399,8 @@ bool wfs_dcp_is(const struct wfs_listing *listing)
     if (!entry || entry->kind != WFS_ENTRY_FILE)
         return false;
     for (uint32_t i = 0; i < listing->n_entries; i++) {
-        if (listing->entries[i].flags & WFS_NAME_READ)
+        bool is_common = strcmp(listing->entries[i].name, DCP_COMMON) == 0;
+        if ((listing->entries[i].flags & WFS_NAME_READ) && !is_common)
             return false;
         has_files |= fnmatch("*.distcp", listing->entries[i].name, 0) == 0;
     }
@@ -417,6 +419,9 @@ int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                           .locate = locate,
                           .scratch = wfs_arena_new()}};
     catalog->format = "torch-dcp";
+    if (wfs_listing_find(listing, DCP_COMMON))
+        wfs_catalog_note(catalog, WFS_NOTE_INFO, DCP_COMMON,
+                         "Megatron's values that are no shards: passed over");
     int rc = d.t.scratch ? scan(&d, err) : wfs_error_nomem(err, "DCP metadata");
     free(d.file);
     wfs_strmap_free(&d.paths);

@@ -9,6 +9,7 @@
 #include "source/torch.h"
 
 #define DCP_METADATA       ".metadata"
+#define DCP_COMMON         "common.pt" /* Megatron beside it: what is no sharded tensor */
 #define DCP_MAX_CHUNKS     65536u
 #define DCP_MAX_ATTRIBUTES 64u /* of an object in the metadata */
 

@@ -11,6 +11,8 @@
 
 #include "source/sharded.h"
 
+#define MAX_NESTED_CUTS 128u /* meshes of ranks nest one for each axis */
+
 struct box {
     uint64_t start[WFS_MAX_NDIM], shape[WFS_MAX_NDIM];
 };
@@ -21,6 +23,7 @@ struct assembly {
     enum wfs_dtype dtype;
     struct wfs_error *err;
     uint32_t cut_axes; /* bit i: cut along axis i (i < 32) */
+    uint32_t depth;    /* of cuts within cuts */
 };
 
 struct ordered {
@@ -65,12 +68,11 @@ static int take_whole(struct assembly *a, const struct wfs_shard *shard, const s
 }
 
 /* Sorts along an axis and finds the places that no shard crosses; the number of groups. */
-static uint32_t find_groups(struct assembly *a, struct wfs_shard *shards, uint32_t n, uint32_t axis,
+static uint32_t find_groups(const struct wfs_shard *shards, uint32_t n, uint32_t axis,
                             struct ordered *order, uint32_t *firsts)
 {
     uint32_t n_groups = 0;
     uint64_t end = 0;
-    (void)a;
     for (uint32_t i = 0; i < n; i++)
         order[i] = (struct ordered){&shards[i], shards[i].offset[axis]};
     qsort(order, n, sizeof(*order), cmp_ordered);
@@ -111,18 +113,30 @@ static int join_groups(struct assembly *a, struct wfs_shard *shards, const struc
     return wfs_expr_concat(a->arena, n_groups, parts, axis, ret, a->err);
 }
 
-static int cut(struct assembly *a, struct wfs_shard *shards, uint32_t n, const struct box *box,
-               struct ordered *order, uint32_t *firsts, struct wfs_shard *copy,
-               const struct wfs_expr **ret)
+/* Sorts the shards along the first axis that has such places. *ret_firsts (malloc'd) is where each
+ * group begins, and n at its end. What sorting needs is gone before groups are cut in their turn.
+ */
+static int cut(struct assembly *a, struct wfs_shard *shards, uint32_t n, uint32_t *ret_axis,
+               uint32_t *ret_n_groups, uint32_t **ret_firsts)
 {
+    wfs_cleanup(wfs_freep) struct ordered *order = calloc(n, sizeof(*order));
+    wfs_cleanup(wfs_freep) uint32_t *firsts = calloc((size_t)n + 1, sizeof(*firsts));
+    wfs_cleanup(wfs_freep) struct wfs_shard *copy = calloc(n, sizeof(*copy));
+    if (!order || !firsts || !copy)
+        return wfs_error_nomem(a->err, "a sharded tensor");
     for (uint32_t axis = 0; axis < a->ndim; axis++) {
-        uint32_t n_groups = find_groups(a, shards, n, axis, order, firsts);
+        uint32_t n_groups = find_groups(shards, n, axis, order, firsts);
         if (n_groups < 2)
             continue;
         for (uint32_t i = 0; i < n; i++)
             copy[i] = *order[i].shard;
         memcpy(shards, copy, n * sizeof(*copy));
-        return join_groups(a, shards, box, axis, n_groups, firsts, ret);
+        uint32_t *own = realloc(firsts, ((size_t)n_groups + 1) * sizeof(*firsts));
+        *ret_firsts = own ? own : firsts;
+        firsts = NULL;
+        *ret_axis = axis;
+        *ret_n_groups = n_groups;
+        return 0;
     }
     return misfit(a, "overlap");
 }
@@ -130,14 +144,19 @@ static int cut(struct assembly *a, struct wfs_shard *shards, uint32_t n, const s
 static int assemble(struct assembly *a, struct wfs_shard *shards, uint32_t n, const struct box *box,
                     const struct wfs_expr **ret)
 {
+    uint32_t axis, n_groups;
+    wfs_cleanup(wfs_freep) uint32_t *firsts = NULL;
     if (n == 1)
         return take_whole(a, &shards[0], box, ret);
-    wfs_cleanup(wfs_freep) struct ordered *order = calloc(n, sizeof(*order));
-    wfs_cleanup(wfs_freep) uint32_t *firsts = calloc((size_t)n + 1, sizeof(*firsts));
-    wfs_cleanup(wfs_freep) struct wfs_shard *copy = calloc(n, sizeof(*copy));
-    if (!order || !firsts || !copy)
-        return wfs_error_nomem(a->err, "a sharded tensor");
-    return cut(a, shards, n, box, order, firsts, copy, ret);
+    if (a->depth == MAX_NESTED_CUTS)
+        return misfit(a, "are cut within cuts, deeper than any mesh of ranks");
+    int rc = cut(a, shards, n, &axis, &n_groups, &firsts);
+    if (rc)
+        return rc;
+    a->depth++;
+    rc = join_groups(a, shards, box, axis, n_groups, firsts, ret);
+    a->depth--;
+    return rc;
 }
 
 /* Drops shards without elements; the number that is left. */

@@ -257,8 +257,13 @@ static int nested_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t 
     return wfs_expr_read(((struct nested *)bytes)->expr, buf, len, off, err);
 }
 
+static int nested_check(struct wfs_bytes *bytes, struct wfs_error *err)
+{
+    return wfs_expr_check(((struct nested *)bytes)->expr, err);
+}
+
 static const struct wfs_bytes_ops nested_ops = {
-    .kind = "expression", .read = nested_read, .free = wfs_computed_stay};
+    .kind = "expression", .read = nested_read, .free = wfs_computed_stay, .check = nested_check};
 
 const struct wfs_expr *wfs_nested_expr(const struct wfs_bytes *bytes)
 {

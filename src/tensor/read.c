@@ -9,6 +9,7 @@
 #include "tensor/gather.h"
 
 #define CELL_MAX_BYTES 16
+#define RECENT_SOURCES 8u
 
 struct reading {
     struct wfs_reader *reader;
@@ -256,4 +257,26 @@ int wfs_expr_read(const struct wfs_expr *expr, void *buf, size_t len, uint64_t o
         r = wfs_reader_check(&reader, err);
     wfs_reader_free(&reader);
     return r;
+}
+
+/* ---- sources ------------------------------------------------------------------------------- */
+
+/* Pieces are many and sources few: what was checked lately is not checked again. */
+int wfs_expr_check(const struct wfs_expr *expr, struct wfs_error *err)
+{
+    const struct wfs_bytes *checked[RECENT_SOURCES] = {NULL};
+    size_t next = 0;
+    for (uint32_t i = 0; i < expr->n_pieces; i++) {
+        struct wfs_bytes *bytes = expr->pieces[i].bytes;
+        bool is_recent = false;
+        for (size_t k = 0; k < RECENT_SOURCES && !is_recent; k++)
+            is_recent = checked[k] == bytes;
+        if (is_recent)
+            continue;
+        int rc = wfs_bytes_check(bytes, err);
+        if (rc < 0)
+            return rc;
+        checked[next++ % RECENT_SOURCES] = bytes;
+    }
+    return 0;
 }

@@ -99,8 +99,17 @@ static int sum_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off
     return wfs_computed_read(c, buf, len, off, sum_compute, &w, chunk, err);
 }
 
+static int sum_check(struct wfs_bytes *bytes, struct wfs_error *err)
+{
+    const struct sum *sum = (struct sum *)bytes;
+    int r = 0;
+    for (uint32_t i = 0; !r && i < sum->n; i++)
+        r = wfs_expr_check(sum->in[i], err);
+    return r;
+}
+
 static const struct wfs_bytes_ops sum_ops = {
-    .kind = "sum", .read = sum_read, .free = wfs_computed_stay};
+    .kind = "sum", .read = sum_read, .free = wfs_computed_stay, .check = sum_check};
 
 const struct wfs_expr *const *wfs_sum_operands(const struct wfs_bytes *bytes, uint32_t *ret_n)
 {

@@ -8,6 +8,7 @@ import struct
 
 import pytest
 import torch
+import torch.distributed.checkpoint
 
 from torch_tools import Catalog, Refused, assert_equal, flatten, rewrite_zip, tensor_bytes
 
@@ -15,6 +16,28 @@ torch.manual_seed(21)
 
 
 # ---- DCP ----------------------------------------------------------------------------------------
+
+class MCoreMetadata(torch.distributed.checkpoint.metadata.Metadata):
+    """As Megatron-core's, which adds a field."""
+
+
+def test_dcp__of_megatron_core(tmp_path):
+    """common.pt lies beside the shards and is none; the metadata may be of a class of its own."""
+    state = {"decoder.layers.0.w": torch.arange(6.).reshape(2, 3)}
+    folder = tmp_path / "iter_0000010"
+    torch.distributed.checkpoint.save(state, checkpoint_id=folder, no_dist=True)
+    torch.save({"rng": torch.arange(4)}, folder / "common.pt")
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("10")
+    metadata = pickle.loads((folder / ".metadata").read_bytes())
+    for cls in (None, MCoreMetadata):
+        if cls:
+            metadata.__class__ = cls
+            (folder / ".metadata").write_bytes(pickle.dumps(metadata))
+        for path in (tmp_path, folder):
+            catalog = Catalog(path)
+            assert_equal(catalog, flatten(state))
+            assert catalog.note("info", "common.pt")
+
 
 def test_dcp__attributes_in_a_dict_of_thousands(tmp_path):
     """One dict that all objects share, to be searched for each: no DCP writes that."""

@@ -80,6 +80,27 @@ def test_changed__rewritten_in_place(mount, checkpoint, keep_mtime, tmp_path):
     assert (again / WHOLE).read_bytes() == checkpoint.read_bytes()
 
 
+@pytest.mark.parametrize("truncate", [False, True])
+def test_changed__below_sums_and_nested_expressions(mount, tmp_path, truncate):
+    """What is computed of what is computed: blocks in memory are not served for a file that is gone."""
+    rng, rules = np.random.default_rng(0), tmp_path / "t.map"
+    tensors = {n: rng.standard_normal((1024, 1536), np.float32) for n in "abc"}
+    path = write_safetensors(tmp_path / "model.safetensors", tensors, {"format": "pt"})
+    rules.write_text("a : transpose & b : transpose -> sum : sum\nc -> torn : transpose reshape(2048, 768) transpose\n")
+    m = mount(path, "--view", "t", "--rules", rules, "-o", "index=none")
+    names = ["t/tensors/sum.npy", "t/tensors/torn.npy"]
+    np.testing.assert_array_equal(np.load(m / names[0]), (tensors["a"].T.astype(float) + tensors["b"].T).astype("f"))
+    np.testing.assert_array_equal(np.load(m / names[1]), tensors["c"].T.reshape(2048, 768).T)
+    with open(path, "r+b") as f:
+        if truncate:
+            f.truncate(5000)
+        else:
+            f.seek(-1536 * 1024, os.SEEK_END)
+            f.write(b"\0" * 1536 * 1024)
+    for name in names:
+        eio(m / name)
+
+
 def test_changed__put_back_is_still_refused(mount, checkpoint):
     """Other bytes may have been seen in between; only a new mount can tell what is there now."""
     m = mount(checkpoint)

@@ -181,12 +181,41 @@ static void test_assemble__what_does_not_tile(void **state)
     free_whole(&w);
 }
 
+/* A row, then a column, then a row ...: each cut lies within the one before. */
+static void test_assemble__cuts_within_cuts_are_bounded(void **state)
+{
+    (void)state;
+    enum { N = 80 };
+    struct whole w;
+    static struct wfs_shard shards[2 * N + 1];
+    for (uint64_t deep = 60; deep <= N; deep += 20) {
+        const struct wfs_expr *got = NULL;
+        int32_t axis;
+        struct wfs_error err = {0};
+        uint32_t n = 0;
+        make_whole(&w, deep + 1, deep + 1, 1);
+        for (uint64_t i = 0; i < deep; i++) {
+            shards[n++] = shard_of(&w, (uint64_t[]){i, i, 0}, (uint64_t[]){1, deep + 1 - i, 1});
+            shards[n++] = shard_of(&w, (uint64_t[]){i + 1, i, 0}, (uint64_t[]){deep - i, 1, 1});
+        }
+        shards[n++] = shard_of(&w, (uint64_t[]){deep, deep, 0}, (uint64_t[]){1, 1, 1});
+        int rc = assemble(&w, shards, n, &got, &axis, &err);
+        assert_int_equal(rc, deep < N ? 0 : -EINVAL);
+        if (rc)
+            assert_non_null(strstr(err.message, "deeper than any mesh"));
+        else
+            check_equal(&w, got);
+        free_whole(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_assemble__random_partitions),
         cmocka_unit_test(test_assemble__the_axis_is_told),
         cmocka_unit_test(test_assemble__what_does_not_tile),
+        cmocka_unit_test(test_assemble__cuts_within_cuts_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
