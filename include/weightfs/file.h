@@ -155,6 +155,7 @@ int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const str
 /* ---- export -------------------------------------------------------------------------------- */
 
 /* Writes a virtual file out. Until it is whole it is PATH.partial; then it is fsynced and renamed.
+ * A PATH.partial that no export made is refused.
  * Runs of zeros are left as holes. A file's layout is a pure function of metadata, so N processes,
  * on N machines with a common file system, can each write their share (n_parts > 0): parts leave
  * PATH.partial, PATH.partial.plan and one PATH.partial.I-of-N each, which wfs_export_finish checks
@@ -178,7 +179,8 @@ int wfs_export(const struct wfs_vfile *file, struct wfs_cache *cache,
  * renames and removes the markers. -ENOENT naming the parts that are missing. */
 int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
                       struct wfs_error *err);
-/* Removes PATH.partial and all markers; PATH itself stays. -ENOENT where there is nothing. */
+/* Removes PATH.partial and all markers; PATH itself stays. -ENOENT where there is nothing, -EEXIST
+ * where PATH.partial is not known to be of an export: that stays too. */
 int wfs_export_abort(const char *path, struct wfs_error *err);
 
 #endif

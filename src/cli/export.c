@@ -110,8 +110,8 @@ struct wfs_hash wfs_export_source_id(const struct wfs_session *session, const st
     return wfs_hash_bytes(text.data, text.len);
 }
 
-int wfs_export_check_target(const struct wfs_session *session, const char *file,
-                            struct wfs_error *err)
+int wfs_export_check_apart(const struct wfs_session *session, const char *file,
+                           struct wfs_error *err)
 {
     struct stat st;
     if (stat(file, &st) != 0)
@@ -122,4 +122,18 @@ int wfs_export_check_target(const struct wfs_session *session, const char *file,
             return wfs_error_set(err, EINVAL, "%s: it is the checkpoint itself", file);
     }
     return 0;
+}
+
+int wfs_export_check_target(const struct wfs_session *session, const char *file,
+                            struct wfs_error *err)
+{
+    char *partial wfs_cleanup(wfs_freep) = NULL;
+    int r = wfs_export_check_apart(session, file, err);
+    if (r)
+        return r;
+    if (asprintf(&partial, "%s.partial", file) < 0) {
+        partial = NULL;
+        return wfs_error_nomem(err, file);
+    }
+    return wfs_export_check_apart(session, partial, err);
 }

@@ -16,6 +16,9 @@ int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *pl
 struct wfs_hash wfs_export_source_id(const struct wfs_session *session,
                                      const struct wfs_plan *plan);
 /* -EINVAL where `file` is one of the checkpoint's own. */
+int wfs_export_check_apart(const struct wfs_session *session, const char *file,
+                           struct wfs_error *err);
+/* The same of `file` and of FILE.partial, which an export writes first. */
 int wfs_export_check_target(const struct wfs_session *session, const char *file,
                             struct wfs_error *err);
 

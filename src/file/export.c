@@ -1,7 +1,8 @@
 /*
  * export.c - one virtual file written out: PATH.partial, then fsync, then rename. Whoever sees PATH
  * sees all of it; an export that fails or is interrupted leaves nothing. A lock on PATH.partial
- * keeps two whole exports apart, and what one killed left behind is begun afresh.
+ * keeps two whole exports apart; what a killed one left behind is told by its stamp and begun
+ * afresh, and any other file of that name is refused.
  */
 #include "file/export_internal.h"
 
@@ -26,6 +27,11 @@ int wfs_export_open(const char *partial, mode_t mode, int *ret_fd, struct wfs_er
     int fd = open(partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode ? mode : DEFAULT_MODE);
     if (fd < 0)
         return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return wfs_error_set(err, EINVAL, "%s: it is in the way and no regular file", partial);
+    }
     *ret_fd = fd;
     return 0;
 }
@@ -43,23 +49,41 @@ int wfs_export_sync_dir(const char *path, struct wfs_error *err)
     return 0;
 }
 
-int wfs_export_publish(int fd, const char *partial, const char *path, struct wfs_error *err)
+int wfs_export_publish(int fd, const char *partial, const char *path, uint64_t size_bytes,
+                       const struct wfs_hash *id, struct wfs_error *err)
 {
-    if (fsync(fd) != 0)
+    /* The long fsync while the stamp is there: one that is killed can still be told. */
+    if (fsync(fd) != 0 || ftruncate(fd, (off_t)size_bytes) != 0 || fsync(fd) != 0)
         return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
-    if (rename(partial, path) != 0)
-        return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+    if (rename(partial, path) != 0) {
+        int r = wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
+        (void)wfs_export_stamp(fd, partial, size_bytes, id, NULL);
+        return r;
+    }
     return wfs_export_sync_dir(path, err);
 }
 
-/* PATH may be missing or a file that is replaced, nothing else. */
-static int check_target(const char *path, struct wfs_error *err)
+int wfs_export_check_replaceable(const char *path, struct wfs_error *err)
 {
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
         return wfs_error_set(err, S_ISDIR(st.st_mode) ? EISDIR : EINVAL,
                              "%s: only a regular file can be replaced", path);
     return 0;
+}
+
+/* A file that no export made is somebody's, perhaps the checkpoint. */
+static int check_ours(int fd, const char *partial, struct wfs_error *err)
+{
+    enum wfs_export_kind kind;
+    uint64_t size_bytes;
+    int r = wfs_export_stamp_kind(fd, partial, NULL, &kind, &size_bytes, err);
+    if (r || kind == WFS_EXPORT_EMPTY || kind == WFS_EXPORT_STAMPED)
+        return r;
+    return wfs_error_set(err, EEXIST,
+                         "%s: it is in the way and not known to be of an export; remove it or "
+                         "choose another name",
+                         partial);
 }
 
 /* Opens and locks; the file that the lock is on is still the one under that name. */
@@ -75,6 +99,9 @@ static int open_locked(const char *partial, mode_t mode, int *ret_fd, struct wfs
     if (fstat(fd, &by_fd) != 0 || stat(partial, &by_path) != 0 || by_fd.st_ino != by_path.st_ino ||
         by_fd.st_dev != by_path.st_dev)
         return wfs_error_set(err, EBUSY, "%s: another export has just finished it", partial);
+    r = check_ours(fd, partial, err);
+    if (r)
+        return r;
     *ret_fd = fd;
     fd = -1;
     return 0;
@@ -82,13 +109,18 @@ static int open_locked(const char *partial, mode_t mode, int *ret_fd, struct wfs
 
 static int write_whole(const struct wfs_export_run *run, struct wfs_error *err)
 {
+    static const struct wfs_hash whole = {{0}}; /* an id that no plan has */
     struct wfs_hash hash;
-    if (ftruncate(run->fd, 0) != 0 || ftruncate(run->fd, (off_t)run->file->size_bytes) != 0)
+    uint64_t size_bytes = run->file->size_bytes;
+    if (ftruncate(run->fd, 0) != 0)
         return wfs_error_set(err, errno, "%s: %s", run->path, strerror(errno));
-    int r = wfs_export_chunks(run, &hash, err);
+    int r = wfs_export_stamp(run->fd, run->path, size_bytes, &whole, err);
+    if (r == 0)
+        r = wfs_export_chunks(run, &hash, err);
     if (r == 0)
         r = wfs_corrections_write(run->corrections, run->fd, run->path, err);
-    return r ? r : wfs_export_publish(run->fd, run->path, run->options->path, err);
+    return r ? r
+             : wfs_export_publish(run->fd, run->path, run->options->path, size_bytes, &whole, err);
 }
 
 static int export_whole(const struct wfs_vfile *file, struct wfs_cache *cache, const char *partial,
@@ -109,7 +141,7 @@ static int export_whole(const struct wfs_vfile *file, struct wfs_cache *cache, c
                                      .corrections = &corrections,
                                      .fd = fd,
                                      .path = partial,
-                                     .end_chunk = wfs_export_n_chunks(file)};
+                                     .end_chunk = wfs_export_n_chunks(file->size_bytes)};
         r = write_whole(&run, err);
         if (r)
             unlink(partial);
@@ -124,7 +156,7 @@ int wfs_export(const struct wfs_vfile *file, struct wfs_cache *cache,
     char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(options->path);
     if (!partial)
         return wfs_error_nomem(err, "a file's name");
-    int r = check_target(options->path, err);
+    int r = wfs_export_check_replaceable(options->path, err);
     if (r)
         return r;
     return options->n_parts > 0 ? wfs_export_part(file, cache, options, err)

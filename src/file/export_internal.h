@@ -1,16 +1,16 @@
 /*
- * export_internal.h - what the three halves of export share: the corrections and the CRCs they are
- * made of (export_crc.c), the workers that fill chunks (export_chunks.c), files, markers and their
- * order (export.c, export_parts.c).
+ * export_internal.h - what the parts of export share: the corrections and the CRCs they are made of
+ * (export_crc.c), the workers that fill chunks (export_chunks.c), what tells a file as ours
+ * (export_stamp.c), files, markers and their order (export.c, export_parts.c).
  */
 #ifndef WEIGHTFS_FILE_EXPORT_INTERNAL_H
 #define WEIGHTFS_FILE_EXPORT_INTERNAL_H
 
 #include "weightfs/file.h"
 
-static inline uint64_t wfs_export_n_chunks(const struct wfs_vfile *file)
+static inline uint64_t wfs_export_n_chunks(uint64_t size_bytes)
 {
-    return (file->size_bytes + WFS_EXPORT_CHUNK_BYTES - 1) / WFS_EXPORT_CHUNK_BYTES;
+    return (size_bytes + WFS_EXPORT_CHUNK_BYTES - 1) / WFS_EXPORT_CHUNK_BYTES;
 }
 
 /* ---- corrections --------------------------------------------------------------------------- */
@@ -61,12 +61,34 @@ int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_has
 /* ---- files (export.c) ---------------------------------------------------------------------- */
 
 char *wfs_export_partial_path(const char *path); /* PATH.partial; caller frees */
-/* Opens PATH.partial for writing, makes it where it is missing. */
+/* Opens PATH.partial for writing, makes it where it is missing. -EINVAL where it is no file. */
 int wfs_export_open(const char *partial, mode_t mode, int *ret_fd, struct wfs_error *err);
-/* fsyncs, renames to `path`, fsyncs the directory. */
-int wfs_export_publish(int fd, const char *partial, const char *path, struct wfs_error *err);
+/* Takes the stamp off, fsyncs, renames to `path`, fsyncs the directory. The stamp is there again
+ * where the rename fails. */
+int wfs_export_publish(int fd, const char *partial, const char *path, uint64_t size_bytes,
+                       const struct wfs_hash *id, struct wfs_error *err);
+/* PATH may be missing or a file that is replaced, nothing else. */
+int wfs_export_check_replaceable(const char *path, struct wfs_error *err);
 /* fsync of the directory that holds `path`. */
 int wfs_export_sync_dir(const char *path, struct wfs_error *err);
+
+/* ---- the stamp (export_stamp.c) ------------------------------------------------------------ */
+
+enum wfs_export_kind {
+    WFS_EXPORT_EMPTY,   /* no bytes: begun just now */
+    WFS_EXPORT_BLANK,   /* zeros at the end: long enough, but not stamped */
+    WFS_EXPORT_STAMPED, /* of the export that was asked for */
+    WFS_EXPORT_FOREIGN,
+};
+/* How long PATH.partial is until it is published. */
+uint64_t wfs_export_stamped_bytes(uint64_t size_bytes);
+/* Gives the file that length and puts the export's id behind its bytes. */
+int wfs_export_stamp(int fd, const char *partial, uint64_t size_bytes, const struct wfs_hash *id,
+                     struct wfs_error *err);
+/* What stands at the end of the file; id NULL: the stamp of any export. */
+int wfs_export_stamp_kind(int fd, const char *partial, const struct wfs_hash *id,
+                          enum wfs_export_kind *ret, uint64_t *ret_size_bytes,
+                          struct wfs_error *err);
 
 /* ---- parts (export_parts.c) and their markers (export_marker.c) ---------------------------- */
 
@@ -81,6 +103,8 @@ struct wfs_export_plan {
 };
 /* Hashes the layout, not where the source lies: the same on every machine. */
 struct wfs_hash wfs_export_plan_hash(const struct wfs_vfile *file);
+/* The id that the stamp holds. */
+struct wfs_hash wfs_export_plan_id(const struct wfs_export_plan *plan);
 /* Declares the plan for `partial`, or finds it declared. -EEXIST where another one is. */
 int wfs_export_declare(const char *partial, const struct wfs_export_plan *plan,
                        struct wfs_error *err);
@@ -95,6 +119,8 @@ int wfs_export_mark(const char *partial, const struct wfs_export_plan *plan, uin
                     const struct wfs_hash *hash, struct wfs_corrections *corrections,
                     uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err);
 bool wfs_export_is_marked(const char *partial, uint32_t part, uint32_t n_parts);
+/* True where any part has left a marker, of whatever number of parts. */
+bool wfs_export_any_marked(const char *partial);
 /* Reads a marker back into the corrections. -EINVAL where it is of another plan or damaged. */
 int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
                            struct wfs_corrections *corrections, uint64_t first_chunk,

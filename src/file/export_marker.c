@@ -125,6 +125,13 @@ static void put_plan_line(struct wfs_buf *out, const struct wfs_export_plan *pla
                    source_hex, plan->size_bytes, plan->n_parts);
 }
 
+struct wfs_hash wfs_export_plan_id(const struct wfs_export_plan *plan)
+{
+    struct wfs_buf line wfs_cleanup(wfs_buf_free) = {0};
+    put_plan_line(&line, plan);
+    return wfs_hash_bytes(line.data, line.len);
+}
+
 static int write_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -334,7 +341,7 @@ int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *pl
     return r ? r : read_crcs(f, path, part, corrections, first_chunk, end_chunk, err);
 }
 
-/* ---- removing ------------------------------------------------------------------------------ */
+/* ---- all of them --------------------------------------------------------------------------- */
 
 /* True for what stands after "PATH.partial.": the plan's, a marker's or a temporary's name. */
 static bool is_ours(const char *rest)
@@ -350,23 +357,52 @@ static bool is_ours(const char *rest)
     return *rest == '\0' || (*rest == '.' && strlen(rest) == 7);
 }
 
-unsigned wfs_export_unmark(const char *partial)
+typedef void (*beside_fn)(void *ctx, int dir_fd, const char *name, const char *rest);
+
+/* Calls fn for each file of ours beside `partial`. */
+static void each_beside(const char *partial, beside_fn fn, void *ctx)
 {
     char *dir_copy wfs_cleanup(wfs_freep) = strdup(partial);
     char *base_copy wfs_cleanup(wfs_freep) = strdup(partial);
-    char *plan wfs_cleanup(wfs_freep) = plan_path(partial);
-    if (!dir_copy || !base_copy || !plan)
-        return 0;
-    unsigned n = unlink(plan) == 0; /* first: a part under way then leaves no marker */
+    DIR *dir = dir_copy && base_copy ? opendir(dirname(dir_copy)) : NULL;
+    if (!dir)
+        return;
     const char *base = basename(base_copy);
     size_t base_len = strlen(base);
-    DIR *dir = opendir(dirname(dir_copy));
-    if (!dir)
-        return n;
     for (struct dirent *e; (e = readdir(dir));)
         if (strncmp(e->d_name, base, base_len) == 0 && e->d_name[base_len] == '.' &&
             is_ours(e->d_name + base_len + 1))
-            n += unlinkat(dirfd(dir), e->d_name, 0) == 0;
+            fn(ctx, dirfd(dir), e->d_name, e->d_name + base_len + 1);
     closedir(dir);
+}
+
+static void see_marker(void *ctx, int dir_fd, const char *name, const char *rest)
+{
+    (void)dir_fd;
+    (void)name;
+    if (strncmp(rest, "plan", 4) != 0 && !strchr(rest, '.'))
+        *(bool *)ctx = true;
+}
+
+bool wfs_export_any_marked(const char *partial)
+{
+    bool any = false;
+    each_beside(partial, see_marker, &any);
+    return any;
+}
+
+static void remove_file(void *ctx, int dir_fd, const char *name, const char *rest)
+{
+    (void)rest;
+    *(unsigned *)ctx += unlinkat(dir_fd, name, 0) == 0;
+}
+
+unsigned wfs_export_unmark(const char *partial)
+{
+    char *plan wfs_cleanup(wfs_freep) = plan_path(partial);
+    if (!plan)
+        return 0;
+    unsigned n = unlink(plan) == 0; /* first: a part under way then leaves no marker */
+    each_beside(partial, remove_file, &n);
     return n;
 }

@@ -9,6 +9,7 @@
  */
 #include "file/export_internal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,26 +29,37 @@ static struct wfs_export_plan plan_of(const struct wfs_vfile *file,
 void wfs_export_part_chunks(const struct wfs_vfile *file, uint32_t part, uint32_t n_parts,
                             uint64_t *ret_first, uint64_t *ret_end)
 {
-    uint64_t n = wfs_export_n_chunks(file); /* < 2^40, and n_parts <= 2^16 */
+    uint64_t n = wfs_export_n_chunks(file->size_bytes); /* < 2^40, and n_parts <= 2^16 */
     *ret_first = n * (part - 1) / n_parts;
     *ret_end = n * part / n_parts;
 }
 
-/* The file is made whole at once: a hole as long as it will be. */
-static int size_partial(int fd, const char *partial, uint64_t size_bytes, struct wfs_error *err)
+/* The file is made whole at once: a hole as long as it will be, and the stamp, which reaches the
+ * disk before the first marker. So an empty file beside a marker is not the one the marker speaks
+ * of: that one is lost. was_marked: before the file was opened, since another machine may mark its
+ * part while this one still remembers the file as empty. */
+static int begin_partial(int fd, const char *partial, const struct wfs_export_plan *plan,
+                         bool was_marked, struct wfs_error *err)
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
-    if ((uint64_t)st.st_size == size_bytes)
+    struct wfs_hash id = wfs_export_plan_id(plan);
+    uint64_t size_bytes, wanted = wfs_export_stamped_bytes(plan->size_bytes);
+    enum wfs_export_kind kind;
+    int r = wfs_export_stamp_kind(fd, partial, &id, &kind, &size_bytes, err);
+    if (r)
+        return r;
+    bool is_new = kind == WFS_EXPORT_EMPTY || (kind == WFS_EXPORT_BLANK && size_bytes == wanted);
+    if (is_new && was_marked)
+        return wfs_error_set(err, EEXIST,
+                             "%s: what other parts wrote to it is lost; --abort the export, and "
+                             "run all parts again",
+                             partial);
+    if (is_new)
+        return wfs_export_stamp(fd, partial, plan->size_bytes, &id, err);
+    if (kind == WFS_EXPORT_STAMPED && size_bytes == wanted)
         return 0;
-    if (st.st_size != 0)
-        return wfs_error_set(err, EEXIST, "%s: it has %llu bytes and should have %llu; --abort it",
-                             partial, (unsigned long long)st.st_size,
-                             (unsigned long long)size_bytes);
-    if (ftruncate(fd, (off_t)size_bytes) != 0)
-        return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
-    return 0;
+    return wfs_error_set(err, EEXIST,
+                         "%s: it is not the file that the parts are written to; --abort the export",
+                         partial);
 }
 
 /* --abort may have come in between: then no marker may appear. */
@@ -61,10 +73,10 @@ static int check_still_there(int fd, const char *partial, struct wfs_error *err)
 }
 
 static int write_part(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
-                      struct wfs_error *err)
+                      bool was_marked, struct wfs_error *err)
 {
     struct wfs_hash hash;
-    int r = size_partial(run->fd, run->path, plan->size_bytes, err);
+    int r = begin_partial(run->fd, run->path, plan, was_marked, err);
     if (r == 0)
         r = wfs_export_chunks(run, &hash, err);
     if (r == 0 && fsync(run->fd) != 0)
@@ -81,7 +93,9 @@ static int write_part(const struct wfs_export_run *run, const struct wfs_export_
 static int check_nothing_older(const char *partial, struct wfs_error *err)
 {
     if (access(partial, F_OK) == 0 && !wfs_export_is_declared(partial))
-        return wfs_error_set(err, EEXIST, "%s: left by an export that was not in parts; --abort it",
+        return wfs_error_set(err, EEXIST,
+                             "%s: left by an export that was not in parts, or by something else; "
+                             "--abort or remove it",
                              partial);
     return 0;
 }
@@ -113,6 +127,7 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
     if (wfs_export_is_marked(partial, options->part, options->n_parts))
         return 0;
     struct wfs_corrections corrections = {0};
+    bool was_marked = wfs_export_any_marked(partial);
     r = wfs_corrections_new(file, &corrections, err);
     if (r == 0)
         r = wfs_export_open(partial, options->mode, &fd, err);
@@ -125,7 +140,7 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
                                      .path = partial};
         wfs_export_part_chunks(file, options->part, options->n_parts, &run.first_chunk,
                                &run.end_chunk);
-        r = write_part(&run, &plan, err);
+        r = write_part(&run, &plan, was_marked, err);
     }
     wfs_corrections_free(&corrections);
     return r;
@@ -163,14 +178,34 @@ static int read_markers(const struct wfs_vfile *file, const char *partial,
     return r;
 }
 
-static int open_complete(const char *partial, uint64_t size_bytes, int *ret_fd,
+static int open_complete(const char *partial, const struct wfs_export_plan *plan, int *ret_fd,
                          struct wfs_error *err)
 {
-    struct stat st;
-    if (stat(partial, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != size_bytes)
-        return wfs_error_set(err, ENOENT, "%s: it is not there, or not of %llu bytes", partial,
-                             (unsigned long long)size_bytes);
-    return wfs_export_open(partial, 0, ret_fd, err);
+    struct wfs_hash id = wfs_export_plan_id(plan);
+    enum wfs_export_kind kind;
+    uint64_t size_bytes;
+    if (access(partial, F_OK) != 0)
+        return wfs_error_set(err, ENOENT, "%s: it is not there; --abort the export", partial);
+    int r = wfs_export_open(partial, 0, ret_fd, err);
+    if (r == 0)
+        r = wfs_export_stamp_kind(*ret_fd, partial, &id, &kind, &size_bytes, err);
+    if (r == 0 &&
+        (kind != WFS_EXPORT_STAMPED || size_bytes != wfs_export_stamped_bytes(plan->size_bytes)))
+        r = wfs_error_set(err, EEXIST,
+                          "%s: it is not the file that the parts were written to; --abort the "
+                          "export",
+                          partial);
+    return r;
+}
+
+static int publish_complete(int fd, const char *partial, const struct wfs_export_plan *plan,
+                            const char *path, struct wfs_error *err)
+{
+    struct wfs_hash id = wfs_export_plan_id(plan);
+    int r = wfs_export_publish(fd, partial, path, plan->size_bytes, &id, err);
+    if (r == 0)
+        wfs_export_unmark(partial);
+    return r;
 }
 
 int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
@@ -182,7 +217,9 @@ int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_opti
     uint32_t n_parts;
     if (!partial)
         return wfs_error_nomem(err, "a file's name");
-    int r = wfs_export_declared_parts(partial, &n_parts, err);
+    int r = wfs_export_check_replaceable(options->path, err);
+    if (r == 0)
+        r = wfs_export_declared_parts(partial, &n_parts, err);
     if (r)
         return r;
     struct wfs_export_plan plan = plan_of(file, options, n_parts);
@@ -192,15 +229,36 @@ int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_opti
     if (r == 0)
         r = read_markers(file, partial, &plan, &corrections, err);
     if (r == 0)
-        r = open_complete(partial, plan.size_bytes, &fd, err);
+        r = open_complete(partial, &plan, &fd, err);
     if (r == 0)
         r = wfs_corrections_write(&corrections, fd, partial, err);
     if (r == 0)
-        r = wfs_export_publish(fd, partial, options->path, err);
-    if (r == 0)
-        wfs_export_unmark(partial);
+        r = publish_complete(fd, partial, &plan, options->path, err);
     wfs_corrections_free(&corrections);
     return r;
+}
+
+/* 1 where PATH.partial was removed, 0 where there is none. */
+static int remove_partial(const char *partial, struct wfs_error *err)
+{
+    enum wfs_export_kind kind = WFS_EXPORT_FOREIGN;
+    uint64_t size_bytes;
+    struct stat st;
+    if (lstat(partial, &st) != 0)
+        return errno == ENOENT ? 0 : wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
+    if (S_ISREG(st.st_mode)) {
+        int fd wfs_cleanup(wfs_closep) = open(partial, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        int r = fd < 0 ? wfs_error_set(err, errno, "%s: %s", partial, strerror(errno))
+                       : wfs_export_stamp_kind(fd, partial, NULL, &kind, &size_bytes, err);
+        if (r)
+            return r;
+    }
+    if (kind != WFS_EXPORT_EMPTY && kind != WFS_EXPORT_STAMPED)
+        return wfs_error_set(err, EEXIST,
+                             "%s: not known to be of an export, so it stays; remove it yourself "
+                             "if it is nobody's",
+                             partial);
+    return unlink(partial) == 0 ? 1 : wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
 }
 
 int wfs_export_abort(const char *path, struct wfs_error *err)
@@ -209,11 +267,10 @@ int wfs_export_abort(const char *path, struct wfs_error *err)
     if (!partial)
         return wfs_error_nomem(err, "a file's name");
     unsigned n = wfs_export_unmark(partial); /* first: without it no part leaves a marker */
-    if (unlink(partial) == 0)
-        n++;
-    else if (errno != ENOENT)
-        return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
-    if (n == 0)
+    int r = remove_partial(partial, err);
+    if (r < 0)
+        return r;
+    if (n + (unsigned)r == 0)
         return wfs_error_set(err, ENOENT, "%s: no export is under way", partial);
     return 0;
 }

@@ -143,12 +143,61 @@ def test_export__interrupted_leaves_nothing(tmp_path, signo):
     assert os.listdir(out.parent) == []
 
 
-def test_export__killed_is_begun_afresh(source, tmp_path):
-    out = tmp_path / "tensors.npz"
-    (tmp_path / "tensors.npz.partial").write_bytes(os.urandom(MIB))
-    run("export", source, "--view", "flax", out)
-    assert out.read_bytes() == cat(source, "flax/tensors.npz", "--view", "flax")
-    assert os.listdir(tmp_path) == ["tensors.npz"]
+@pytest.mark.parametrize("again", [True, False])
+def test_export__killed_is_begun_afresh_or_aborted(source, tmp_path, again):
+    folder, sparse = tmp_path / "out", tmp_path / "model.safetensors"
+    folder.mkdir()
+    save(sparse, {"a.weight": np.ones((3, 4), np.float32)}, size=6 << 30)
+    out, partial = folder / "tensors.npz", folder / "tensors.npz.partial"
+    process = subprocess.Popen([BIN, "export", sparse, "--source", out])
+    while not partial.exists() or partial.stat().st_size < MIB:
+        time.sleep(0.01)
+    process.kill()
+    process.wait(timeout=60)
+    assert os.listdir(folder) == [partial.name]
+    if again:
+        run("export", source, "--view", "flax", out)
+        assert out.read_bytes() == cat(source, "flax/tensors.npz", "--view", "flax")
+    else:
+        run("export", sparse, out, "--abort")
+    assert os.listdir(folder) == ([out.name] if again else [])
+
+
+def test_export__partial_of_somebody_stays(source, tmp_path):
+    """The checkpoint may be called FILE.partial itself."""
+    mine, out = tmp_path / "m.safetensors.partial", tmp_path / "m.safetensors"
+    mine.write_bytes(source.read_bytes())
+    for args in (["--source"], ["--source", "--part", "1/2"], ["--abort"]):
+        done = run("export", *args, mine, out, check=False)
+        assert done.returncode == 2 and str(mine) in done.stderr, done.stderr
+        done = run("export", *args, source, out, check=False)
+        assert done.returncode == 2 and str(mine) in done.stderr, done.stderr
+    done = run("export", "--source", mine, out, check=False)
+    assert "checkpoint itself" in done.stderr
+    assert sha(mine) == sha(source) and os.listdir(tmp_path) == [mine.name]
+    mine.unlink()
+    os.mkfifo(mine)
+    done = run("export", "--source", source, out, check=False, timeout=20)
+    assert done.returncode == 2 and "no regular file" in done.stderr and mine.is_fifo()
+
+
+def test_export__finish_never_publishes_what_was_lost(source, tmp_path):
+    out, partial = tmp_path / "q.safetensors", tmp_path / "q.safetensors.partial"
+    run("export", source, "--source", out, "--part", "1/2")
+    partial.unlink()
+    for args in (["--part", "2/2"], ["--finish"]):
+        done = run("export", source, "--source", out, *args, check=False)
+        assert done.returncode == 2, done.stderr
+    assert "missing" in done.stderr and not out.exists()
+    run("export", source, out, "--abort")
+    run("export", source, "--source", out, "--part", "1/2")
+    run("export", source, "--source", out, "--part", "2/2")
+    size = partial.stat().st_size
+    partial.unlink()
+    with open(partial, "wb") as f:
+        f.truncate(size)
+    done = run("export", source, "--source", out, "--finish", check=False)
+    assert done.returncode == 2 and "--abort" in done.stderr and not out.exists()
 
 
 def test_export__no_room_leaves_nothing(source, tmp_path):

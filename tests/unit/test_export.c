@@ -132,21 +132,97 @@ static void test_export__empty_file(void **state)
     tear_down(&f);
 }
 
+/* A source whose middle is the end of the process that reads it, as SIGKILL is. */
+static int deadly_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
+                       struct wfs_error *err)
+{
+    (void)err;
+    if (off + len > bytes->size_bytes / 2)
+        _exit(0);
+    memset(buf, 'g', len);
+    return 0;
+}
+
+static void deadly_free(struct wfs_bytes *bytes)
+{
+    (void)bytes;
+}
+
+static void leave_partial(struct fixture *f)
+{
+    static const struct wfs_bytes_ops ops = {
+        .kind = "deadly", .read = deadly_read, .free = deadly_free};
+    struct wfs_bytes deadly = {.ops = &ops, .n_refs = 1, .size_bytes = 64 * MIB, .name = "deadly"};
+    const struct wfs_vfile *file;
+    struct wfs_error err = {0};
+    struct wfs_vfile_builder b = {.arena = f->arena};
+    wfs_vfile_add_bytes(&b, &deadly, 0, deadly.size_bytes);
+    assert_ok(wfs_vfile_finish(&b, &file, &err), err);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(wfs_export(file, NULL, &f->options, NULL) ? 1 : 2);
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(n_files(f), 1);
+}
+
 /* What a killed export left is begun afresh: no byte of it shows through the holes. */
 static void test_export__over_what_was_left(void **state)
 {
     (void)state;
     struct fixture f;
     struct wfs_error err = {0};
+    set_up(&f);
+    leave_partial(&f);
+    assert_ok(wfs_export(f.file, NULL, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    assert_int_equal(unlink(f.path), 0);
+    leave_partial(&f);
+    assert_ok(wfs_export_abort(f.path, &err), err);
+    tear_down(&f);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void assert_text(const char *path, const char *text)
+{
+    char line[64] = "";
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    assert_string_equal(line, text);
+    fclose(file);
+}
+
+/* Somebody's file that happens to be called so: neither overwritten nor removed. */
+static void test_export__foreign_partial_stays(void **state)
+{
+    (void)state;
+    static const char text[] = "somebody's only copy";
+    struct fixture f;
     char partial[128];
     set_up(&f);
     snprintf(partial, sizeof(partial), "%s.partial", f.path);
-    FILE *left = fopen(partial, "w");
-    for (int i = 0; i < 100000; i++)
-        fputs("garbage that must not stay", left);
-    fclose(left);
-    assert_ok(wfs_export(f.file, NULL, &f.options, &err), err);
-    assert_same_as(f.path, f.file);
+    write_text(partial, text);
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
+    assert_int_equal(wfs_export_abort(f.path, NULL), -EEXIST);
+    f.options.part = f.options.n_parts = 2;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
+    assert_text(partial, text);
+    assert_int_equal(n_files(&f), 1);
+    assert_int_equal(unlink(partial), 0);
+    assert_int_equal(mkfifo(partial, 0600), 0);
+    f.options.part = f.options.n_parts = 0;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EINVAL);
+    assert_int_equal(wfs_export_abort(f.path, NULL), -EEXIST);
+    assert_int_equal(unlink(partial), 0);
     tear_down(&f);
 }
 
@@ -342,6 +418,56 @@ static void test_export__another_plan_or_source_is_refused(void **state)
     tear_down(&f);
 }
 
+/* The bytes of a part that is marked went with the file: markers are no bytes. */
+static void test_export__lost_partial_is_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    char partial[128];
+    set_up(&f);
+    snprintf(partial, sizeof(partial), "%s.partial", f.path);
+    run_part(&f, 1, 2);
+    assert_int_equal(unlink(partial), 0);
+    f.options.part = 2;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, &err), -EEXIST);
+    assert_non_null(strstr(err.message, "--abort"));
+    assert_true(wfs_export_finish(f.file, &f.options, NULL) != 0);
+    err = (struct wfs_error){0};
+    assert_ok(wfs_export_abort(f.path, &err), err);
+    run_part(&f, 2, 2);
+    run_part(&f, 1, 2);
+    assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    tear_down(&f);
+}
+
+/* Another file in its place, of the length that it has or will have. */
+static void test_export__replaced_partial_is_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct stat st;
+    char partial[128];
+    set_up(&f);
+    snprintf(partial, sizeof(partial), "%s.partial", f.path);
+    for (int stamped = 0; stamped < 2; stamped++) {
+        run_part(&f, 1, 2);
+        run_part(&f, 2, 2);
+        assert_int_equal(stat(partial, &st), 0);
+        assert_int_equal(unlink(partial), 0);
+        write_text(partial, "other");
+        off_t len = stamped ? st.st_size : (off_t)f.file->size_bytes;
+        assert_int_equal(truncate(partial, len), 0);
+        assert_int_equal(wfs_export_finish(f.file, &f.options, NULL), -EEXIST);
+        assert_int_equal(access(f.path, F_OK), -1);
+        assert_int_equal(wfs_export_abort(f.path, NULL), -EEXIST); /* the markers go, it stays */
+        assert_int_equal(n_files(&f), 1);
+        assert_int_equal(unlink(partial), 0);
+    }
+    tear_down(&f);
+}
+
 static void test_export__parts_are_one_to_n(void **state)
 {
     (void)state;
@@ -414,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_export__zeros_are_holes),
         cmocka_unit_test(test_export__empty_file),
         cmocka_unit_test(test_export__over_what_was_left),
+        cmocka_unit_test(test_export__foreign_partial_stays),
         cmocka_unit_test(test_export__interrupted_leaves_nothing),
         cmocka_unit_test(test_export__no_room_leaves_nothing),
         cmocka_unit_test(test_export__failing_source_leaves_nothing),
@@ -422,6 +549,8 @@ int main(void)
         cmocka_unit_test(test_export__more_parts_than_chunks),
         cmocka_unit_test(test_export__parts_at_once_and_killed),
         cmocka_unit_test(test_export__another_plan_or_source_is_refused),
+        cmocka_unit_test(test_export__lost_partial_is_refused),
+        cmocka_unit_test(test_export__replaced_partial_is_refused),
         cmocka_unit_test(test_export__parts_are_one_to_n),
         cmocka_unit_test(test_export__damaged_markers_are_refused),
         cmocka_unit_test(test_export__abort_removes_what_is_ours),
