@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/copy.h"
+#include "cli/signals.h"
 
 #define COPY_BYTES (UINT64_C(8) << 20)
 
@@ -14,7 +15,7 @@ static int write_all(int fd, const char *buf, size_t len, const char *name, stru
 {
     while (len) {
         ssize_t n = write(fd, buf, len);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR && !atomic_load(&wfs_signals_interrupt))
             continue;
         if (n < 0)
             return wfs_error_set(err, errno, "%s: cannot be written: %s", name, strerror(errno));
@@ -30,6 +31,8 @@ static int copy_open(struct wfs_open *open, int fd, const char *name, char *buf,
     uint64_t size = wfs_open_size_bytes(open);
     for (uint64_t off = 0; off < size;) {
         size_t n;
+        if (atomic_load(&wfs_signals_interrupt))
+            return wfs_error_set(err, EINTR, "%s: interrupted", name);
         int r = wfs_open_read(open, buf, cap, off, &n, err);
         if (!r && n == 0)
             r = wfs_error_set(err, EIO, "%s: ends at byte %llu of %llu", name,

@@ -6,8 +6,8 @@
 
 #include "weightfs/tree.h"
 
-/* Every byte of the node, in order. `name` is what is written to, for messages; progress may be
- * NULL. */
+/* Every byte of the node, in order; -EINTR where signals are caught and one came. `name` is what is
+ * written to, for messages; progress may be NULL. */
 int wfs_copy_node(struct wfs_session *session, uint32_t node, int fd, const char *name,
                   struct wfs_progress *progress, struct wfs_error *err);
 

@@ -1,8 +1,9 @@
 /*
  * verb_cp.c - `weightfs cp`: files and directories of the tree, copied out without a mount.
  *
- * A file is written beside its name and renamed onto it when it is whole, so that a full disk or a
- * source that fails leaves no part of it, and what was there before stays.
+ * A file is written beside its name and renamed onto it when it is whole, so that a full disk, an
+ * interruption or a source that fails leaves no part of it, and what was there before stays. Who
+ * may read it is who may read the source.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "cli/copy.h"
+#include "cli/export.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/walk.h"
 
@@ -34,12 +37,28 @@ static bool is_special(const char *path)
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
+/* The node's mode, and its owner may write. */
+static int mode_of(struct cp *cp, uint32_t node, const char *path, mode_t *ret,
+                   struct wfs_error *err)
+{
+    struct stat st;
+    int r = wfs_tree_stat(cp->session->tree, node, &st);
+    if (r)
+        return wfs_error_set(err, -r, "%s: %s", path, strerror(-r));
+    *ret = (st.st_mode & 0777) | (S_ISDIR(st.st_mode) ? 0700 : 0600);
+    return 0;
+}
+
 static int fill(struct cp *cp, uint32_t node, const char *path, int flags, struct wfs_error *err)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
+    mode_t mode;
+    int r = mode_of(cp, node, path, &mode, err);
+    if (r)
+        return r;
+    int fd = open(path, O_WRONLY | O_CLOEXEC | flags, mode);
     if (fd < 0)
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-    int r = wfs_copy_node(cp->session, node, fd, path, cp->progress, err);
+    r = wfs_copy_node(cp->session, node, fd, path, cp->progress, err);
     if (close(fd) && !r)
         r = wfs_error_set(err, errno, "%s: cannot be written: %s", path, strerror(errno));
     return r;
@@ -48,6 +67,9 @@ static int fill(struct cp *cp, uint32_t node, const char *path, int flags, struc
 static int copy_file(struct cp *cp, uint32_t node, const char *to, struct wfs_error *err)
 {
     char *part wfs_cleanup(wfs_freep) = NULL;
+    int r = wfs_export_check_apart(cp->session, to, err);
+    if (r)
+        return r;
     if (is_special(to))
         return is_dir(to) ? wfs_error_set(err, EISDIR, "%s: is a directory", to)
                           : fill(cp, node, to, 0, err);
@@ -55,7 +77,9 @@ static int copy_file(struct cp *cp, uint32_t node, const char *to, struct wfs_er
         part = NULL;
         return wfs_error_nomem(err, to);
     }
-    int r = fill(cp, node, part, O_CREAT | O_TRUNC | O_NOFOLLOW, err);
+    r = fill(cp, node, part, O_CREAT | O_EXCL | O_NOFOLLOW, err);
+    if (r == -EEXIST) /* it is somebody's */
+        return r;
     if (!r && rename(part, to))
         r = wfs_error_set(err, errno, "%s: %s", to, strerror(errno));
     if (r)
@@ -73,7 +97,11 @@ static int visit(void *ctx, uint32_t node, const char *path, struct wfs_error *e
     }
     if (wfs_tree_node(cp->session->tree, node)->kind != WFS_NODE_DIR)
         return copy_file(cp, node, to, err);
-    if (mkdir(to, 0777) && (errno != EEXIST || !is_dir(to)))
+    mode_t mode;
+    int r = mode_of(cp, node, to, &mode, err);
+    if (r)
+        return r;
+    if (mkdir(to, mode) && (errno != EEXIST || !is_dir(to)))
         return wfs_error_set(err, errno, "%s: %s", to, strerror(errno));
     return 0;
 }
@@ -150,10 +178,13 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     if (wfs_cli_session(&cli, WFS_READS_ONCE, &session))
         return cli.status;
     cp.session = session;
-    for (unsigned i = 1; i + 1 < cli.n_operands; i++)
-        if (copy_to(&cp, cli.operands[i], dest, into, &err))
-            return wfs_cli_fail(&err);
-    return WFS_EXIT_OK;
+    wfs_signals_catch();
+    int r = 0;
+    for (unsigned i = 1; i + 1 < cli.n_operands && !r; i++)
+        r = copy_to(&cp, cli.operands[i], dest, into, &err);
+    if (r == -EINTR && atomic_load(&wfs_signals_interrupt))
+        return wfs_signals_end();
+    return r ? wfs_cli_fail(&err) : WFS_EXIT_OK;
 }
 
 static const struct option long_options[] = {{"recursive", no_argument, NULL, 'r'}, {0}};

@@ -2,11 +2,11 @@
  * verb_export.c - `weightfs export`: one virtual file written out, by all processors; or a share of
  * it, by one of several machines.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/export.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 
 #define OPTION_PART   0x100
@@ -24,34 +24,6 @@ struct export
     const char *as;
     bool is_source, finish, abort;
 };
-
-/* ---- signals ------------------------------------------------------------------------------- */
-
-static atomic_bool interrupt;
-static volatile sig_atomic_t interrupted_by;
-
-static void on_signal(int signo)
-{
-    interrupted_by = signo;
-    atomic_store(&interrupt, true);
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: a slow read ends too */
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(signals); i++)
-        sigaction(signals[i], &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write(2), which is cleaned up after */
-}
-
-/* Once all is undone, die as the shell expects of a program that was interrupted. */
-static int end_interrupted(void)
-{
-    signal(interrupted_by, SIG_DFL);
-    raise(interrupted_by);
-    return WFS_EXIT_INTERNAL;
-}
 
 /* ---- what is written ----------------------------------------------------------------------- */
 
@@ -71,7 +43,7 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
     options->mode = session->catalog->mode | 0200;
     if (export->finish)
         return wfs_export_finish(file, options, err);
-    catch_signals();
+    wfs_signals_catch();
     wfs_windows_keep(WINDOWS_KEPT_BYTES);
     return wfs_export(file, session->cache, options, err);
 }
@@ -96,8 +68,8 @@ static int do_export(struct wfs_cli *cli, struct export *export)
         r = wfs_export_check_target(session, export->options.path, &err);
     if (r == 0)
         r = export_node(session, plan, node, export, &err);
-    if (r == -EINTR && interrupted_by)
-        return end_interrupted();
+    if (r == -EINTR && atomic_load(&wfs_signals_interrupt))
+        return wfs_signals_end();
     return r ? wfs_cli_fail(&err) : WFS_EXIT_OK;
 }
 
@@ -138,7 +110,7 @@ static int take_option(const struct wfs_verb *verb, int c, const char *arg, stru
 static int run(const struct wfs_verb *verb, int argc, char **argv)
 {
     struct wfs_cli cli wfs_cleanup(wfs_cli_close) = {0};
-    struct export export = {.options = {.interrupt = &interrupt, .progress = true}};
+    struct export export = {.options = {.interrupt = &wfs_signals_interrupt, .progress = true}};
     struct wfs_error err = {0};
     int c;
     if (wfs_cli_open(&cli, verb, argc, argv))

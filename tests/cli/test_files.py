@@ -1,6 +1,8 @@
 """ls, cat and cp: the tree without a mount."""
 import os
+import signal
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -150,6 +152,48 @@ def test_cp__failing_source_leaves_nothing(tmp_path):
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert done.returncode == 2 and "m.safetensors" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_cp__the_checkpoint_is_never_the_target(checkpoint):
+    mine = checkpoint / "model.safetensors"
+    os.link(mine, checkpoint / "link.bin")
+    os.symlink("model.safetensors", checkpoint / "symlink.bin")
+    before = mine.read_bytes()
+    for source, name in (("model.safetensors", mine), ("config.json", mine),
+                         ("model.safetensors", checkpoint / "config.json"),
+                         ("model.safetensors", checkpoint), ("model.safetensors", checkpoint / "link.bin"),
+                         ("model.safetensors", checkpoint / "symlink.bin")):
+        done = run("cp", checkpoint, "--view", "linen", f"linen/{source}", name, check=False)
+        assert done.returncode == 2 and "checkpoint itself" in done.stderr, done.stderr
+    assert mine.read_bytes() == before and (checkpoint / "symlink.bin").is_symlink()
+    assert sorted(os.listdir(checkpoint)) == ["config.json", "link.bin", "model.safetensors", "symlink.bin"]
+
+
+def test_cp__shows_nobody_more(checkpoint, tmp_path):
+    (checkpoint / "model.safetensors").chmod(0o600)
+    run("cp", checkpoint, "source/model.safetensors", tmp_path / "out")
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o600
+    run("cp", "-r", checkpoint, "source/tensors", tmp_path / "tensors")
+    for path in [tmp_path / "tensors", *(tmp_path / "tensors").rglob("*")]:
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
+def test_cp__interrupted_leaves_nothing(tmp_path, signo):
+    """8 GiB, of which none has to be on the disk."""
+    folder, source = tmp_path / "out", tmp_path / "big.safetensors"
+    folder.mkdir()
+    header = b'{"a.weight": {"dtype": "U8", "shape": [%d], "data_offsets": [0, %d]}}' % (8 << 30, 8 << 30)
+    with open(source, "wb") as f:
+        f.write(len(header).to_bytes(8, "little") + header)
+        f.truncate(8 + len(header) + (8 << 30))
+    process = subprocess.Popen([BIN, "cp", source, "source/model.safetensors", folder / "out"], stderr=subprocess.PIPE)
+    while not os.listdir(folder):
+        time.sleep(0.01)
+    process.send_signal(signo)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == -signo, stderr
+    assert os.listdir(folder) == []
 
 
 def test_files__strict_is_1_where_there_are_problems(tmp_path):

@@ -1,0 +1,32 @@
+/*
+ * signals.c - see signals.h.
+ */
+#include <signal.h>
+
+#include "cli/cli.h"
+#include "cli/signals.h"
+
+atomic_bool wfs_signals_interrupt;
+static volatile sig_atomic_t interrupted_by;
+
+static void on_signal(int signo)
+{
+    interrupted_by = signo;
+    atomic_store(&wfs_signals_interrupt, true);
+}
+
+void wfs_signals_catch(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: a slow read ends too */
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(signals); i++)
+        sigaction(signals[i], &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write(2), which is cleaned up after */
+}
+
+int wfs_signals_end(void)
+{
+    signal(interrupted_by, SIG_DFL);
+    raise(interrupted_by);
+    return WFS_EXIT_INTERNAL;
+}
