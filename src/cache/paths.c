@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "weightfs/cache.h"
 
 const char *const wfs_index_companions[WFS_INDEX_N_COMPANIONS] = {"", "-wal", "-shm", "-journal"};
@@ -114,7 +115,9 @@ static int check_file(const char *path, bool *ret_exists, bool *ret_read_only,
         if (i == 0) {
             *ret_exists = true;
             *ret_read_only = (st.st_mode & 0200) == 0;
-            if (!*ret_read_only && (st.st_mode & 077) != 0)
+            /* Somebody's file that is no index keeps its mode; it is refused when it is opened. */
+            if (!*ret_read_only && (st.st_mode & 077) != 0 &&
+                (st.st_size == 0 || wfs_index_header_is_ours(name)))
                 (void)chmod(name, 0600);
         }
     }

@@ -28,6 +28,10 @@ static void test_index__is_private(void **state)
     snprintf(dir, sizeof dir, "%s/weightfs", s->cache);
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(chmod(s->path, 0644), 0); /* it is one of ours: private again */
+    make_index(s, 1);
+    assert_int_equal(stat(s->path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
     umask(022);
 }
 

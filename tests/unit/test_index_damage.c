@@ -25,8 +25,12 @@ static void test_index_damage__foreign_files_are_left_alone(void **state)
     static const char text[] = "Dear reader, this is no database, and a page of text at that.";
     write_at(path, text, sizeof text, 0);
     s->options.index_path = path;
+    struct stat st;
+    assert_int_equal(chmod(path, 0644), 0);
     assert_null(wfs_index_open(&s->options));
     assert_file_is(path, text, sizeof text);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0644);
 
     snprintf(path, sizeof path, "%s/other.db", s->dir);
     raw_exec(path, "CREATE TABLE mine(x); INSERT INTO mine VALUES(42)");
