@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/look.h"
 #include "cli/verbs.h"
@@ -26,6 +27,9 @@ static bool is_template(const char *path)
     static const char index[] = ".index.json";
     size_t len = strlen(path);
     if (len >= sizeof(index) && strcmp(path + len - (sizeof(index) - 1), index) == 0)
+        return false;
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* a pipe would wait for its writer */
         return false;
     FILE *f wfs_cleanup(wfs_fclosep) = fopen(path, "re");
     int c = ' ';

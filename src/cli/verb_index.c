@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cli/verbs.h"
@@ -26,6 +27,9 @@ struct index_args {
 static bool is_database(const char *path)
 {
     char head[sizeof(SQLITE_MAGIC)];
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* a pipe would wait for its writer */
+        return false;
     FILE *in wfs_cleanup(wfs_fclosep) = fopen(path, "re");
     return in && fread(head, 1, sizeof(head), in) == sizeof(head) &&
            memcmp(head, SQLITE_MAGIC, sizeof(head)) == 0;

@@ -1,4 +1,6 @@
 """How -o, --view and operands are understood, by verbs that need no mount."""
+import os
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,13 @@ def test_arguments__loader_files(checkpoint, files, shown):
 def test_arguments__sizes(checkpoint, size, good):
     done = run("ls", "-o", f"memory={size}", checkpoint, check=False)
     assert (done.returncode == 0) == good, done.stderr
+
+
+@pytest.mark.parametrize("args", [("index", "list", "FIFO"), ("index", "verify", "FIFO"),
+                                  ("check", "SOURCE", "--against", "FIFO"), ("ls", "FIFO")])
+def test_arguments__a_pipe_is_refused_at_once(checkpoint, tmp_path, args):
+    """Opening it would wait for who writes to it."""
+    os.mkfifo(tmp_path / "pipe")
+    args = [{"FIFO": tmp_path / "pipe", "SOURCE": checkpoint}.get(a, a) for a in args]
+    done = run(*args, check=False, timeout=20)
+    assert done.returncode == 2 and "not a regular file" in done.stderr, done.stderr
