@@ -127,6 +127,8 @@ int wfs_mount_umount(const char *mountpoint, struct wfs_error *err)
     int r = wfs_mountinfo_at(path, &entry, err);
     if (r)
         return r;
+    if (chdir("/")) /* else a umount that stands in the mount keeps it busy itself */
+        wfs_log(WFS_LOG_WARNING, "/: %s", strerror(errno));
     r = umount_entry(&entry, err);
     wfs_mount_entry_free(&entry);
     return r;

@@ -268,6 +268,20 @@ def test_lifecycle__busy_by_directory_and_by_mapping(mount, checkpoint):
     run("umount", m.path)
 
 
+def test_lifecycle__umount_from_inside(mount, checkpoint):
+    m = mount(checkpoint)
+    reader = subprocess.Popen(["sleep", "100"], cwd=m / "source")
+    try:
+        done = run("umount", "..", check=False, cwd=m / "source")
+        assert done.returncode == 1 and f"{reader.pid} (sleep: its working directory)" in done.stderr
+        assert "(weightfs" not in done.stderr
+    finally:
+        reader.kill()
+        reader.wait()
+    run("umount", "..", cwd=m / "source")
+    assert not os.path.ismount(m.path)
+
+
 def test_lifecycle__sigterm_when_idle_unmounts(mount, checkpoint):
     for sig in (signal.SIGTERM, signal.SIGINT):
         m = mount(checkpoint)
