@@ -112,6 +112,9 @@ int wfs_catalog_open(const char *path, const struct wfs_source_options *options,
                      struct wfs_catalog **ret, struct wfs_error *err);
 void wfs_catalog_free(struct wfs_catalog *catalog);
 void wfs_catalog_freep(struct wfs_catalog **catalog);
+struct stat;
+/* True where the file is one of the checkpoint's own, under whatever name. */
+bool wfs_catalog_has_file(const struct wfs_catalog *catalog, const struct stat *st);
 /* By joined name or by path; NULL when there is none. */
 const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, const char *name);
 

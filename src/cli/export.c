@@ -110,26 +110,13 @@ struct wfs_hash wfs_export_source_id(const struct wfs_session *session, const st
     return wfs_hash_bytes(text.data, text.len);
 }
 
-static bool is_file(const struct wfs_identity *identity, const struct stat *st)
-{
-    return identity->dev == st->st_dev && identity->ino == st->st_ino;
-}
-
 int wfs_export_check_apart(const struct wfs_session *session, const char *file,
                            struct wfs_error *err)
 {
-    const struct wfs_catalog *catalog = session->catalog;
     struct stat st;
-    bool is_own = false;
-    if (stat(file, &st) != 0)
-        return 0;
-    for (uint32_t i = 0; i < catalog->n_files && !is_own; i++) {
-        const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
-        is_own = info && is_file(&info->identity, &st);
-    }
-    for (uint32_t i = 0; i < catalog->n_side_files && !is_own; i++)
-        is_own = is_file(&catalog->side_files[i].identity, &st);
-    return is_own ? wfs_error_set(err, EINVAL, "%s: it is the checkpoint itself", file) : 0;
+    if (stat(file, &st) == 0 && wfs_catalog_has_file(session->catalog, &st))
+        return wfs_error_set(err, EINVAL, "%s: it is the checkpoint itself", file);
+    return 0;
 }
 
 int wfs_export_check_target(const struct wfs_session *session, const char *file,

@@ -113,8 +113,7 @@ int wfs_mountpoint_prepare(const char *path, bool nonempty, struct wfs_mountpoin
     return r;
 }
 
-/* True where the file `st` is `path` or one of the directories above it. */
-static bool is_at_or_above(const struct stat *st, const char *path)
+bool wfs_mountpoint_is_at_or_above(const struct stat *st, const char *path)
 {
     char *p wfs_cleanup(wfs_freep) = strdup(path);
     while (p && *p) {
@@ -134,10 +133,10 @@ static int check_apart(const char *path, const char *other, const char *what, st
     struct stat mount_st, other_st;
     if (stat(path, &mount_st))
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-    if (is_at_or_above(&mount_st, other))
+    if (wfs_mountpoint_is_at_or_above(&mount_st, other))
         return wfs_error_set(err, EINVAL, "%s: the mountpoint is at or above %s, %s", path, what,
                              other);
-    if (stat(other, &other_st) == 0 && is_at_or_above(&other_st, path))
+    if (stat(other, &other_st) == 0 && wfs_mountpoint_is_at_or_above(&other_st, path))
         return wfs_error_set(err, EINVAL, "%s: the mountpoint is below %s, %s", path, what, other);
     return 0;
 }

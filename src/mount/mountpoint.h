@@ -5,6 +5,8 @@
 #ifndef WEIGHTFS_MOUNT_MOUNTPOINT_H
 #define WEIGHTFS_MOUNT_MOUNTPOINT_H
 
+#include <sys/stat.h>
+
 #include "weightfs/mount.h"
 
 struct wfs_mountpoint {
@@ -19,6 +21,8 @@ int wfs_mountpoint_prepare(const char *path, bool nonempty, struct wfs_mountpoin
  * names it in the message: "the source". */
 int wfs_mountpoint_check_apart(const char *path, const char *other, const char *what,
                                struct wfs_error *err);
+/* True where the file `st` is `path` or one of the directories above it. */
+bool wfs_mountpoint_is_at_or_above(const struct stat *st, const char *path);
 /* Removes it where we made it and nothing was put there since. */
 void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint);
 

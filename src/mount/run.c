@@ -84,11 +84,34 @@ static int check_apart(const struct wfs_mount_options *options, const struct wfs
     return r ? r : check_index_apart(options, session, mountpoint, err);
 }
 
-/* A log that cannot be written is better known before the terminal is left. */
-static int check_log(const char *log, struct wfs_error *err)
+/* A mount changes nothing in its source, and one that logged into itself would wait for itself. */
+static int check_log_apart(const struct wfs_mount_options *options,
+                           const struct wfs_session *session, struct wfs_error *err)
 {
-    if (!log)
-        return 0;
+    const char *log = options->log, *source = options->session.source;
+    char *real wfs_cleanup(wfs_freep) = wfs_mountpoint_resolve(log, NULL);
+    const char *path = real ? real : log; /* its directory is missing: opening it says so */
+    struct stat st, source_st;
+    if (stat(log, &st) == 0) {
+        /* A pipe would wait for its reader. */
+        if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+            return wfs_error_set(err, EINVAL, "log=%s: not a regular file", log);
+        if (wfs_catalog_has_file(session->catalog, &st))
+            return wfs_error_set(err, EINVAL, "log=%s: it is the checkpoint itself", log);
+    }
+    if (stat(source, &source_st) == 0 && wfs_mountpoint_is_at_or_above(&source_st, path))
+        return wfs_error_set(err, EINVAL, "log=%s: it lies in the source, %s", log, source);
+    return wfs_mountpoint_check_apart(options->mountpoint, path, "the log", err);
+}
+
+/* A log that cannot be written is better known before the terminal is left. */
+static int check_log(const struct wfs_mount_options *options, const struct wfs_session *session,
+                     struct wfs_error *err)
+{
+    const char *log = options->log;
+    int r = log ? check_log_apart(options, session, err) : 0;
+    if (r || !log)
+        return r;
     int fd wfs_cleanup(wfs_closep) = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0)
         return wfs_error_set(err, errno, "log=%s: %s", log, strerror(errno));
@@ -154,6 +177,8 @@ static int serve_at_mountpoint(const struct wfs_mount_options *options, struct w
         return r;
     r = check_apart(options, session, options->mountpoint, err);
     if (!r)
+        r = check_log(options, session, err);
+    if (!r)
         r = start_cache(options, session, err);
     if (!r)
         r = serve_mounted(options, session, &mountpoint, ready_fd, err);
@@ -169,9 +194,7 @@ static int serve_all(const struct wfs_mount_options *options, int *ready_fd, str
     lenient.strict = false;
     mallopt(M_ARENA_MAX, HEAP_ARENAS);
     mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_MIN);
-    int r = check_log(options->log, err);
-    if (!r)
-        r = wfs_session_open(&lenient, &session, err);
+    int r = wfs_session_open(&lenient, &session, err);
     if (r)
         return wfs_exit_status(r);
     print_warnings(session);

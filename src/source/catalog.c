@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* A guard against sources that produce notes without end: the rest is counted. */
 #define WFS_CATALOG_MAX_NOTES 4096
@@ -77,6 +78,24 @@ void wfs_catalog_freep(struct wfs_catalog **catalog)
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
+
+static bool is_file(const struct wfs_identity *identity, const struct stat *st)
+{
+    return identity->dev == st->st_dev && identity->ino == st->st_ino;
+}
+
+bool wfs_catalog_has_file(const struct wfs_catalog *catalog, const struct stat *st)
+{
+    for (uint32_t i = 0; i < catalog->n_files; i++) {
+        const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
+        if (info && is_file(&info->identity, st))
+            return true;
+    }
+    for (uint32_t i = 0; i < catalog->n_side_files; i++)
+        if (is_file(&catalog->side_files[i].identity, st))
+            return true;
+    return false;
+}
 
 /* Where owners differ, the bits of "owner" apply to one of them only: the others had at most what
  * everybody has. So nobody sees more through the mount than in the source. */

@@ -433,16 +433,19 @@ def test_lifecycle__strict_is_1_and_leaves_nothing(checkpoint, tmp_path):
         run("umount", tmp_path / "m")
 
 
-def test_lifecycle__a_server_that_dies_early_is_3(checkpoint, tmp_path):
+def test_lifecycle__a_server_that_dies_early_is_3(mount, checkpoint, tmp_path):
     """The child is killed before it is ready: an internal error, with the signal's number."""
-    fifo = tmp_path / "log"
-    os.mkfifo(fifo)  # opening it for writing waits for a reader, which never comes
-    p = subprocess.Popen([BIN, "mount", checkpoint, tmp_path / "m", "-o", f"log={fifo}"], stderr=subprocess.PIPE,
-                         text=True)
-    children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
-    wait_until(lambda: children.read_text().strip(), what="the fork")
-    os.kill(int(children.read_text()), signal.SIGKILL)
-    assert p.wait(20) == 3
-    assert "signal 9" in p.stderr.read()
-    p.stderr.close()
+    asked = mount(checkpoint)
+    server = server_of(asked.path)
+    os.kill(server, signal.SIGSTOP)  # opening a file of its mount waits
+    try:
+        p = subprocess.Popen([BIN, "mount", asked / FILE, tmp_path / "m"], stderr=subprocess.PIPE, text=True)
+        children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
+        wait_until(lambda: children.read_text().strip(), seconds=20, what="the fork")
+        os.kill(int(children.read_text()), signal.SIGKILL)
+        assert p.wait(20) == 3
+        assert "signal 9" in p.stderr.read()
+        p.stderr.close()
+    finally:
+        os.kill(server, signal.SIGCONT)
     assert not (tmp_path / "m").exists()

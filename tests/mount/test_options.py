@@ -229,6 +229,38 @@ def test_options__log_file(mount, checkpoint, tmp_path):
     assert any("error" in line and "weight.npy" in line for line in lines), lines
 
 
+def test_options__log_is_never_the_source_or_the_mount(mount, checkpoint, tmp_path):
+    folder, other = tmp_path / "hub", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    checkpoint = checkpoint.rename(other / "model.safetensors")
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").symlink_to(checkpoint)
+    (tmp_path / "by-name").symlink_to(folder)
+    os.link(checkpoint, tmp_path / "hard")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "m").mkdir()
+    before = checkpoint.read_bytes()
+    for source in (folder, checkpoint):
+        logs = [checkpoint, tmp_path / "hard", tmp_path / "m/log", tmp_path / "fifo", tmp_path]
+        for log in logs + [folder / "log", tmp_path / "by-name/log", folder / "config.json"] * (source is folder):
+            done = run("mount", source, tmp_path / "m", "-o", f"log={log}", check=False, timeout=20)
+            assert done.returncode == 2 and str(log) in done.stderr, (log, done.stderr)
+    assert checkpoint.read_bytes() == before and (folder / "config.json").read_text() == "{}"
+    assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"] and not os.listdir(tmp_path / "m")
+    mount(checkpoint, "-o", f"log={other / 'log'}")
+    mount(folder, "-o", "log=/dev/null")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_options__index_is_never_the_checkpoint(mount, checkpoint, mode):
+    checkpoint.chmod(mode)
+    before = checkpoint.read_bytes()
+    m = mount(checkpoint, "-o", f"index={checkpoint}")
+    assert (m / "source/model.safetensors").read_bytes() == before == checkpoint.read_bytes()
+    assert stat.S_IMODE(checkpoint.stat().st_mode) == mode
+
+
 def test_options__read_ahead_is_raised(mount, checkpoint):
     if os.geteuid() != 0:
         pytest.skip("only root may raise it")
