@@ -442,6 +442,21 @@ static void test_export__lost_partial_is_refused(void **state)
     tear_down(&f);
 }
 
+static void test_export__finish_onto_a_directory_can_be_repeated(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    set_up(&f);
+    run_part(&f, 1, 1);
+    assert_int_equal(mkdir(f.path, 0700), 0);
+    assert_int_equal(wfs_export_finish(f.file, &f.options, NULL), -EISDIR);
+    assert_int_equal(rmdir(f.path), 0);
+    assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    tear_down(&f);
+}
+
 /* Another file in its place, of the length that it has or will have. */
 static void test_export__replaced_partial_is_refused(void **state)
 {
@@ -551,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_export__another_plan_or_source_is_refused),
         cmocka_unit_test(test_export__lost_partial_is_refused),
         cmocka_unit_test(test_export__replaced_partial_is_refused),
+        cmocka_unit_test(test_export__finish_onto_a_directory_can_be_repeated),
         cmocka_unit_test(test_export__parts_are_one_to_n),
         cmocka_unit_test(test_export__damaged_markers_are_refused),
         cmocka_unit_test(test_export__abort_removes_what_is_ours),
