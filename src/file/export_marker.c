@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 256
+#define LINE_MAGIC     "weightfs-export 1 " /* every line of ours begins so */
 
 /* ---- the plan's hash ----------------------------------------------------------------------- */
 
@@ -121,7 +122,7 @@ static void put_plan_line(struct wfs_buf *out, const struct wfs_export_plan *pla
     char plan_hex[33], source_hex[33];
     wfs_hash_hex(&plan->plan, plan_hex);
     wfs_hash_hex(&plan->source, source_hex);
-    wfs_buf_printf(out, "weightfs-export 1 plan=%s source=%s size=%" PRIu64 " parts=%u\n", plan_hex,
+    wfs_buf_printf(out, LINE_MAGIC "plan=%s source=%s size=%" PRIu64 " parts=%u\n", plan_hex,
                    source_hex, plan->size_bytes, plan->n_parts);
 }
 
@@ -357,6 +358,16 @@ static bool is_ours(const char *rest)
     return *rest == '\0' || (*rest == '.' && strlen(rest) == 7);
 }
 
+/* A checkpoint may have such a name too. A temporary may be empty still. */
+static bool is_written_by_us(int dir_fd, const char *name)
+{
+    char head[sizeof(LINE_MAGIC) - 1];
+    int fd wfs_cleanup(wfs_closep) =
+        openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+    return n == 0 || (n == (ssize_t)sizeof(head) && memcmp(head, LINE_MAGIC, sizeof(head)) == 0);
+}
+
 typedef void (*beside_fn)(void *ctx, int dir_fd, const char *name, const char *rest);
 
 /* Calls fn for each file of ours beside `partial`. */
@@ -378,10 +389,9 @@ static void each_beside(const char *partial, beside_fn fn, void *ctx)
 
 static void see_marker(void *ctx, int dir_fd, const char *name, const char *rest)
 {
-    (void)dir_fd;
-    (void)name;
-    if (strncmp(rest, "plan", 4) != 0 && !strchr(rest, '.'))
-        *(bool *)ctx = true;
+    bool *any = ctx;
+    if (!*any && strncmp(rest, "plan", 4) != 0 && !strchr(rest, '.'))
+        *any = is_written_by_us(dir_fd, name);
 }
 
 bool wfs_export_any_marked(const char *partial)
@@ -394,7 +404,8 @@ bool wfs_export_any_marked(const char *partial)
 static void remove_file(void *ctx, int dir_fd, const char *name, const char *rest)
 {
     (void)rest;
-    *(unsigned *)ctx += unlinkat(dir_fd, name, 0) == 0;
+    if (is_written_by_us(dir_fd, name))
+        *(unsigned *)ctx += unlinkat(dir_fd, name, 0) == 0;
 }
 
 unsigned wfs_export_unmark(const char *partial)
@@ -402,7 +413,8 @@ unsigned wfs_export_unmark(const char *partial)
     char *plan wfs_cleanup(wfs_freep) = plan_path(partial);
     if (!plan)
         return 0;
-    unsigned n = unlink(plan) == 0; /* first: a part under way then leaves no marker */
+    /* First: a part under way then leaves no marker. */
+    unsigned n = is_written_by_us(AT_FDCWD, plan) && unlink(plan) == 0;
     each_beside(partial, remove_file, &n);
     return n;
 }

@@ -270,6 +270,8 @@ int wfs_export_abort(const char *path, struct wfs_error *err)
     int r = remove_partial(partial, err);
     if (r < 0)
         return r;
+    if (wfs_export_is_declared(partial))
+        return wfs_error_set(err, EEXIST, "%s.plan: not of an export, so it stays", partial);
     if (n + (unsigned)r == 0)
         return wfs_error_set(err, ENOENT, "%s: no export is under way", partial);
     return 0;

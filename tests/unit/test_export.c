@@ -537,8 +537,16 @@ static void test_export__abort_removes_what_is_ours(void **state)
     struct wfs_error err = {0};
     char beside[128];
     set_up(&f);
+    snprintf(beside, sizeof(beside), "%s.partial.plan", f.path);
+    write_text(beside, "somebody's plan, perhaps a checkpoint");
+    assert_int_equal(wfs_export_abort(f.path, NULL), -EEXIST);
+    assert_int_equal(unlink(beside), 0);
     snprintf(beside, sizeof(beside), "%s.partial.notes", f.path);
-    fclose(fopen(beside, "w"));
+    write_text(beside, "");
+    assert_int_equal(wfs_export_abort(f.path, NULL), -ENOENT);
+    assert_int_equal(unlink(beside), 0);
+    snprintf(beside, sizeof(beside), "%s.partial.1-of-3", f.path);
+    write_text(beside, "somebody's shard");
     assert_int_equal(wfs_export_abort(f.path, NULL), -ENOENT);
     run_part(&f, 1, 2);
     assert_int_equal(n_files(&f), 4);
