@@ -103,42 +103,51 @@ static int join(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
         return wfs_error_prefix(mapper->err, "%s:%u:%u: %s", op->pos.file, op->pos.line,
                                 op->pos.col, op->text);
     r = join_sources(stage, v, n, &out);
-    out.tag = 0;
     if (op->cap != WFS_NO_INDEX)
         out.m.b[op->cap].set = false;
+    else
+        out.tag = 0;
     if (!r)
         *ret = out;
     return r;
 }
 
-/* Compares bindings of all captures but one; equal: they are joined. */
-static int compare_others(const struct wfs_val *a, const struct wfs_val *b, uint32_t cap)
+int wfs_binding_compare(const struct wfs_cap *cap, const struct wfs_binding *x,
+                        const struct wfs_binding *y)
 {
-    for (uint32_t i = 0; i < WFS_RULE_MAX_CAPS; i++) {
-        const struct wfs_binding *x = &a->m.b[i], *y = &b->m.b[i];
-        if (i == cap || (!x->set && !y->set))
-            continue;
-        if (x->set != y->set)
-            return x->set ? 1 : -1;
-        if (x->i != y->i)
-            return x->i < y->i ? -1 : 1;
-        uint32_t min = x->len < y->len ? x->len : y->len;
-        int c = min ? memcmp(x->s, y->s, min) : 0;
-        if (c || x->len != y->len)
-            return c ? c : x->len < y->len ? -1 : 1;
-    }
-    return a->tag == b->tag ? 0 : a->tag < b->tag ? -1 : 1;
+    if (!x->set || !y->set)
+        return x->set - y->set;
+    if (cap->kind == WFS_CAP_INT || cap->kind == WFS_CAP_ALT)
+        return (x->i > y->i) - (x->i < y->i);
+    uint32_t min = x->len < y->len ? x->len : y->len;
+    int c = min ? memcmp(x->s, y->s, min) : 0;
+    return c ? c : (x->len > y->len) - (x->len < y->len);
 }
 
-static int compare_vals(const void *pa, const void *pb, void *cap_p)
+struct joining {
+    const struct wfs_rule *rule;
+    uint32_t cap;
+};
+
+/* Part by part; then by all captures but the one joined over. Equal: they are joined. */
+static int compare_others(const struct joining *j, const struct wfs_val *a, const struct wfs_val *b)
+{
+    if (a->tag != b->tag)
+        return a->tag < b->tag ? -1 : 1;
+    for (uint32_t i = 0; i < j->rule->n_caps; i++) {
+        int c = i == j->cap ? 0 : wfs_binding_compare(&j->rule->caps[i], &a->m.b[i], &b->m.b[i]);
+        if (c)
+            return c;
+    }
+    return 0;
+}
+
+static int compare_vals(const void *pa, const void *pb, void *joining)
 {
     const struct wfs_val *a = pa, *b = pb;
-    uint32_t cap = *(uint32_t *)cap_p;
-    int c = compare_others(a, b, cap);
-    if (c)
-        return c;
-    const struct wfs_binding *x = &a->m.b[cap], *y = &b->m.b[cap];
-    return x->i < y->i ? -1 : x->i > y->i;
+    const struct joining *j = joining;
+    int c = compare_others(j, a, b);
+    return c ? c : wfs_binding_compare(&j->rule->caps[j->cap], &a->m.b[j->cap], &b->m.b[j->cap]);
 }
 
 /* v[0..n) agree but in cap and are sorted by it. */
@@ -163,22 +172,26 @@ static int check_complete(struct wfs_stage *stage, const struct wfs_rule *rule,
     if (cap->kind == WFS_CAP_ALT && n < cap->n_alts)
         return wfs_op_error(stage, op, "{%s} has no '%s' beside %s", cap->name, cap->alts[n],
                             wfs_dotted(stage->mapper->arena, stage->in->items[v[0].item].path));
+    if (cap->ranged && n < (uint64_t)(cap->hi - lo) + 1)
+        return wfs_op_error(stage, op, "{%s} has a hole: %lld is missing behind %s", cap->name,
+                            (long long)(lo + (int64_t)n),
+                            wfs_dotted(stage->mapper->arena, stage->in->items[v[n - 1].item].path));
     return 0;
 }
 
 static int join_over_capture(struct wfs_stage *stage, const struct wfs_rule *rule,
                              const struct wfs_op *op, struct wfs_vals *vals)
 {
-    uint32_t cap = op->cap;
+    struct joining joining = {rule, op->cap};
     size_t n_out = 0;
-    enum wfs_cap_kind kind = rule->caps[cap].kind;
+    enum wfs_cap_kind kind = rule->caps[op->cap].kind;
     if (kind != WFS_CAP_INT && kind != WFS_CAP_ALT)
         return wfs_op_error(stage, op, "expected {%s} to be a number or alternatives",
-                            rule->caps[cap].name);
-    qsort_r(vals->v, vals->n, sizeof(*vals->v), compare_vals, &cap);
+                            rule->caps[op->cap].name);
+    qsort_r(vals->v, vals->n, sizeof(*vals->v), compare_vals, &joining);
     for (size_t i = 0, n; i < vals->n; i += n) {
         struct wfs_val out;
-        for (n = 1; i + n < vals->n && !compare_others(&vals->v[i], &vals->v[i + n], cap); n++)
+        for (n = 1; i + n < vals->n && !compare_others(&joining, &vals->v[i], &vals->v[i + n]); n++)
             ;
         int r = check_complete(stage, rule, op, &vals->v[i], n);
         if (!r)
@@ -270,6 +283,9 @@ static int count_pieces(const struct wfs_scope *scope, const struct wfs_op *op, 
     if (op->kind == WFS_OP_UNSTACK && n != scope->expr->shape[axis])
         return wfs_op_error(scope->stage, op, "axis %u has size %llu, not %llu", axis,
                             (unsigned long long)scope->expr->shape[axis], (unsigned long long)n);
+    if (!cap && n_targets > 1 && n != n_targets)
+        return wfs_op_error(scope->stage, op, "%llu parts for %u targets", (unsigned long long)n,
+                            n_targets);
     if (op->kind == WFS_OP_SPLIT && op->n_args > 1 && op->n_args - 1 != n)
         return wfs_op_error(scope->stage, op, "%u sizes for %llu parts", op->n_args - 1,
                             (unsigned long long)n);
@@ -423,6 +439,8 @@ int wfs_ops_run(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
         int r = 0;
         if (text)
             describe(stage, rule, op, vals->n ? &vals->v[0] : NULL, text);
+        if (only >= 0 && wfs_op_is_fan(op))
+            return wfs_op_error(stage, op, "at(n) before it: it is for an operation on one part");
         if (op->kind == WFS_OP_AT) {
             r = which_part(stage, rule, op, vals, &only);
             if (r)
@@ -439,5 +457,7 @@ int wfs_ops_run(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
         if (r)
             return r;
     }
+    if (only >= 0)
+        return wfs_op_error(stage, &ops->op[ops->n - 1], "no operation follows it");
     return 0;
 }

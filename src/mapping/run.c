@@ -112,13 +112,27 @@ static int run_target(struct wfs_stage *st, const struct wfs_rule *rule,
     return r;
 }
 
+/* Targets joined by & take all parts: one that none of them takes would be lost. */
+static int check_targets(struct wfs_stage *st, const struct wfs_rule *rule,
+                         const struct wfs_parts *clause, const struct wfs_vals *vals)
+{
+    for (size_t i = 0; clause->n > 1 && i < vals->n; i++)
+        if (vals->v[i].tag >= clause->n)
+            return wfs_error_set(
+                st->mapper->err, EINVAL, "%s:%u:%u: part %u has no target: %u are joined by &",
+                rule->pos.file, rule->pos.line, rule->pos.col, vals->v[i].tag, clause->n);
+    return 0;
+}
+
 int wfs_clauses_run(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_vals *vals,
                     const char *source_ops)
 {
     int r = 0;
-    for (uint32_t c = 0; !r && c < rule->n_clauses; c++)
+    for (uint32_t c = 0; !r && c < rule->n_clauses; c++) {
+        r = check_targets(st, rule, &rule->clauses[c], vals);
         for (uint32_t i = 0; !r && i < rule->clauses[c].n; i++)
             r = run_target(st, rule, &rule->clauses[c], i, vals, source_ops);
+    }
     return r;
 }
 
@@ -209,17 +223,6 @@ void wfs_groups_free(struct wfs_stage *st)
     free(st->hits);
 }
 
-static int compare_bindings(const struct wfs_binding *x, const struct wfs_binding *y)
-{
-    if (x->set != y->set)
-        return x->set ? 1 : -1;
-    if (x->i != y->i)
-        return x->i < y->i ? -1 : 1;
-    uint32_t min = x->len < y->len ? x->len : y->len;
-    int c = min ? memcmp(x->s, y->s, min) : 0;
-    return c ? c : (x->len > y->len) - (x->len < y->len);
-}
-
 /* By rule and by the captures that are not fanned in: equal hits are one group. */
 static int compare_groups(const struct wfs_hit *a, const struct wfs_hit *b)
 {
@@ -228,7 +231,23 @@ static int compare_groups(const struct wfs_hit *a, const struct wfs_hit *b)
     for (uint32_t cap = 0; cap < a->rule->n_caps; cap++) {
         if (!a->rule->caps[cap].in_source || (a->rule->fan_caps >> cap & 1))
             continue;
-        int c = compare_bindings(&a->match.b[cap], &b->match.b[cap]);
+        int c = wfs_binding_compare(&a->rule->caps[cap], &a->match.b[cap], &b->match.b[cap]);
+        if (c)
+            return c;
+    }
+    return 0;
+}
+
+/* By part and by the captures that are fanned in: equal hits of a group are told apart by nothing.
+ */
+static int compare_within(const struct wfs_hit *a, const struct wfs_hit *b)
+{
+    if (a->part != b->part)
+        return a->part < b->part ? -1 : 1;
+    for (uint32_t cap = 0; cap < a->rule->n_caps; cap++) {
+        int c = a->rule->fan_caps >> cap & 1
+                    ? wfs_binding_compare(&a->rule->caps[cap], &a->match.b[cap], &b->match.b[cap])
+                    : 0;
         if (c)
             return c;
     }
@@ -239,9 +258,8 @@ static int compare_hits(const void *pa, const void *pb)
 {
     const struct wfs_hit *a = pa, *b = pb;
     int c = compare_groups(a, b);
-    if (c || a->part != b->part)
-        return c ? c : a->part < b->part ? -1 : 1;
-    return a->item < b->item ? -1 : a->item > b->item;
+    c = c ? c : compare_within(a, b);
+    return c ? c : a->item < b->item ? -1 : a->item > b->item;
 }
 
 static int add_hit(struct wfs_stage *st, const struct wfs_hit *hit, struct wfs_vals *vals)
@@ -278,18 +296,103 @@ static int run_part(struct wfs_stage *st, const struct wfs_hit *hits, size_t n,
     return r;
 }
 
+static int keep_hits(struct wfs_stage *st, const struct wfs_hit *hits, size_t n)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < n; i++)
+        r = wfs_stage_keep(st, hits[i].item);
+    return r;
+}
+
 /* A part that has no tensor: the group is incomplete and its tensors are kept. */
 static int keep_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n, uint32_t missing)
 {
     const struct wfs_rule *rule = hits->rule;
-    int r = 0;
-    for (size_t i = 0; !r && i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         wfs_report(st->mapper, WFS_NOTE, st->in->items[hits[i].item].path,
                    "%s joins it with %s, which is not there", rule->where,
                    rule->sources.part[missing].name->text);
-        r = wfs_stage_keep(st, hits[i].item);
+    return keep_hits(st, hits, n);
+}
+
+/* Two tensors on one part that nothing tells apart: joining either is a guess, so all are kept. */
+static int keep_twins(struct wfs_stage *st, const struct wfs_hit *hits, size_t n, size_t twin)
+{
+    wfs_report(st->mapper, WFS_COLLISION, st->in->items[hits[twin].item].path,
+               "%s joins one tensor like %s: this one is the second", hits->rule->where,
+               hits->rule->sources.part[hits[twin].part].name->text);
+    return keep_hits(st, hits, n);
+}
+
+/* The operations of a part with several tensors: those over captures come first. *open: the
+ * captures that are not fanned in yet. */
+static int check_order(struct wfs_stage *st, const struct wfs_hit *hit, const struct wfs_ops *ops,
+                       uint32_t *open)
+{
+    for (uint32_t i = 0; i < ops->n && *open; i++) {
+        const struct wfs_op *op = &ops->op[i];
+        bool joins = op->kind >= WFS_OP_PICK && op->kind <= WFS_OP_SUM;
+        if (joins && op->cap != WFS_NO_INDEX)
+            *open &= ~(1u << op->cap);
+        else if (joins)
+            return wfs_op_error(st, op,
+                                "there are several tensors like %s: a fan-in over {%s} first",
+                                hit->rule->sources.part[hit->part].name->text,
+                                hit->rule->caps[__builtin_ctz(*open)].name);
+    }
+    return 0;
+}
+
+/* A part with several tensors must not be taken for several parts. */
+static int check_part(struct wfs_stage *st, const struct wfs_hit *hit)
+{
+    const struct wfs_rule *rule = hit->rule;
+    uint32_t left = 0;
+    for (uint32_t cap = 0; cap < rule->n_caps; cap++)
+        left |= (rule->fan_caps >> cap & 1 && hit->match.b[cap].set) ? 1u << cap : 0;
+    int r = check_order(st, hit, &rule->sources.part[hit->part].ops, &left);
+    for (uint32_t c = 0; !r && c < rule->n_clauses; c++)
+        for (uint32_t i = 0; !r && i < rule->clauses[c].n; i++) {
+            uint32_t open = left;
+            r = check_order(st, hit, &rule->clauses[c].part[i].ops, &open);
+        }
+    return r;
+}
+
+/* Every part through its own operations. */
+static int run_parts(struct wfs_stage *st, const struct wfs_hit *hits, size_t n,
+                     struct wfs_vals *all, struct wfs_buf *text)
+{
+    const struct wfs_rule *rule = hits->rule;
+    int r = 0;
+    for (size_t at = 0, count; !r && at < n; at += count) {
+        for (count = 1; at + count < n && hits[at + count].part == hits[at].part; count++)
+            ;
+        if (count > 1 && rule->sources.n > 1)
+            r = check_part(st, &hits[at]);
+        if (!r)
+            r = run_part(st, &hits[at], count, all, text);
     }
     return r;
+}
+
+/* A group that cannot be joined at all: *ret_kept, its tensors keep their names. */
+static int check_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n, bool *ret_kept)
+{
+    uint32_t parts = 0; /* the next that is expected */
+    size_t twin = 0;
+    for (size_t i = 0; i < n && hits[i].part <= parts; i++) {
+        parts = hits[i].part + 1;
+        if (!twin && i && hits->rule->sources.n > 1 && !compare_within(&hits[i - 1], &hits[i]))
+            twin = i;
+    }
+    *ret_kept = true;
+    if (parts < hits->rule->sources.n)
+        return keep_group(st, hits, n, parts);
+    if (twin)
+        return keep_twins(st, hits, n, twin);
+    *ret_kept = false;
+    return 0;
 }
 
 static int run_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n)
@@ -297,30 +400,19 @@ static int run_group(struct wfs_stage *st, const struct wfs_hit *hits, size_t n)
     const struct wfs_rule *rule = hits->rule;
     struct wfs_vals all = {0};
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
-    int r = 0;
-    size_t at = 0;
-    for (uint32_t part = 0; !r && part < rule->sources.n; part++) {
-        size_t count = 0;
-        while (at + count < n && hits[at + count].part == part)
-            count++;
-        if (count == 0) {
-            free(all.v);
-            return keep_group(st, hits, n, part);
-        }
-        r = run_part(st, &hits[at], count, &all, &text);
-        at += count;
-    }
+    bool kept;
+    int r = check_group(st, hits, n, &kept);
+    if (r || kept)
+        return r;
+    r = run_parts(st, hits, n, &all, &text);
     if (!r)
         r = wfs_clauses_run(st, rule, &all, text.len ? text.data : "");
     free(all.v);
-    if (wfs_stage_forgives(st, r)) {
-        r = 0;
-        for (size_t i = 0; !r && i < n; i++)
-            r = wfs_stage_keep(st, hits[i].item);
-    } else if (r && r != -ENOMEM) {
+    if (wfs_stage_forgives(st, r))
+        return keep_hits(st, hits, n);
+    if (r && r != -ENOMEM)
         wfs_error_prefix(st->mapper->err, "%s",
                          wfs_dotted(st->mapper->arena, st->in->items[hits->item].path));
-    }
     return r;
 }
 

@@ -129,6 +129,10 @@ struct wfs_vals {
     struct wfs_val *v;
     size_t n, cap; /* malloc'd */
 };
+/* Orders what two matches bind to a capture: numbers and alternatives by value, as a number may
+ * have been solved for and not read. */
+int wfs_binding_compare(const struct wfs_cap *cap, const struct wfs_binding *x,
+                        const struct wfs_binding *y);
 int wfs_vals_add(struct wfs_vals *vals, const struct wfs_val *val, struct wfs_error *err);
 /* Applies operations in order; *vals is replaced. Appends what was done to `text`, where given. */
 int wfs_ops_run(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_ops *ops,

@@ -1,0 +1,110 @@
+/*
+ * test_plan_joins.c - tensors that rules join, tell apart or leave out as copies: none is lost and
+ * none is taken twice without a word.
+ */
+#include "plan_fixture.h"
+
+/* ---- parts and targets --------------------------------------------------------------------- */
+
+static void test_plan_joins__every_part_has_a_target(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a", 4, 2);
+    ADD(c, "b", 4, 2);
+    ADD(c, "c", 4, 2);
+    expect_refused(c, (struct options){.rules = "a : split(0, 1, 1, 2) -> x & y"},
+                   "split(0, 1, 1, 2): 3 parts for 2 targets");
+    expect_refused(c, (struct options){.rules = "a & b & c -> x & y"},
+                   ":1:1: part 2 has no target: 2 are joined by &");
+    expect_refused(c, (struct options){.rules = "a -> u -> x & y & z : split(0, 1, 3)"},
+                   "nothing is left for the target y");
+    struct wfs_plan *p = plan(c, (struct options){.rules = "a : split(0, 1, 3) -> x & y"});
+    VALUES(find(p, "y"), 2, 3, 4, 5, 6, 7);
+    done(c, p);
+}
+
+static void test_plan_joins__two_tensors_on_one_part_are_kept(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "old.a", 2);
+    ADD(c, "p.a", 2);
+    ADD(c, "p.b", 2);
+    const char *rules[] = {"rename old.{x} -> p.{x}\n{p:*}.a & {p:*}.b -> {p}.c : sum",
+                           "/(old|p)\\.a/ & p.b -> p.c : sum"};
+    for (int i = 0; i < 2; i++) {
+        struct wfs_plan *p = plan(c, (struct options){.rules = rules[i]});
+        assert_int_equal(p->n_targets, 3);
+        find(p, "p.b");
+        assert_true(p->n_by_status[WFS_COLLISION] > 0);
+        assert_non_null(strstr(find_entry(p, WFS_COLLISION)->text, "this one is the second"));
+        wfs_plan_free(p);
+    }
+    wfs_catalog_free(c);
+}
+
+static void test_plan_joins__a_part_of_several_is_fanned_in_first(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "e.1.q", 1);
+    ADD(c, "e.0.q", 1);
+    ADD(c, "e.0.k", 1);
+    ADD(c, "e.1.k", 1);
+    expect_refused(
+        c, (struct options){.rules = "e.{i:#}.q : stack(i, 0) & e.{i:#}.k -> x : concat(0)"},
+        "concat(0): there are several tensors like e.{i:#}.k: a fan-in over {i} first");
+    const char *rules[] = {
+        "e.{i:#}.q : stack(i, 0) & e.{i:#}.k : stack(i, 0) -> x : concat(0)",
+        "e.{i:#}.q & e.{i:#}.k -> x : stack(i, 0) at(1) flip(0) at(1) flip(0) concat(0)"};
+    for (int i = 0; i < 2; i++) {
+        struct wfs_plan *p = plan(c, (struct options){.rules = rules[i]});
+        VALUES(find(p, "x"), 1000, 0, 2000, 3000);
+        wfs_plan_free(p);
+    }
+    wfs_catalog_free(c);
+}
+
+static void test_plan_joins__a_range_is_complete(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "x.0.w", 2);
+    ADD(c, "x.1.w", 2);
+    ADD(c, "x.2.w", 2);
+    expect_refused(c, (struct options){.rules = "x.{i:0-3}.w -> x.w : stack(i, 0)"},
+                   "{i} has a hole: 3 is missing behind x.2.w");
+    struct wfs_plan *p = plan(c, (struct options){.rules = "x.{i:0-2}.w -> x.w : stack(i, 0)"});
+    assert_int_equal(find(p, "x.w")->expr->shape[0], 3);
+    done(c, p);
+}
+
+static void test_plan_joins__at_is_for_one_operation_on_one_part(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a", 2);
+    ADD(c, "b", 2);
+    expect_refused(c, (struct options){.rules = "a & b -> x : at(1) concat(0)"},
+                   "concat(0): at(n) before it");
+    expect_refused(c, (struct options){.rules = "a & b -> x : at(1) at(0) flip(0) concat(0)"},
+                   "at(0): at(n) before it");
+    expect_refused(c, (struct options){.rules = "a & b -> x : concat(0) at(0)"},
+                   "at(0): no operation follows it");
+    struct wfs_plan *p = plan(c, (struct options){.rules = "a & b -> x : at(1) flip(0) concat(0)"});
+    VALUES(find(p, "x"), 0, 1, 1001, 1000);
+    done(c, p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_joins__every_part_has_a_target),
+        cmocka_unit_test(test_plan_joins__two_tensors_on_one_part_are_kept),
+        cmocka_unit_test(test_plan_joins__a_part_of_several_is_fanned_in_first),
+        cmocka_unit_test(test_plan_joins__a_range_is_complete),
+        cmocka_unit_test(test_plan_joins__at_is_for_one_operation_on_one_part),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
