@@ -20,6 +20,7 @@ struct solving {
     uint32_t n_unknown;
     uint32_t unknown[WFS_RULE_MAX_CAPS];
     int64_t target[WFS_RULE_MAX_CAPS];
+    bool asked[WFS_RULE_MAX_CAPS]; /* equation i is about this part's pattern */
     int64_t largest;
     uint32_t n_found, n_steps;
     bool open; /* numbers that were not tried may be answers too */
@@ -49,7 +50,7 @@ static bool holds(struct solving *s, uint32_t i)
 static bool all_hold(struct solving *s)
 {
     for (uint32_t i = 0; i < s->rule->n_solves; i++)
-        if (!holds(s, i))
+        if (s->asked[i] && !holds(s, i))
             return false;
     return true;
 }
@@ -86,6 +87,9 @@ static int prepare(struct solving *s)
     int64_t largest = 0, scale = 16;
     for (uint32_t i = 0; i < s->rule->n_solves; i++) {
         struct wfs_binding *hidden = &s->m.b[s->rule->solves[i].hidden];
+        s->asked[i] = hidden->set;
+        if (!hidden->set)
+            continue;
         s->target[i] = hidden->i;
         largest = hidden->i > largest ? hidden->i : largest;
         hidden->set = false;

@@ -97,6 +97,21 @@ static void test_plan_joins__at_is_for_one_operation_on_one_part(void **state)
     done(c, p);
 }
 
+/* A number that was read and one that was solved for are one group. */
+static void test_plan_joins__an_inverse_joins_over_shifted_numbers(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.3.u", 2);
+    ADD(c, "b.4.v", 2);
+    struct wfs_plan *p =
+        plan(c, (struct options){.view = "~g",
+                                 .rules = "set g\nx.{l:#}.w : split(0) -> a.{l}.u & b.{l+1}.v"});
+    VALUES(find(p, "x.3.w"), 0, 1, 1000, 1001);
+    assert_int_equal(p->n_targets, 1);
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_plan_joins__a_part_of_several_is_fanned_in_first),
         cmocka_unit_test(test_plan_joins__a_range_is_complete),
         cmocka_unit_test(test_plan_joins__at_is_for_one_operation_on_one_part),
+        cmocka_unit_test(test_plan_joins__an_inverse_joins_over_shifted_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
