@@ -13,6 +13,8 @@ int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_m
 /* What the rule would make of the item, for its condition. Not for rules that join. */
 int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uint32_t item,
                        const struct wfs_match *match, const struct wfs_expr **ret);
+/* The same function of the same bytes. */
+bool wfs_same_expr(const struct wfs_expr *a, const struct wfs_expr *b);
 /* Notes what the forward set drops, leaves out as copies or renames, and cannot be told. */
 void wfs_inverse_report_losses(struct wfs_stage *stage);
 /* Maps `out` (made from `in` by an inverse) forward again: what does not come back as the same

@@ -13,7 +13,9 @@ int wfs_pick_prepare(struct wfs_stage *stage)
     for (uint32_t i = 0; i < stage->set->n_rules; i++)
         n += stage->set->rules[i].sources.n;
     stage->candidates = wfs_arena_array(stage->mapper->arena, n + 1, sizeof(*stage->candidates));
-    if (!stage->candidates)
+    stage->copy_of =
+        wfs_arena_array(stage->mapper->arena, stage->in->n + 1, sizeof(*stage->copy_of));
+    if (!stage->candidates || !stage->copy_of)
         return wfs_error_nomem(stage->mapper->err, "rules");
     for (uint32_t i = 0; i < stage->set->n_rules; i++) {
         const struct wfs_rule *rule = &stage->set->rules[i];
@@ -35,6 +37,23 @@ int wfs_pick_prepare(struct wfs_stage *stage)
 
 /* ---- one rule ------------------------------------------------------------------------------ */
 
+/* The item that stays where this one is left out as a copy of a copy. */
+static uint32_t find_kept(struct wfs_stage *stage, uint32_t item)
+{
+    uint32_t *of = stage->copy_of;
+    for (; of[item]; item = of[item] - 1)
+        if (of[of[item] - 1])
+            of[item] = of[of[item] - 1]; /* a shorter way for the next */
+    return item;
+}
+
+/* Of one storage, and nothing was done to one of them alone. */
+static bool is_tied_to(const struct wfs_item *item, const struct wfs_item *other)
+{
+    return item->tie != WFS_NO_INDEX && other->tie == item->tie &&
+           wfs_same_expr(item->expr, other->expr);
+}
+
 /* The item that this one is a copy of: tied to it, or named by `of` where the condition holds. */
 static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
                          bool *ret_holds)
@@ -48,8 +67,9 @@ static int find_original(struct wfs_stage *stage, uint32_t index, struct wfs_pic
     for (size_t i = 0; !r && i < stage->in->n; i++) {
         const struct wfs_item *other = &stage->in->items[i];
         struct wfs_match m = pick->match;
-        bool tied = item->tie != WFS_NO_INDEX && other->tie == item->tie;
-        if (i == index || !(tied || by_cond))
+        if (i == index || !(by_cond || is_tied_to(item, other)))
+            continue;
+        if (find_kept(stage, (uint32_t)i) == index) /* a copy of this one: one of them stays */
             continue;
         if (!wfs_name_match(rule->of, rule->caps, &stage->splits[i], &m))
             continue;

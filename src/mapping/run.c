@@ -46,15 +46,17 @@ static int emit_one(struct wfs_stage *st, const struct wfs_rule *rule,
     if (wfs_buf_ok(&path) && !path.len && !unnamed)
         return wfs_error_set(mapper->err, EINVAL, "%s: the target of %s has an empty name",
                              rule->where, rule->text);
+    const struct wfs_item *from = val->item == WFS_NO_INDEX ? NULL : &st->in->items[val->item];
     struct wfs_item item = {
         .path = wfs_buf_ok(&path)
                     ? wfs_arena_strndup(mapper->arena, path.len ? path.data : "", path.len)
                     : NULL,
         .expr = val->expr,
         .status = target_status(st, rule, val),
-        .unexpected = val->item != WFS_NO_INDEX && st->in->items[val->item].unexpected,
-        .tie = val->item == WFS_NO_INDEX ? WFS_NO_INDEX : st->in->items[val->item].tie,
-        .tied = val->item != WFS_NO_INDEX && st->in->items[val->item].tied,
+        .unexpected = from && from->unexpected,
+        .tie = from ? from->tie : WFS_NO_INDEX,
+        /* A piece is no copy, though it shares. */
+        .tied = from && from->tied && from->expr == val->expr,
         .n_sources = val->n_sources,
         .sources = val->sources,
         .operations = join_operations(st, val, operations),

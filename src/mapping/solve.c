@@ -208,7 +208,7 @@ static bool *used_sources(struct wfs_mapper *mapper, const struct wfs_table *mad
     return used;
 }
 
-static bool same_expr(const struct wfs_expr *a, const struct wfs_expr *b)
+bool wfs_same_expr(const struct wfs_expr *a, const struct wfs_expr *b)
 {
     if (a->dtype != b->dtype || !wfs_shape_equal(a->ndim, a->shape, b->ndim, b->shape))
         return false;
@@ -231,7 +231,7 @@ static int compare(struct wfs_mapper *mapper, const struct wfs_set *inverse,
         const char *why = NULL;
         if (!wfs_strmap_get(&index, item->path, &at))
             why = "does not come back";
-        else if (!same_expr(item->expr, back->items[at].expr))
+        else if (!wfs_same_expr(item->expr, back->items[at].expr))
             why = "comes back changed";
         if (why)
             wfs_report(mapper, WFS_AMBIGUOUS, item->path,

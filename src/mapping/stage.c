@@ -57,6 +57,7 @@ static int take(struct wfs_stage *st, uint32_t index, const struct wfs_pick *pic
         wfs_report(st->mapper, WFS_DROPPED, item->path, "%s", pick->rule->where);
         return 0;
     case WFS_RULE_ALIAS:
+        st->copy_of[index] = pick->of + 1;
         wfs_report(st->mapper, WFS_ALIASED, item->path, "the same weights as %s",
                    wfs_dotted(st->mapper->arena, st->in->items[pick->of].path));
         return 0;

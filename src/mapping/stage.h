@@ -82,6 +82,7 @@ struct wfs_stage {
     const char **operations;          /* per rule: the text, where it is always the same */
     struct wfs_candidate *candidates; /* the rules' source patterns, in order */
     size_t n_candidates;
+    uint32_t *copy_of;    /* per item left out as a copy: of which one, plus 1; else 0 */
     struct wfs_hit *hits; /* items that wait for a fan-in; malloc'd */
     size_t n_hits, cap_hits;
     struct wfs_buf scratch;

@@ -112,6 +112,64 @@ static void test_plan_joins__an_inverse_joins_over_shifted_numbers(void **state)
     done(c, p);
 }
 
+/* ---- copies -------------------------------------------------------------------------------- */
+
+/* The second shares its storage with the first. */
+static void tie(struct wfs_catalog *c, uint32_t first, uint32_t second)
+{
+    c->tensors[second].alias_of = first;
+    c->tensors[second].expr = c->tensors[first].expr;
+}
+
+static void test_plan_joins__one_of_two_copies_stays(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.weight", 2);
+    ADD(c, "b.weight", 2);
+    ADD(c, "c.weight", 2);
+    tie(c, 0, 1);
+    tie(c, 0, 2);
+    const char *circle = "match first\nalias a.weight of b.weight if true\n"
+                         "alias b.weight of c.weight\nalias c.weight of a.weight\n{x:+} -> {x}";
+    const char *rules[] = {"match first\nalias {p:*}.weight of {q:*}.weight\n{x:+} -> {x}",
+                           "match first\nalias {p:*}.weight of {q:*}.weight if true\n{x:+} -> {x}",
+                           circle};
+    for (int i = 0; i < 3; i++) {
+        struct wfs_plan *p = plan(c, (struct options){.rules = rules[i]});
+        assert_int_equal(p->n_targets, 1);
+        assert_int_equal(p->n_by_status[WFS_ALIASED], 2);
+        VALUES(find(p, "c.weight"), 0, 1);
+        wfs_plan_free(p);
+    }
+    wfs_catalog_free(c);
+}
+
+static void test_plan_joins__pieces_of_one_storage_are_no_copies(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.in_proj_weight", 6, 2);
+    ADD(c, "b.in_proj_weight", 6, 2);
+    tie(c, 0, 1);
+    ADD(c, "a.out_proj.weight", 2, 2);
+    ADD(c, "b.out_proj.weight", 2, 2);
+    struct wfs_plan *p = plan(
+        c, (struct options){.rules = "from mlx\nmatch first\n"
+                                     "alias {q:*}.value_proj.weight of {p:*}.query_proj.weight\n"
+                                     "drop {p:*}.key_proj.weight if tied\n{x:+} -> {x}"});
+    assert_int_equal(p->n_by_status[WFS_ALIASED], 0);
+    assert_int_equal(p->n_targets, 8);
+    VALUES(find(p, "b.value_proj.weight"), 8, 9, 10, 11);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "from mlx\nmatch first\n"
+                                          "alias b.{k}_proj.weight of a.{k}_proj.weight\n"
+                                          "{x:+} -> {x}"});
+    assert_int_equal(p->n_by_status[WFS_ALIASED], 3);
+    assert_int_equal(p->n_targets, 5);
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +179,8 @@ int main(void)
         cmocka_unit_test(test_plan_joins__a_range_is_complete),
         cmocka_unit_test(test_plan_joins__at_is_for_one_operation_on_one_part),
         cmocka_unit_test(test_plan_joins__an_inverse_joins_over_shifted_numbers),
+        cmocka_unit_test(test_plan_joins__one_of_two_copies_stays),
+        cmocka_unit_test(test_plan_joins__pieces_of_one_storage_are_no_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
