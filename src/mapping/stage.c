@@ -104,6 +104,24 @@ int wfs_stage_keep(struct wfs_stage *stage, uint32_t item)
 
 /* ---- fills --------------------------------------------------------------------------------- */
 
+/* A target's path, in its collection where that is not the default one: the same path in another is
+ * another target. NULL: out of memory. */
+static const char *target_key(struct wfs_stage *st, const char *collection, const char *path)
+{
+    const char *usual = st->set->target.collection;
+    if (!collection || (usual && strcmp(collection, usual) == 0))
+        return path;
+    return wfs_arena_printf(st->names, WFS_SEP_STR "%s" WFS_SEP_STR "%s", collection, path);
+}
+
+static int add_seen(struct wfs_stage *st, const struct wfs_item *item, struct wfs_strmap *seen)
+{
+    const char *key = target_key(st, item->collection, item->path);
+    if (!key || wfs_strmap_set(seen, key, 1))
+        return wfs_error_nomem(st->mapper->err, "names");
+    return 0;
+}
+
 /* Makes one filled target, unless the target is there already. */
 static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_match *m,
                 uint32_t index, const struct wfs_item *item, struct wfs_strmap *seen)
@@ -115,17 +133,18 @@ static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct 
     if (r || !holds)
         return r;
     wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
-    r = wfs_render(&scope, rule->clauses[0].part[0].name, &path);
+    const struct wfs_part *target = &rule->clauses[0].part[0];
+    r = wfs_render(&scope, target->name, &path);
     if (r)
         return r;
-    if (!wfs_buf_ok(&path) || !path.len)
+    const char *key =
+        wfs_buf_ok(&path) && path.len ? target_key(st, target->collection, path.data) : NULL;
+    if (!key)
         return wfs_error_nomem(st->mapper->err, "names");
-    if (wfs_strmap_get(seen, path.data, NULL))
+    if (wfs_strmap_get(seen, key, NULL))
         return 0;
     r = wfs_rule_run_one(st, rule, &val);
-    if (!r)
-        r = wfs_strmap_set(seen, st->out.items[st->out.n - 1].path, 1);
-    return r;
+    return r ? r : add_seen(st, &st->out.items[st->out.n - 1], seen);
 }
 
 static int fill_for(struct wfs_stage *st, const struct wfs_rule *rule, struct wfs_strmap *seen)
@@ -159,7 +178,7 @@ static int run_fills(struct wfs_stage *st)
     for (uint32_t i = 0; i < st->set->n_rules; i++)
         any |= st->set->rules[i].kind == WFS_RULE_FILL;
     for (size_t i = 0; any && !r && i < st->out.n; i++)
-        r = wfs_strmap_set(&seen, st->out.items[i].path, 1);
+        r = add_seen(st, &st->out.items[i], &seen);
     for (uint32_t i = 0; !r && i < st->set->n_rules; i++) {
         const struct wfs_rule *rule = &st->set->rules[i];
         if (rule->kind != WFS_RULE_FILL || !wfs_rule_may_hold(st, rule))

@@ -170,6 +170,27 @@ static void test_plan_joins__pieces_of_one_storage_are_no_copies(void **state)
     done(c, p);
 }
 
+/* ---- targets and values -------------------------------------------------------------------- */
+
+static void test_plan_joins__a_fill_looks_in_its_own_collection(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "n.w", 2);
+    ADD(c, "n.scale", 2);
+    const char *rules = "match first\ntarget collection params\n"
+                        "fill stats:{p}.scale : zeros(like, shape[0]) for {p:*}.w\n"
+                        "fill stats:n.scale : ones(float32, 1)\n"
+                        "fill params:n.scale : ones(float32, 1)\n"
+                        "{x:+} -> {x}";
+    struct wfs_plan *p = plan(c, (struct options){.rules = rules});
+    VALUES(find(p, "stats.n.scale"), 0, 0);
+    VALUES(find(p, "params.n.scale"), 1000, 1001);
+    assert_int_equal(p->n_targets, 3);
+    assert_int_equal(p->n_by_status[WFS_COLLISION], 0);
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_plan_joins__an_inverse_joins_over_shifted_numbers),
         cmocka_unit_test(test_plan_joins__one_of_two_copies_stays),
         cmocka_unit_test(test_plan_joins__pieces_of_one_storage_are_no_copies),
+        cmocka_unit_test(test_plan_joins__a_fill_looks_in_its_own_collection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
