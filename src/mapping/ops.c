@@ -352,24 +352,42 @@ static apply_fn *const appliers[] = {
     [WFS_OP_SCALE] = apply_elem,          [WFS_OP_ADD] = apply_elem,
 };
 
-/* What rounds values says so: a factor that is no power of two, an addition, a narrowing cast. */
+/* A float's factor that is a power of two within this keeps all but the outermost values. */
+#define EXACT_MAX_EXPONENT 32
+
+/* Does a factor or summand keep every value? NULL, or what it may do to some. */
+static const char *what_is_lost(const struct wfs_op *op, enum wfs_dtype dtype, double x)
+{
+    bool scales = op->kind == WFS_OP_SCALE;
+    /* What holds bfloat16 is a float of as wide a range. */
+    bool is_wide = wfs_convert_is_exact(WFS_BF16, dtype);
+    enum wfs_dtype_kind kind = wfs_dtype_info(dtype)->kind;
+    int exponent;
+    if (x == (scales ? 1 : 0))
+        return NULL;
+    if (kind != WFS_KIND_FLOAT && kind != WFS_KIND_COMPLEX)
+        return scales && x == 0 ? NULL : "values are cut to whole numbers, or wrap";
+    if (!scales || fabs(frexp(x, &exponent)) != 0.5)
+        return "values are rounded";
+    if (x == -1 || (is_wide && abs(exponent) <= EXACT_MAX_EXPONENT))
+        return NULL;
+    return "values may leave the type's range";
+}
+
+/* What does not keep values says so. */
 static void report_inexact(struct wfs_stage *stage, const struct wfs_rule *rule,
                            const struct wfs_op *op, const struct wfs_val *val,
                            const struct wfs_expr *out)
 {
     struct wfs_scope scope = wfs_val_scope(stage, rule, val);
-    double x = 1;
-    int exponent;
-    bool exact = true;
+    const char *lost = "values are rounded";
+    double x;
     if (op->kind == WFS_OP_CAST)
-        exact = wfs_convert_is_exact(val->expr->dtype, out->dtype);
-    else if (op->kind == WFS_OP_SCALE)
-        exact = wfs_eval_real(&scope, op->args[0], &x) == 0 && fabs(frexp(x, &exponent)) == 0.5;
-    else if (op->kind == WFS_OP_ADD)
-        exact = !wfs_dtype_is_float(out->dtype);
-    if (!exact && scope.item)
-        wfs_report(stage->mapper, WFS_INEXACT, scope.item->path, "%s: values are rounded",
-                   op->text);
+        lost = wfs_convert_is_exact(val->expr->dtype, out->dtype) ? NULL : lost;
+    else if (wfs_eval_real(&scope, op->args[0], &x) == 0)
+        lost = what_is_lost(op, out->dtype, x);
+    if (lost && scope.item)
+        wfs_report(stage->mapper, WFS_INEXACT, scope.item->path, "%s: %s", op->text, lost);
 }
 
 int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,

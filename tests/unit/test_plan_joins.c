@@ -191,6 +191,34 @@ static void test_plan_joins__a_fill_looks_in_its_own_collection(void **state)
     done(c, p);
 }
 
+static void test_plan_joins__what_may_not_keep_values_is_inexact(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wfs_dtype dtype;
+        const char *op;
+        bool exact;
+    } cases[] = {
+        {WFS_I8, "scale(0.5)", false},   {WFS_I8, "scale(2)", false},
+        {WFS_I8, "scale(1)", true},      {WFS_I8, "add(100)", false},
+        {WFS_I32, "add(0.5)", false},    {WFS_I32, "add(0)", true},
+        {WFS_F16, "scale(1024)", false}, {WFS_F16, "scale(0.0009765625)", false},
+        {WFS_F16, "scale(-1)", true},    {WFS_F8_E4M3FN, "scale(2)", false},
+        {WFS_BF16, "scale(0.25)", true}, {WFS_F32, "scale(8)", true},
+        {WFS_F32, "scale(3)", false},    {WFS_F32, "add(1)", false},
+    };
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++) {
+        char rules[64];
+        struct wfs_catalog *c = new_catalog();
+        add(c, "a", cases[i].dtype, 1, (uint64_t[]){4});
+        snprintf(rules, sizeof(rules), "a -> x : %s", cases[i].op);
+        struct wfs_plan *p = plan(c, (struct options){.rules = rules});
+        if (p->n_by_status[WFS_INEXACT] != !cases[i].exact)
+            fail_msg("%s: %s", wfs_dtype_info(cases[i].dtype)->name, cases[i].op);
+        done(c, p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_plan_joins__one_of_two_copies_stays),
         cmocka_unit_test(test_plan_joins__pieces_of_one_storage_are_no_copies),
         cmocka_unit_test(test_plan_joins__a_fill_looks_in_its_own_collection),
+        cmocka_unit_test(test_plan_joins__what_may_not_keep_values_is_inexact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
