@@ -283,6 +283,8 @@ static int pair_round(struct pairing *p, size_t depth, bool *ret_any)
     for (size_t k = 0; k < p->target.n; k++)
         p->target.m[k].n_wanted = 0;
     int r = find_fits(p, depth);
+    if (p->n_trials > PAIR_MAX_TRIALS) /* what was not tried may fit as well */
+        return r;
     for (size_t i = 0; !r && i < p->source.n; i++) {
         struct module *from = &p->source.m[i];
         if (from->gone || from->depth != depth || from->n_fits != 1 ||

@@ -167,6 +167,27 @@ static void test_plan__what_a_set_of_a_chain_does_not_know_stays_unexpected(void
     done(c, p);
 }
 
+/* 224 modules of one size, of which the last fits the first and the last of the template's: the
+ * trials end before the second is found. */
+static void test_plan__a_pair_is_not_taken_where_trials_ran_out(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    char template[8192] = "{", name[24];
+    for (int i = 0; i < 224; i++) {
+        size_t len = strlen(template);
+        snprintf(name, sizeof(name), "s%03d.w", i);
+        ADD(c, name, i < 223 ? 2 : 3, i < 223 ? 3 : 2);
+        snprintf(template + len, sizeof(template) - len, "\"t%03d.w\": [%s]%s", i,
+                 i % 223 ? "6, 1" : "3, 2", i < 223 ? ", " : "}");
+    }
+    struct wfs_plan *p = plan(c, (struct options){.rules = "{x}.w -> {x}.w", .template = template});
+    assert_non_null(strstr(find_entry(p, WFS_AMBIGUOUS)->text, "among them"));
+    assert_int_equal(p->n_by_status[WFS_RENAMED], 0);
+    find(p, "s223.w");
+    done(c, p);
+}
+
 static void test_plan__a_bad_template_is_refused(void **state)
 {
     (void)state;
@@ -351,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_plan__packed_modules_keep_names_and_bytes),
         cmocka_unit_test(test_plan__dtype_casts_and_says_what_is_inexact),
         cmocka_unit_test(test_plan__a_template_settles_names_prefix_and_shapes),
+        cmocka_unit_test(test_plan__a_pair_is_not_taken_where_trials_ran_out),
         cmocka_unit_test(test_plan__a_bad_template_is_refused),
         cmocka_unit_test(test_plan__a_template_takes_what_no_rule_does),
         cmocka_unit_test(test_plan__what_a_set_of_a_chain_does_not_know_stays_unexpected),
