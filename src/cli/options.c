@@ -51,6 +51,10 @@ const char *wfs_options_absolute(struct wfs_options *options, const char *path,
 {
     char *cwd wfs_cleanup(wfs_freep) = NULL;
     const char *ret;
+    if (!*path) {
+        wfs_error_set(err, EINVAL, "'': the name of a file or directory is expected");
+        return NULL;
+    }
     if (*path == '/') {
         ret = wfs_arena_strdup(options->arena, path);
     } else {

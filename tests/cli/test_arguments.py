@@ -28,6 +28,14 @@ def test_arguments__a_source_that_begins_with_a_dash(tmp_path):
     assert run("ls", "--", "-m.safetensors", "source/tensors/a", cwd=tmp_path).stdout == "weight.npy\n"
 
 
+def test_arguments__an_empty_name_is_no_directory(checkpoint):
+    for args in (("ls", ""), ("table", ""), ("check", checkpoint, "--against", ""), ("diff", checkpoint, ""),
+                 ("ls", checkpoint, "-o", "template="), ("", "mnt")):
+        done = run(*args, check=False, cwd=checkpoint.parent)
+        assert done.returncode == 2 and "weightfs: " in done.stderr and not done.stdout, args
+        assert "template" in str(args) or "''" in done.stderr, args
+
+
 def test_arguments__anywhere_among_operands(checkpoint):
     for args in (("-o", "view=flax", checkpoint, "flax"), (checkpoint, "-o", "view=flax", "flax"),
                  (checkpoint, "flax", "-oview=flax"), (checkpoint, "flax", "--view=flax")):
