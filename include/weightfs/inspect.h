@@ -35,13 +35,14 @@ struct wfs_inspect_options {
     const char *root; /* joined by '.' or '/'; "" and ".": all; NULL: by the rule */
     enum wfs_root_rule rule;
     const char *const *globs;   /* NULL-terminated; a row must match one; NULL: all */
+    bool *matched;              /* NULL, or one a glob: set where it matches a row */
     const char *const *exclude; /* regular expressions, searched in the "."-joined name */
     const char *const *include; /* both: -EINVAL, as get_param_mask_fn */
 };
 struct wfs_inspect_rows {
     struct wfs_arena *arena;
-    const char *root; /* the path that was chosen; "" for all */
-    uint32_t n;
+    const char *root;             /* the path that was chosen; "" for all */
+    uint32_t n, n_outside;        /* rows; tensors that are not below root */
     struct wfs_inspect_row *rows; /* naturally sorted by name */
 };
 /* -EINVAL: a regular expression that does not compile (its message and offset), exclude together
@@ -193,6 +194,12 @@ struct wfs_check_key {
 int wfs_check_keys_from_json(struct wfs_arena *arena, const char *path,
                              const struct wfs_check_key **ret, size_t *ret_n,
                              struct wfs_error *err);
+bool wfs_check_keys_have_root(const struct wfs_check_key *keys, size_t n, const char *root);
+/* Those of the keys that are rows of these options (root and globs), called as the rows are; sep is
+ * the rows' separator. */
+int wfs_check_keys_select(struct wfs_arena *arena, const struct wfs_inspect_options *options,
+                          char sep, const struct wfs_check_key **keys, size_t *n,
+                          struct wfs_error *err);
 int wfs_check_keys_from_rows(struct wfs_arena *arena, const struct wfs_inspect_rows *rows,
                              const struct wfs_check_key **ret, size_t *ret_n,
                              struct wfs_error *err);

@@ -43,6 +43,17 @@ int wfs_cli_misuse(const struct wfs_verb *verb, const char *fmt, ...)
     return WFS_EXIT_UNREADABLE;
 }
 
+int wfs_cli_one_of(const struct wfs_verb *verb, const struct wfs_cli_choice *choices)
+{
+    const char *given = NULL;
+    for (; choices->name; choices++) {
+        if (choices->is_given && given)
+            return wfs_cli_misuse(verb, "%s and %s: not both", given, choices->name);
+        given = choices->is_given ? choices->name : given;
+    }
+    return 0;
+}
+
 int wfs_cli_print(const struct wfs_buf *text)
 {
     struct wfs_error err = {0};

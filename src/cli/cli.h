@@ -56,6 +56,13 @@ void wfs_cli_close(struct wfs_cli *cli);
 int wfs_cli_fail(const struct wfs_error *err);
 /* A mistake in how the verb was called: says so, with a hint at --help. */
 int wfs_cli_misuse(const struct wfs_verb *verb, const char *fmt, ...) WFS_PRINTF(2, 3);
+/* Options of which one at most makes sense; name NULL is the end. 0, or the exit status of a misuse
+ * that names two which were given. */
+struct wfs_cli_choice {
+    const char *name;
+    bool is_given;
+};
+int wfs_cli_one_of(const struct wfs_verb *verb, const struct wfs_cli_choice *choices);
 /* Writes to stdout and says what went wrong: the exit status of that. */
 int wfs_cli_print(const struct wfs_buf *text);
 

@@ -29,18 +29,28 @@ struct wfs_look {
     struct wfs_strings names, exclude, include;
     struct wfs_inspect_options options; /* complete after wfs_look_finish */
     bool json;
+    bool silent;         /* nothing is said on stderr but errors */
+    bool is_root_chosen; /* by -o root= */
+    bool *matched;       /* of the names: whether a tensor is called so */
+    const char *weights; /* -o weights= of the other checkpoint */
 };
 /* Takes the option c where it is one of the above; -ENOENT where it is not. */
 int wfs_look_option(struct wfs_look *look, struct wfs_cli *cli, int c, struct wfs_error *err);
 void wfs_look_free(struct wfs_look *look);
+/* After the last option: 0, or the exit status of a mistake that was reported. */
+int wfs_look_finish(struct wfs_look *look, struct wfs_cli *cli);
 
-/* The rows of the view that was named, else of the source. */
+/* The rows of the view that was named, else of the source. What lies beside a root that nobody
+ * chose is said on stderr. */
 int wfs_look_rows(struct wfs_look *look, const struct wfs_session *session,
                   struct wfs_inspect_rows **ret, struct wfs_error *err);
 
+/* -o weights= chooses in a directory: where one of source and `other` is a file, in the other
+ * alone. Before the source is opened. */
+void wfs_look_share_weights(struct wfs_look *look, struct wfs_cli *cli, const char *other);
 /* Another checkpoint, opened with the verb's options but for the views; without a cache. */
-int wfs_look_open_other(struct wfs_cli *cli, const char *path, struct wfs_session **ret,
-                        struct wfs_error *err);
+int wfs_look_open_other(const struct wfs_look *look, struct wfs_cli *cli, const char *path,
+                        struct wfs_session **ret, struct wfs_error *err);
 
 /* What is compared with what. */
 struct wfs_look_side {
@@ -50,9 +60,13 @@ struct wfs_look_side {
     struct wfs_inspect_rows *rows; /* made by wfs_look_pair; the caller frees them */
 };
 /* Of two train states everything; where one side is a train state and the other is not, its model
- * alone, which is said on stderr. --root, where it is given, is A's, and B's if B has it. */
+ * alone, which is said on stderr. --root, where it is given, is of both; a side without it that is
+ * no train state is that tree itself, which is said as well. */
 int wfs_look_pair(struct wfs_look *look, struct wfs_look_side *a, struct wfs_look_side *b,
                   struct wfs_error *err);
+/* The same where B is keys: a's rows, and the keys to hold against them. */
+int wfs_look_pair_keys(struct wfs_look *look, struct wfs_look_side *a, struct wfs_arena *arena,
+                       const struct wfs_check_key **keys, size_t *n_keys, struct wfs_error *err);
 
 /* Columns of the terminal on stdout; 0 where it is none. */
 unsigned wfs_look_width(void);

@@ -18,7 +18,7 @@
 struct check {
     struct wfs_look look;
     const char *against;
-    bool silent, no_values;
+    bool no_values;
 };
 
 /* A file that begins with '{' and is no index of shards: keys and shapes. */
@@ -61,15 +61,13 @@ static int open_target(struct check *check, struct wfs_cli *cli, struct wfs_look
     if (!target->arena)
         return wfs_error_nomem(err, "a check");
     if (is_template(check->against)) {
-        struct wfs_inspect_options options = check->look.options;
-        options.globs = check->look.names.list;
-        options.rule = WFS_ROOT_MODEL;
-        int r = wfs_inspect_rows(source->catalog, source->plan, &options, &source->rows, err);
+        int r = wfs_check_keys_from_json(target->arena, check->against, &target->keys,
+                                         &target->n_keys, err);
         return r ? r
-                 : wfs_check_keys_from_json(target->arena, check->against, &target->keys,
-                                            &target->n_keys, err);
+                 : wfs_look_pair_keys(&check->look, source, target->arena, &target->keys,
+                                      &target->n_keys, err);
     }
-    int r = wfs_look_open_other(cli, check->against, &target->session, err);
+    int r = wfs_look_open_other(&check->look, cli, check->against, &target->session, err);
     if (r)
         return r;
     target->side = (struct wfs_look_side){.label = "the target",
@@ -95,7 +93,7 @@ static int report(struct check *check, const struct wfs_check *result)
     if (check->look.json) {
         wfs_check_json(result, &out);
         status = wfs_cli_print(&out);
-    } else if (!check->silent) {
+    } else if (!check->look.silent) {
         wfs_check_text(result, &out);
         status = wfs_look_print(&out);
     }
@@ -104,7 +102,7 @@ static int report(struct check *check, const struct wfs_check *result)
 
 static int compare(struct check *check, struct wfs_cli *cli, const struct wfs_session *session)
 {
-    struct wfs_inspect_run how = {.cache = session->cache, .progress = !check->silent};
+    struct wfs_inspect_run how = {.cache = session->cache, .progress = !check->look.silent};
     struct wfs_check *result wfs_cleanup(wfs_check_freep) = NULL;
     bool is_view = session->options.n_views > 0 && session->n_plans > 1;
     struct wfs_look_side source = {.label = "the source",
@@ -116,7 +114,7 @@ static int compare(struct check *check, struct wfs_cli *cli, const struct wfs_se
     if (!r)
         r = wfs_check_rows(source.rows, target.keys, target.n_keys, check->no_values ? NULL : &how,
                            &result, &err);
-    if (!r && !check->silent)
+    if (!r && !check->look.silent)
         print_hint(result, &source);
     int status = r ? wfs_cli_fail(&err) : report(check, result);
     wfs_inspect_rows_free(source.rows);
@@ -131,7 +129,7 @@ static int take_option(struct check *check, struct wfs_cli *cli, int c, struct w
         check->against = cli->arg;
         return 0;
     case OPTION_SILENT:
-        check->silent = true;
+        check->look.silent = true;
         return 0;
     case OPTION_VALUES:
         check->no_values = true;
@@ -139,6 +137,21 @@ static int take_option(struct check *check, struct wfs_cli *cli, int c, struct w
     default:
         return wfs_look_option(&check->look, cli, c, err);
     }
+}
+
+/* 0, or the exit status of what is wrong. */
+static int finish_options(struct check *check, struct wfs_cli *cli)
+{
+    const struct wfs_cli_choice outputs[] = {
+        {"--json", check->look.json}, {"--silent", check->look.silent}, {0}};
+    if (!check->against)
+        return wfs_cli_misuse(cli->verb, "what is it checked against? (--against TARGET)");
+    int status = wfs_cli_one_of(cli->verb, outputs);
+    if (!status)
+        status = wfs_look_finish(&check->look, cli);
+    if (!status)
+        wfs_look_share_weights(&check->look, cli, check->against);
+    return status;
 }
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)
@@ -153,9 +166,9 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     while (!r && (c = wfs_cli_next(&cli)) > 0)
         r = take_option(&check, &cli, c, &err);
     int status = r ? wfs_cli_fail(&err) : cli.status;
-    if (!r && c == 0 && !check.against)
-        status = wfs_cli_misuse(verb, "what is it checked against? (--against TARGET)");
-    else if (!r && c == 0)
+    if (!r && c == 0)
+        status = finish_options(&check, &cli);
+    if (!r && c == 0 && !status)
         status =
             wfs_cli_session(&cli, check.no_values ? WFS_READS_NOTHING : WFS_READS_TO_KEEP, &session)
                 ? cli.status

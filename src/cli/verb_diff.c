@@ -71,11 +71,18 @@ static int report(struct diff *diff, const struct wfs_session *a, const struct w
     return status == WFS_EXIT_OK && differs ? WFS_EXIT_PROBLEMS : status;
 }
 
-static int open_and_report(struct diff *diff, struct wfs_cli *cli, const struct wfs_session *a)
+static int open_and_report(struct diff *diff, struct wfs_cli *cli)
 {
+    struct wfs_session *a wfs_cleanup(wfs_session_freep) = NULL;
     struct wfs_session *b wfs_cleanup(wfs_session_freep) = NULL;
     struct wfs_error err = {0};
-    int r = wfs_look_open_other(cli, cli->operands[1], &b, &err);
+    int status = wfs_look_finish(&diff->look, cli);
+    if (status)
+        return status;
+    wfs_look_share_weights(&diff->look, cli, cli->operands[1]);
+    if (wfs_cli_session(cli, WFS_READS_TO_KEEP, &a))
+        return cli->status;
+    int r = wfs_look_open_other(&diff->look, cli, cli->operands[1], &b, &err);
     if (!r)
         r = start_cache(cli, b, &err);
     return r ? wfs_cli_fail(&err) : report(diff, a, b);
@@ -84,7 +91,6 @@ static int open_and_report(struct diff *diff, struct wfs_cli *cli, const struct 
 static int run(const struct wfs_verb *verb, int argc, char **argv)
 {
     struct wfs_cli cli wfs_cleanup(wfs_cli_close) = {0};
-    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
     struct diff diff = {0};
     struct wfs_error err = {0};
     int c, r = 0;
@@ -96,9 +102,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     }
     int status = r ? wfs_cli_fail(&err) : cli.status;
     if (!r && c == 0)
-        status = wfs_cli_session(&cli, WFS_READS_TO_KEEP, &session)
-                     ? cli.status
-                     : open_and_report(&diff, &cli, session);
+        status = open_and_report(&diff, &cli);
     wfs_look_free(&diff.look);
     return status;
 }

@@ -27,7 +27,7 @@ static int print_norms(struct norms *norms, const struct wfs_inspect_rows *rows,
     return norms->look.json || norms->tsv ? wfs_cli_print(&out) : wfs_look_print(&out);
 }
 
-static int count(struct norms *norms, const struct wfs_session *session)
+static int read_and_print(struct norms *norms, const struct wfs_session *session)
 {
     struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
     struct wfs_inspect_run how = {.cache = session->cache, .progress = true};
@@ -42,10 +42,24 @@ static int count(struct norms *norms, const struct wfs_session *session)
     return r ? wfs_cli_fail(&err) : print_norms(norms, rows, stats, known);
 }
 
+static int count(struct norms *norms, struct wfs_cli *cli)
+{
+    const struct wfs_cli_choice outputs[] = {
+        {"--json", norms->look.json}, {"--tsv", norms->tsv}, {0}};
+    int status = wfs_cli_one_of(cli->verb, outputs);
+    if (!status)
+        status = wfs_look_finish(&norms->look, cli);
+    if (status)
+        return status;
+    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
+    norms->look.options.rule = WFS_ROOT_MODEL;
+    return wfs_cli_session(cli, WFS_READS_TO_KEEP, &session) ? cli->status
+                                                             : read_and_print(norms, session);
+}
+
 static int run(const struct wfs_verb *verb, int argc, char **argv)
 {
     struct wfs_cli cli wfs_cleanup(wfs_cli_close) = {0};
-    struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
     struct norms norms = {0};
     struct wfs_error err = {0};
     int c, r = 0;
@@ -57,8 +71,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     }
     int status = r ? wfs_cli_fail(&err) : cli.status;
     if (!r && c == 0)
-        status = wfs_cli_session(&cli, WFS_READS_TO_KEEP, &session) ? cli.status
-                                                                    : count(&norms, session);
+        status = count(&norms, &cli);
     wfs_look_free(&norms.look);
     return status;
 }

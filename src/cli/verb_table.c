@@ -11,12 +11,10 @@
 #define OPTION_DEPTH 0x302
 #define OPTION_SORT  0x303
 
-enum output { OUTPUT_TEXT, OUTPUT_TSV, OUTPUT_KEYS };
-
 struct table {
     struct wfs_look look;
     struct wfs_table_options options;
-    enum output output;
+    bool tsv, keys;
 };
 
 static int parse_sort(const char *text, enum wfs_table_sort *ret, struct wfs_error *err)
@@ -44,10 +42,10 @@ static int take_option(struct table *table, struct wfs_cli *cli, int c, struct w
 {
     switch (c) {
     case OPTION_TSV:
-        table->output = OUTPUT_TSV;
+        table->tsv = true;
         return 0;
     case OPTION_KEYS:
-        table->output = OUTPUT_KEYS;
+        table->keys = true;
         return 0;
     case OPTION_DEPTH:
         return parse_depth(cli->arg, &table->options.depth, err);
@@ -69,14 +67,30 @@ static int print_table(struct table *table, const struct wfs_session *session)
     table->options.color = wfs_look_color();
     if (table->look.json)
         wfs_table_json(rows, &table->options, &out);
-    else if (table->output == OUTPUT_KEYS)
+    else if (table->keys)
         wfs_table_keys(rows, &out);
-    else if (table->output == OUTPUT_TSV)
+    else if (table->tsv)
         wfs_table_tsv(rows, &table->options, &out);
     else
         wfs_table_text(rows, &table->options, &out);
-    bool is_text = !table->look.json && table->output == OUTPUT_TEXT;
+    bool is_text = !table->look.json && !table->keys && !table->tsv;
     return is_text ? wfs_look_print(&out) : wfs_cli_print(&out);
+}
+
+/* 0, or the exit status of what is wrong. The keys are those that check compares: of Flax variables
+ * all collections. */
+static int finish_options(struct table *table, struct wfs_cli *cli)
+{
+    const struct wfs_cli_choice outputs[] = {
+        {"--json", table->look.json}, {"--tsv", table->tsv}, {"--keys", table->keys}, {0}};
+    const struct wfs_cli_choice depth[] = {
+        {"--depth", table->options.depth > 0}, {"--keys", table->keys}, {0}};
+    int status = wfs_cli_one_of(cli->verb, outputs);
+    if (!status)
+        status = wfs_cli_one_of(cli->verb, depth);
+    if (table->keys)
+        table->look.options.rule = WFS_ROOT_MODEL;
+    return status ? status : wfs_look_finish(&table->look, cli);
 }
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)
@@ -92,6 +106,8 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
         r = take_option(&table, &cli, c, &err);
     int status = r ? wfs_cli_fail(&err) : cli.status;
     if (!r && c == 0)
+        status = finish_options(&table, &cli);
+    if (!r && c == 0 && !status)
         status = wfs_cli_session(&cli, WFS_READS_NOTHING, &session) ? cli.status
                                                                     : print_table(&table, session);
     wfs_look_free(&table.look);

@@ -2,8 +2,10 @@
  * check_target.c - what a target expects: the keys of a JSON {key: shape}, or of the rows of a
  * checkpoint or view.
  */
+#include <string.h>
+
+#include "inspect/rows.h"
 #include "mapping/template.h"
-#include "weightfs/inspect.h"
 
 int wfs_check_keys_from_json(struct wfs_arena *arena, const char *path,
                              const struct wfs_check_key **ret, size_t *ret_n, struct wfs_error *err)
@@ -27,6 +29,56 @@ int wfs_check_keys_from_json(struct wfs_arena *arena, const char *path,
     }
     *ret = keys;
     *ret_n = target->n_keys;
+    return 0;
+}
+
+/* ---- below a root, by name ----------------------------------------------------------------- */
+
+static bool is_all(const char *root)
+{
+    return !root || !*root || strcmp(root, ".") == 0;
+}
+
+/* What follows the root, whose components '.' or '/' may join, in a dotted name; else NULL. */
+static const char *below(const char *name, const char *root)
+{
+    for (; *root; root++, name++)
+        if (*name != *root && !(*name == '.' && *root == '/'))
+            return NULL;
+    return *name == '.' ? name + 1 : NULL;
+}
+
+bool wfs_check_keys_have_root(const struct wfs_check_key *keys, size_t n, const char *root)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_all(root) || below(keys[i].name, root))
+            return true;
+    return false;
+}
+
+int wfs_check_keys_select(struct wfs_arena *arena, const struct wfs_inspect_options *options,
+                          char sep, const struct wfs_check_key **keys, size_t *n,
+                          struct wfs_error *err)
+{
+    struct wfs_check_key *wanted = wfs_arena_array(arena, *n + 1, sizeof(*wanted));
+    size_t n_wanted = 0;
+    if (!wanted)
+        return wfs_error_nomem(err, "a target");
+    for (size_t i = 0; i < *n; i++) {
+        const char *dotted =
+            is_all(options->root) ? (*keys)[i].name : below((*keys)[i].name, options->root);
+        char *name = dotted ? wfs_arena_strdup(arena, dotted) : NULL;
+        if (dotted && !name)
+            return wfs_error_nomem(err, "a target");
+        for (char *c = name; c && *c; c++)
+            *c = *c == '.' ? sep : *c;
+        if (!dotted || !rows_want(options, name, dotted))
+            continue;
+        wanted[n_wanted] = (*keys)[i];
+        wanted[n_wanted++].name = dotted;
+    }
+    *keys = wanted;
+    *n = n_wanted;
     return 0;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "inspect/mask.h"
-#include "weightfs/inspect.h"
+#include "inspect/rows.h"
 
 /* The model of a train state is the first of these that stands beside what training keeps. */
 static const char *const model_roots[] = {"params", "state_dict", "model_state_dict",
@@ -121,15 +121,19 @@ void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row
     }
 }
 
-/* A glob may be of the name as it is shown or of the dotted one. */
-static bool is_wanted(const char *name, const char *dotted, const char *const *globs)
+/* Every glob is tried, so that each that matches is known. */
+bool rows_want(const struct wfs_inspect_options *options, const char *name, const char *dotted)
 {
-    if (!globs || !globs[0])
-        return true;
-    for (; *globs; globs++)
-        if (fnmatch(*globs, name, 0) == 0 || fnmatch(*globs, dotted, 0) == 0)
-            return true;
-    return false;
+    const char *const *globs = options->globs;
+    bool found = !globs || !globs[0];
+    for (size_t i = 0; globs && globs[i]; i++) {
+        if (fnmatch(globs[i], name, 0) != 0 && fnmatch(globs[i], dotted, 0) != 0)
+            continue;
+        found = true;
+        if (options->matched)
+            options->matched[i] = true;
+    }
+    return found;
 }
 
 /* A target made of one sharded tensor shows that tensor's sharding; its axis only where no
@@ -152,13 +156,14 @@ static int add_row(struct wfs_inspect_rows *rows, const struct wfs_catalog *cata
                    const struct wfs_inspect_options *options, struct wfs_error *err)
 {
     const char *path = below(target->path, rows->root);
+    rows->n_outside += path == NULL;
     if (!path)
         return 0;
     char *name = wfs_path_join_dup(rows->arena, path, plan->sep);
     char *dotted = plan->sep == '.' ? name : wfs_path_join_dup(rows->arena, path, '.');
     if (!name || !dotted)
         return wfs_error_nomem(err, "a table");
-    if (!is_wanted(name, dotted, options->globs))
+    if (!rows_want(options, name, dotted))
         return 0;
     struct wfs_inspect_row *row = &rows->rows[rows->n++];
     *row = (struct wfs_inspect_row){.name = name,

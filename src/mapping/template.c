@@ -57,14 +57,47 @@ static struct wfs_template *new_template(struct wfs_arena *arena, const char *fi
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
+/* As the table calls it, as torch prints it, or as safetensors has it. */
+static bool parse_dtype(const char *name, enum wfs_dtype *ret)
+{
+    static const char torch[] = "torch.";
+    if (strncmp(name, torch, sizeof(torch) - 1) == 0)
+        name += sizeof(torch) - 1;
+    return wfs_dtype_by_name(name, ret) || wfs_dtype_by_safetensors(name, ret);
+}
+
+/* What is not understood is refused: a target that is misread passes every check. */
+static int parse_spec(const struct wfs_template *t, struct wfs_template_key *key, const char *name,
+                      json_t *spec, struct wfs_error *err)
+{
+    const char *field;
+    json_t *v;
+    json_object_foreach(spec, field, v)
+    {
+        if (strcmp(field, "shape") != 0 && strcmp(field, "dtype") != 0)
+            return wfs_error_set(err, EINVAL, "%s: %s: \"%s\" is neither \"shape\" nor \"dtype\"",
+                                 t->file, name, field);
+    }
+    v = json_object_get(spec, "dtype");
+    if (!v || json_is_null(v))
+        return 0;
+    const char *dtype = json_string_value(v);
+    key->has_dtype = dtype && parse_dtype(dtype, &key->dtype);
+    return key->has_dtype ? 0
+                          : wfs_error_set(err, EINVAL, "%s: %s: \"dtype\": %s%s", t->file, name,
+                                          dtype ? "there is no type " : "a name is expected",
+                                          dtype ? dtype : "");
+}
+
 /* [2, 3], or {"shape": [2, 3], "dtype": "float32"} */
 static int parse_shape(struct wfs_arena *arena, struct wfs_template *t,
-                       struct wfs_template_key *key, const char *name, const json_t *v,
+                       struct wfs_template_key *key, const char *name, json_t *v,
                        struct wfs_error *err)
 {
     if (json_is_object(v)) {
-        const char *dtype = json_string_value(json_object_get(v, "dtype"));
-        key->has_dtype = dtype && wfs_dtype_by_name(dtype, &key->dtype);
+        int r = parse_spec(t, key, name, v, err);
+        if (r)
+            return r;
         v = json_object_get(v, "shape");
     }
     size_t n = json_array_size(v);

@@ -440,6 +440,128 @@ def test_check__other_names_hint_and_view(tmp_path):
     assert run("check", path, "--view", "flax", "--against", flax).returncode == 0
 
 
+def test_check__names_and_root_of_a_json_target(tmp_path):
+    f = np.float32
+    path = write_safetensors(tmp_path / "m.safetensors", {"net.a.w": np.eye(2, dtype=f), "net.b.w": np.eye(3, dtype=f),
+                                                          "head.w": np.eye(4, dtype=f)})
+    bare = write_safetensors(tmp_path / "bare.safetensors", {"a.w": np.eye(2, dtype=f), "b.w": np.eye(3, dtype=f)})
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"net.a.w": [2, 2], "net.b.w": [9, 9], "other.w": [1]}')
+    assert run("check", path, "--against", keys, "--name", "net.a.*").returncode == 0
+    for source in (path, bare):
+        got = js("check", source, "--against", keys, "--root", "net", status=1)
+        assert [e["name"] for e in got.pop("shape-mismatch")] == ["b.w"] and not any(got.values())
+        assert run("check", source, "--against", keys, "--root", "net", "--name", "a.w").returncode == 0
+    keys.write_text('{"a/w": [2, 2], "b/w": [3, 3]}')
+    done = run("check", path, "--against", keys, "--root", "net")
+    assert "the target has no root 'net'" in done.stderr
+    done = run("check", bare, "--against", keys, "--root", "net", check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "no tensor below the root 'net'" in done.stderr
+
+
+@pytest.mark.parametrize("spec, says", [
+    ('{"shape": [4], "dtype": "foo"}', "foo"), ('{"shape": [4], "dtyp": "float32"}', '"dtyp"'),
+    ('{"shape": [4], "dtype": 32}', '"dtype"'), ('{"shape": [4], "dtype": "float16"}', None),
+    ('{"shape": [4], "dtype": "F16"}', None), ('{"shape": [4], "dtype": "torch.float16"}', None),
+    ('{"shape": [4], "dtype": null}', ""), ('{"shape": [4], "dtype": "float32"}', ""),
+    ('{"shape": [4], "dtype": "F32"}', ""), ('{"shape": [4], "dtype": "torch.float32"}', ""),
+])
+def test_check__dtypes_of_a_json_target(tmp_path, spec, says):
+    path = write_safetensors(tmp_path / "m.safetensors", {"a": np.arange(4, dtype=np.float32)})
+    (tmp_path / "keys.json").write_text('{"a": %s}' % spec)
+    done = run("check", path, "--against", tmp_path / "keys.json", check=False)
+    if says:
+        assert done.returncode == 2 and "keys.json: a: " in done.stderr and says in done.stderr and not done.stdout
+    else:
+        assert done.returncode == (1 if says is None else 0) and ("dtype-mismatch" in done.stdout) == (says is None)
+
+
+# ---- what all of them have in common ------------------------------------------------------------
+
+def test_names__that_nothing_has_are_mistakes(model, tmp_path):
+    path, _ = model
+    other = write_safetensors(tmp_path / "other.safetensors", {"z.weight": np.eye(2, dtype=np.float32)})
+    keys = tmp_path / "keys.json"
+    keys.write_text(run("table", path, "--keys").stdout)
+    names = ("--name", "zz*", "--name", "a.*", "--name", "yy")
+    for args in (("table", path), ("norms", path), ("diff", path, path), ("check", path, "--against", path),
+                 ("check", path, "--against", keys)):
+        done = run(*args, *names, check=False)
+        assert done.returncode == 2 and "--name zz*, yy: " in done.stderr and "a.*" not in done.stderr, args
+        assert not done.stdout
+        assert run(*args, "--name", "a.*").returncode == 0
+    # On one side is enough.
+    assert run("diff", path, other, "--name", "z.*", check=False).returncode == 1
+    assert run("diff", other, path, "--name", "z.*", check=False).returncode == 1
+
+
+def test_views__one_at_a_time(model):
+    path, _ = model
+    for args in (("table", path), ("norms", path), ("diff", path, path), ("check", path, "--against", path)):
+        done = run(*args, "--view", "torch", "--view", "mine=flax", check=False)
+        assert done.returncode == 2 and "torch" in done.stderr and "mine=flax" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("args", [
+    ("table", "--json", "--tsv"), ("table", "--tsv", "--keys"), ("table", "--json", "--keys"),
+    ("table", "--keys", "--depth=2"), ("norms", "--json", "--tsv"), ("check", "--against=x", "--json", "--silent"),
+])
+def test_options__that_exclude_each_other(model, args):
+    done = run(*args, model[0], check=False)
+    assert done.returncode == 2 and not done.stdout
+    assert all(option.split("=")[0] in done.stderr for option in args[-2:])
+
+
+def test_roots__what_lies_beside_one_is_said(tmp_path):
+    x = np.arange(6, dtype=np.float32)
+    flax = write_safetensors(tmp_path / "flax.safetensors", {"params.d.kernel": x, "batch_stats.bn.mean": x + 1})
+    assert {r["name"] for r in js("table", flax)} == {"d.kernel"}
+    for args in ((), ("--json",), ("--tsv",)):
+        assert "'params'" in run("table", flax, *args).stderr
+        assert not run("table", flax, *args, "--root", "params").stderr
+    assert set(js("norms", flax)["params"]) == {"params.d.kernel", "batch_stats.bn.mean"}
+    assert not run("norms", flax).stderr
+    keys = tmp_path / "keys.json"
+    keys.write_text(run("table", flax, "--keys").stdout)
+    assert run("check", flax, "--against", keys).returncode == 0
+    state = write_safetensors(tmp_path / "state.safetensors", {"model.w": x, "optimizer.m": x + 1, "optimizer.v": x})
+    for verb in ("table", "norms"):
+        done = run(verb, state, "--tsv")
+        assert "'model'" in done.stderr and "beside it: 2" in done.stderr and "optimizer" not in done.stdout
+        assert not run(verb, state, "--root", ".").stderr
+
+
+def test_roots__of_one_side_alone(tmp_path):
+    x = np.arange(6, dtype=np.float32)
+    state = write_safetensors(tmp_path / "state.safetensors", {"model.w": x, "optimizer.m": x + 1})
+    bare = write_safetensors(tmp_path / "bare.safetensors", {"w": x})
+    for args, side in (((state, bare), "B"), ((bare, state), "A")):
+        done = run("diff", *args, "--root", "model")
+        assert done.stdout == "1 same\n" and f"{side} has no root 'model'" in done.stderr
+    for source, target in ((state, bare), (bare, state)):
+        assert run("check", source, "--against", target, "--root", "model").returncode == 0
+        silent = run("check", source, "--against", target, "--root", "model", "--silent")
+        assert not silent.stderr and not silent.stdout
+    other = write_safetensors(tmp_path / "other.safetensors", {"params.w": x, "opt_state.m": x + 1})
+    for args in ((state, other), (other, state), (bare, bare)):   # no bare tree; on neither side
+        done = run("diff", *args, "--root", "model", check=False)
+        assert done.returncode == 2 and "no tensor below the root 'model'" in done.stderr
+
+
+def test_weights__choose_in_the_directory_alone(model, tmp_path):
+    path, tensors = model
+    (tmp_path / "dir").mkdir()
+    write_safetensors(tmp_path / "dir" / "one.safetensors", tensors)
+    write_safetensors(tmp_path / "dir" / "two.safetensors", {"c": np.eye(3, dtype=np.float32)})
+    option = ("-o", "weights=one*")
+    assert run("diff", path, tmp_path / "dir", *option).returncode == 0
+    assert run("diff", tmp_path / "dir", path, *option).returncode == 0
+    assert run("check", path, "--against", tmp_path / "dir", *option).returncode == 0
+    assert run("check", tmp_path / "dir", "--against", path, *option).returncode == 0
+    done = run("diff", path, path, *option, check=False)
+    assert done.returncode == 2 and "weights=one*" in done.stderr
+
+
 # ---- diff ---------------------------------------------------------------------------------------
 
 def diff(a, b, *args):

@@ -247,6 +247,16 @@ def test_train_state__against_its_parameters(saved_state, tmp_path):
     assert run("diff", path, path).stdout.endswith(f"{len(arrays_of(state))} same\n")
 
 
+def test_train_state__a_chosen_root_is_of_both_sides(tmp_path):
+    model = {"w": torch.arange(6.)}
+    for name in "ab":
+        torch.save({"model": model, "optimizer": {"m": torch.randn(3)}}, tmp_path / f"{name}.pt")
+    args = ("diff", tmp_path / "a.pt", tmp_path / "b.pt")
+    assert run(*args, check=False).stdout.endswith("1 same, 1 changed\n")
+    assert run(*args, "-o", "root=model").stdout == "1 same\n"
+    assert not run("norms", tmp_path / "a.pt", "-o", "root=model").stderr
+
+
 # ---- a sharded checkpoint -----------------------------------------------------------------------
 
 @pytest.mark.parametrize("n", [2])
