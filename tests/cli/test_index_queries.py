@@ -46,10 +46,24 @@ def test_queries__all_of_them(index):
     assert [r[3] for r in got["largest"]] == sorted((a.nbytes for a in tensors.values()), reverse=True)[:10]
     name = "encoder/layer/0/attention/self/query/kernel"
     assert any(r[0].replace(".", "/") == name and r[2] for r in got["computed"])
-    assert got["norms"][0][0] == len(tensors)
+    assert got["norms"] == [(len(tensors), None)]
     assert [r[0] for r in got["suspects"]] == ["bad.bias", "zero.weight"]
     assert got["suspects"][0][1:3] == (1, 1)
     assert got["copies"] == [("embeddings.word_embeddings.weight = tied.weight",)]
+
+
+@pytest.mark.parametrize("special", [None, np.nan, np.inf])
+def test_queries__the_global_norm(tmp_path, monkeypatch, special):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tensors = {"a": np.array([3, 0], np.float32), "b": np.array([4.5, -2], np.float32)}
+    if special is not None:
+        tensors["c"] = np.array([1, special], np.float32)
+    run("norms", write_safetensors(tmp_path / "model.safetensors", tensors))
+    [file] = (tmp_path / "cache" / "weightfs").glob("*.db")
+    [(n, norm)] = sqlite3.connect(file).execute(queries()["norms"]).fetchall()
+    assert n == len(tensors)
+    want = np.linalg.norm(np.concatenate(list(tensors.values())).astype(float))
+    assert norm == (pytest.approx(want, rel=1e-12) if special is None else None)
 
 
 def test_statistics__are_what_norms_says(index):
