@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/verbs.h"
 
@@ -18,7 +19,16 @@
 
 #define SQLITE_MAGIC "SQLite format 3"
 
+/* Options, as bits. */
+enum { JSON = 1, REPAIR = 2, SIZE = 4, ALL = 8 };
+
+static const struct {
+    const char *name;
+    unsigned option;
+} option_names[] = {{"--json", JSON}, {"--repair", REPAIR}, {"--size", SIZE}, {"--all", ALL}};
+
 struct index_args {
+    unsigned options;
     bool json, repair, all;
     uint64_t max_bytes;
     const char *what; /* NULL: all */
@@ -52,6 +62,17 @@ static char *index_of(const char *what, struct wfs_error *err)
     if (wfs_catalog_open(what, &options, &catalog, err))
         return NULL;
     return wfs_index_default_path(&catalog->id, err);
+}
+
+/* The same, and -ENOENT where a source has none. */
+static char *existing_index_of(const char *what, struct wfs_error *err)
+{
+    char *path wfs_cleanup(wfs_freep) = index_of(what, err);
+    if (path && strcmp(path, what) != 0 && access(path, F_OK) && errno == ENOENT) {
+        wfs_error_set(err, ENOENT, "%s: it has no index", what);
+        return NULL;
+    }
+    return wfs_steal(&path);
 }
 
 static void add_text(struct wfs_buf *out, const struct wfs_index_info *info)
@@ -108,7 +129,7 @@ static int gather(const struct index_args *args, struct wfs_index_info **ret, si
 {
     if (!args->what)
         return wfs_index_list(ret, ret_n, err);
-    char *path wfs_cleanup(wfs_freep) = index_of(args->what, err);
+    char *path wfs_cleanup(wfs_freep) = existing_index_of(args->what, err);
     struct wfs_index_info *info wfs_cleanup(wfs_freep) = calloc(1, sizeof(*info));
     if (!path)
         return -err->code;
@@ -165,7 +186,7 @@ static int run_prune(const struct index_args *args, struct wfs_error *err)
 static int run_clear(const struct index_args *args, struct wfs_error *err)
 {
     uint64_t freed = 0;
-    char *path wfs_cleanup(wfs_freep) = args->what ? index_of(args->what, err) : NULL;
+    char *path wfs_cleanup(wfs_freep) = args->what ? existing_index_of(args->what, err) : NULL;
     if (!args->what && !args->all)
         return wfs_cli_misuse(&wfs_verb_index, "clear: name an index or a source, or say --all");
     if ((args->what && !path) || wfs_index_clear(path, &freed, err))
@@ -177,14 +198,32 @@ static int run_clear(const struct index_args *args, struct wfs_error *err)
 static const struct {
     const char *name;
     int (*run)(const struct index_args *args, struct wfs_error *err);
+    unsigned options;
 } actions[] = {
-    {"list", run_list},   {"stat", run_list},   {"verify", run_verify},
-    {"prune", run_prune}, {"clear", run_clear},
+    {"list", run_list, JSON},   {"stat", run_list, JSON},  {"verify", run_verify, REPAIR},
+    {"prune", run_prune, SIZE}, {"clear", run_clear, ALL},
 };
+
+static int run_action(size_t action, const struct index_args *args, struct wfs_error *err)
+{
+    const char *name = actions[action].name;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(option_names); i++)
+        if (args->options & option_names[i].option & ~actions[action].options)
+            return wfs_cli_misuse(&wfs_verb_index, "%s: %s is not for it", name,
+                                  option_names[i].name);
+    if (args->what && actions[action].run == run_prune)
+        return wfs_cli_misuse(&wfs_verb_index, "%s %s: it is of all indices together", name,
+                              args->what);
+    if (args->what && args->all)
+        return wfs_cli_misuse(&wfs_verb_index, "%s: %s and --all: not both", name, args->what);
+    return actions[action].run(args, err);
+}
 
 static int read_option(const struct wfs_cli *cli, int c, struct index_args *args,
                        struct wfs_error *err)
 {
+    static const unsigned bits[] = {JSON, REPAIR, SIZE, ALL};
+    args->options |= bits[c - OPTION_JSON];
     if (c == OPTION_SIZE)
         return wfs_options_parse_size(cli->arg, &args->max_bytes, err);
     args->json |= c == OPTION_JSON;
@@ -210,7 +249,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     args.what = cli.n_operands > 1 ? cli.operands[1] : NULL;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(actions); i++)
         if (strcmp(actions[i].name, action) == 0)
-            return actions[i].run(&args, &err);
+            return run_action(i, &args, &err);
     return wfs_cli_misuse(verb, "%s: list, stat, verify, prune or clear is expected", action);
 }
 

@@ -105,6 +105,24 @@ def test_index_verb__of_a_path_of_its_own(home, checkpoint, tmp_path):
     assert not at.exists()
 
 
+@pytest.mark.parametrize("args", [
+    ("list", "--size", "1G"), ("list", "--repair"), ("stat", "--all"), ("verify", "--all"), ("verify", "--json"),
+    ("prune", "WHAT"), ("prune", "--json"), ("clear", "--repair", "WHAT"), ("clear", "--all", "WHAT"), ("--all",),
+])
+def test_index_verb__what_does_not_belong_together(home, checkpoint, args):
+    fill(checkpoint)
+    done = run("index", *(checkpoint if a == "WHAT" else a for a in args), check=False)
+    assert done.returncode == 2 and not done.stdout
+    named = [a for a in args if a.startswith("--")] or [str(checkpoint)]
+    assert any(a in done.stderr.splitlines()[0] for a in named) and len(stat()) == 1
+
+
+def test_index_verb__of_a_source_without_one(home, checkpoint):
+    for action in ("list", "stat", "verify", "clear"):
+        done = run("index", action, checkpoint, check=False)
+        assert done.returncode == 2 and done.stderr == f"weightfs: {checkpoint}: it has no index\n"
+
+
 def test_index_verb__mistakes(home, tmp_path):
     assert run("index", "frobnicate", check=False).returncode == 2
     assert run("index", "stat", tmp_path / "none", check=False).returncode == 2
