@@ -117,7 +117,7 @@ struct wfs_diff_entry {
     bool has_values;                     /* CHANGED and DTYPE of numeric types: */
     double max_abs;                      /* of |a - b|; NaN against a number counts as infinite */
     double max_rel;                      /* of |a - b| / max(|a|, |b|) */
-    double cosine;                       /* NaN where a side is all zeros */
+    double cosine;                       /* NaN where a side's norm is 0 or not finite */
     uint64_t n_different;                /* elements */
 };
 struct wfs_diff {

@@ -31,7 +31,8 @@ static void add_details(struct wfs_buf *out, const struct wfs_diff_entry *e)
         wfs_buf_printf(out,
                        ": %" PRIu64 " of %" PRIu64 " differ, max abs %.6g, max rel %.6g, "
                        "cosine %.9g",
-                       e->n_different, e->a->expr->n_elems, e->max_abs, e->max_rel, e->cosine);
+                       e->n_different, e->a->expr->n_elems, e->max_abs, e->max_rel,
+                       isnan(e->cosine) ? NAN : e->cosine); /* without its sign */
 }
 
 void wfs_diff_text(const struct wfs_diff *diff, bool all, struct wfs_buf *out)

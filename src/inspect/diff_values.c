@@ -165,7 +165,7 @@ static void sum_up(const struct comparison *c, uint64_t n, struct wfs_diff_entry
         squares_b += s->squares_b;
     }
     double scale = sqrt(squares_a) * sqrt(squares_b);
-    entry->cosine = scale > 0 ? dot / scale : NAN;
+    entry->cosine = scale > 0 && isfinite(scale) ? dot / scale : NAN;
     entry->has_values = true;
 }
 

@@ -9,7 +9,7 @@
 #include "inspect/scan.h"
 #include "weightfs/inspect.h"
 
-#define STATS_FACT "stats-1" /* the number changes with struct wfs_stats and the chunk size */
+#define STATS_FACT "stats-2" /* the number changes with what is counted and the chunk size */
 
 struct counting {
     const struct scan_item *items;

@@ -76,13 +76,19 @@ static void modules_free(struct modules *m)
 static const char *const names[N_REALS + N_COUNTS] = {"l2",  "mean",  "std", "min",
                                                       "max", "zeros", "nan", "inf"};
 
+/* NaN has a sign, which printf shows. */
+static double without_sign_of_nan(double x)
+{
+    return isnan(x) ? NAN : x;
+}
+
 /* Of nothing but NaN, the least and the greatest are none. */
 static void reals_of(const struct wfs_stats *s, double ret[N_REALS])
 {
     bool has_numbers = s->n > s->n_nan;
-    ret[0] = wfs_stats_l2(s);
-    ret[1] = wfs_stats_mean(s);
-    ret[2] = wfs_stats_std(s);
+    ret[0] = without_sign_of_nan(wfs_stats_l2(s));
+    ret[1] = without_sign_of_nan(wfs_stats_mean(s));
+    ret[2] = without_sign_of_nan(wfs_stats_std(s));
     ret[3] = has_numbers ? s->min : NAN;
     ret[4] = has_numbers ? s->max : NAN;
 }
@@ -143,7 +149,7 @@ void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats 
         wfs_buf_str(out, "\nModules:\n");
         grid_write(&modules, options->width, options->color, out);
     }
-    wfs_buf_printf(out, "\nGlobal L2 norm: %.9g\n", wfs_stats_l2(&m.global));
+    wfs_buf_printf(out, "\nGlobal L2 norm: %.9g\n", without_sign_of_nan(wfs_stats_l2(&m.global)));
     out->failed = out->failed || m.failed;
     grid_free(&tensors);
     grid_free(&modules);

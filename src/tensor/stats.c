@@ -113,6 +113,14 @@ double wfs_stats_std(const struct wfs_stats *stats)
 
 /* ---- stretches into totals ----------------------------------------------------------------- */
 
+static double deviations_one_by_one(const double *x, uint64_t n, double mean)
+{
+    double m2 = 0;
+    for (uint64_t i = 0; i < n; i++)
+        m2 += (x[i] - mean) * (x[i] - mean);
+    return isnan(m2) ? INFINITY : m2; /* the mean is beyond float64 */
+}
+
 /* Numbers that are not all finite, or whose squares are not: IEEE decides the sums. */
 static void add_one_by_one(const double *x, uint64_t n, struct wfs_stats *stats)
 {
@@ -126,7 +134,7 @@ static void add_one_by_one(const double *x, uint64_t n, struct wfs_stats *stats)
         more.min = x[i] < more.min ? x[i] : more.min;
         more.max = x[i] > more.max ? x[i] : more.max;
     }
-    more.m2 = more.n_nan + more.n_inf > 0 ? NAN : INFINITY;
+    more.m2 = more.n_nan + more.n_inf > 0 ? NAN : deviations_one_by_one(x, n, more.sum / (double)n);
     wfs_stats_merge(stats, &more);
 }
 

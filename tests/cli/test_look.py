@@ -319,6 +319,15 @@ def test_norms__text_and_tsv(numbers):
     assert text.startswith("Name") and "Global L2 norm: " in text and "Modules:" in text
 
 
+def test_nan__is_shown_without_a_sign(tmp_path):
+    x = np.array([-np.nan, 1, np.inf, -np.inf], np.float32)
+    path = write_safetensors(tmp_path / "a.safetensors", {"a": x})
+    other = write_safetensors(tmp_path / "b.safetensors", {"a": np.array([-np.nan, 2, 3, 4], np.float32)})
+    for args in (("norms", path), ("norms", path, "--tsv"), ("diff", path, other)):
+        done = run(*args, check=False)
+        assert "nan" in done.stdout and "-nan" not in done.stdout, done.stdout
+
+
 def test_norms__view_of_a_checkpoint(tmp_path):
     path = write_safetensors(tmp_path / "bert.safetensors", small_bert(), {"format": "pt"})
     source, flax = js("norms", path), js("norms", path, "--view", "flax")

@@ -246,6 +246,17 @@ static void test_diff__unsigned_64_bit(void **state)
     wfs_arena_free(arena);
 }
 
+static void test_diff__no_cosine_beyond_float64(void **state)
+{
+    (void)state;
+    struct wfs_arena *arena = wfs_arena_new();
+    const double x[] = {1e200, 1}, y[] = {1, 1};
+    struct wfs_inspect_row a = make_row(arena, "a", WFS_F64, 2, x);
+    struct wfs_inspect_row b = make_row(arena, "b", WFS_F64, 2, y);
+    assert_true(isnan(values_of(&a, &b).cosine));
+    wfs_arena_free(arena);
+}
+
 static void test_stats__independent_of_threads(void **state)
 {
     (void)state;
@@ -300,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_renames__most_alike_first),
         cmocka_unit_test(test_diff__complex_numbers),
         cmocka_unit_test(test_diff__unsigned_64_bit),
+        cmocka_unit_test(test_diff__no_cosine_beyond_float64),
         cmocka_unit_test(test_stats__independent_of_threads),
         cmocka_unit_test(test_norms__json_of_no_numbers),
     };

@@ -200,7 +200,14 @@ static void test_stats__squares_beyond_float64(void **state)
     assert_int_equal(wfs_stats_add(&stats, WFS_F64, x, 3, NULL), 0);
     assert_true(isinf(wfs_stats_l2(&stats)) && stats.n_inf == 0 && stats.n_nan == 0);
     assert_near(wfs_stats_mean(&stats), 2e200 / 3, 1e200);
-    assert_true(stats.max == 2e200 && stats.min == -1e200);
+    assert_true(stats.max == 2e200 && stats.min == -1e200 && isinf(wfs_stats_std(&stats)));
+    const double same[] = {1e200, 1e200}, sum_too[] = {1.5e308, 1.5e308};
+    stats = (struct wfs_stats){0};
+    assert_int_equal(wfs_stats_add(&stats, WFS_F64, same, 2, NULL), 0);
+    assert_true(wfs_stats_std(&stats) == 0.0 && isinf(wfs_stats_l2(&stats)));
+    stats = (struct wfs_stats){0};
+    assert_int_equal(wfs_stats_add(&stats, WFS_F64, sum_too, 2, NULL), 0);
+    assert_true(isinf(wfs_stats_std(&stats)));
 }
 
 static void test_stats__complex_numbers_count_by_modulus(void **state)
