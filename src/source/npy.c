@@ -90,7 +90,7 @@ static int add_member(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip
         return r;
     r = npy_parse_header(bytes, off, member->size_bytes, member->name, &header, &why);
     if (r == -ENOTSUP) {
-        wfs_catalog_note(catalog, WFS_NOTE_REFUSED, member->name, "%s", why.message);
+        wfs_catalog_note(catalog, WFS_NOTE_REFUSED, catalog->files[file].name, "%s", why.message);
         return 0;
     }
     if (r)

@@ -206,3 +206,9 @@ def test_files__strict_is_1_where_there_are_problems(tmp_path):
     assert "missing" in loose.stderr
     strict = run("ls", "--strict", *args, check=False)
     assert strict.returncode == 1 and "strict" in strict.stderr
+
+
+def test_npz__a_member_without_numbers_is_named_with_its_file(tmp_path):
+    np.savez(tmp_path / "some.npz", a=np.ones(3, np.float32), s=np.array(["x"]))
+    done = run("ls", tmp_path / "some.npz")
+    assert done.stderr == "weightfs: some.npz: s.npy: numpy type '<U1' holds no numbers\n"
