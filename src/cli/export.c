@@ -66,6 +66,8 @@ int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *pl
                     const char *file, const char *as, uint32_t *ret_node, struct wfs_error *err)
 {
     const char *name = as ? as : base_name(file);
+    if (!*base_name(file))
+        return wfs_error_set(err, EISDIR, "%s: a directory; name the file in it", file);
     const struct wfs_writer *writer = wfs_writer_by_name(name);
     const char *loader_file = writer ? writer->file_name : as ? NULL : by_extension(name);
     uint32_t node = lookup(session, plan, name);

@@ -57,12 +57,25 @@ static int add_spec_item(void *ctx, char *item, struct wfs_error *err)
     return spec->dtype ? 0 : wfs_error_nomem(err, "options");
 }
 
+/* NAME=SET+SET, where NAME= ends at `chain`. */
+static bool has_all_sets(const char *chain)
+{
+    for (; *chain; chain++) {
+        const char *set = chain + 1 + (chain[1] == '~');
+        if ((*chain == '=' || *chain == '+') && (*set == '+' || *set == '\0'))
+            return false;
+    }
+    return true;
+}
+
 /* The name is a directory of the mount, beside source/ and info/. */
 static int check_name(const struct wfs_options *options, const char *name, struct wfs_error *err)
 {
     size_t len = strcspn(name, "=");
     if (len == 0 || strchr(name, '/') || name[0] == '.')
         return wfs_error_set(err, EINVAL, "--view %s: not a name of a view", name);
+    if (!has_all_sets(name + len))
+        return wfs_error_set(err, EINVAL, "--view %s: the name of a rule set is missing", name);
     if ((len == strlen(SOURCE) && !strncmp(name, SOURCE, len)) ||
         (len == 4 && !strncmp(name, "info", 4)))
         return wfs_error_set(err, EINVAL, "--view %s: not a name of a view", name);

@@ -118,7 +118,10 @@ static int read_options(struct wfs_cli *cli, struct map *map, struct wfs_error *
         else if (wfs_options_add_string(&cli->options, &map->explain, cli->arg, err))
             return -1;
     }
-    return c;
+    const struct wfs_cli_choice outputs[] = {
+        {"--json", map->json}, {"--explain", map->explain.n > 0}, {0}};
+    cli->status = c == 0 ? wfs_cli_one_of(cli->verb, outputs) : cli->status;
+    return cli->status ? -1 : c;
 }
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)

@@ -69,6 +69,12 @@ def test_arguments__views_that_are_mistakes(checkpoint, view, named):
     assert done.returncode == 2 and named in done.stderr
 
 
+@pytest.mark.parametrize("view", ["a=", "a=flax+", "a=+flax", "a=flax++mlx", "a=~"])
+def test_arguments__chains_with_a_gap(checkpoint, view):
+    done = run("ls", "--view", view, checkpoint, check=False)
+    assert done.returncode == 2 and f"--view {view}: " in done.stderr
+
+
 def test_arguments__view_source_is_the_checkpoint_as_it_is(checkpoint, tmp_path):
     view = ("--view", "source")
     assert run("ls", *view, checkpoint).stdout.split() == ["info", "source"]

@@ -216,6 +216,12 @@ def test_export__says_why_a_file_is_not_there(source, tmp_path, options, said):
     assert done.returncode == 2 and said in done.stderr and not (tmp_path / "model.safetensors").exists()
 
 
+def test_export__a_directory_is_no_file(source, tmp_path):
+    for args in ((), ("--as", "model.safetensors")):
+        done = run("export", source, "--view", "flax", *args, f"{tmp_path}/", check=False)
+        assert done.returncode == 2 and f"{tmp_path}/: a directory" in done.stderr
+
+
 def test_export__the_checkpoint_is_never_the_target(source, tmp_path):
     mine = tmp_path / "model.safetensors"
     mine.write_bytes(source.read_bytes())

@@ -85,6 +85,11 @@ def test_map__explain_says_what_every_rule_says(checkpoint, tmp_path):
     assert "-> b.0 (mapped, " in out
 
 
+def test_map__json_explains_nothing(checkpoint):
+    done = run("map", checkpoint, "--json", "--explain", "x", check=False)
+    assert done.returncode == 2 and "--json and --explain" in done.stderr and not done.stdout
+
+
 def test_map__unreadable_is_2(tmp_path):
     done = run("map", tmp_path / "none", check=False)
     assert done.returncode == 2 and "none" in done.stderr
