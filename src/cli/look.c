@@ -225,6 +225,8 @@ int wfs_look_pair_keys(struct wfs_look *look, struct wfs_look_side *a, struct wf
             options_b.root = without_root(look, "the target");
     }
     int r = make_rows(&options_a, a, err);
+    if (!r && !look->options.root && !look->is_root_chosen)
+        say_root(look, a);
     if (!r)
         r = wfs_check_keys_select(arena, &options_b, a->plan->sep, keys, n_keys, err);
     return r ? r : check_names(look, err);

@@ -538,6 +538,9 @@ def test_roots__what_lies_beside_one_is_said(tmp_path):
         done = run(verb, state, "--tsv")
         assert "'model'" in done.stderr and "beside it: 2" in done.stderr and "optimizer" not in done.stdout
         assert not run(verb, state, "--root", ".").stderr
+    keys.write_text(run("table", state, "--keys").stdout)
+    assert "below 'model'" in run("check", state, "--against", keys).stderr
+    assert not run("check", state, "--against", keys, "--silent").stderr
 
 
 def test_roots__of_one_side_alone(tmp_path):
