@@ -330,6 +330,29 @@ def make_cases():
     cases["copy_bomb"] = (
         torch_zip(program(b"](" + b"K\x01" * 1000 + b"eq\x00" + name("builtins", "list") + b"q\x01"
                           + b"(" + b"h\x01h\x00\x85R" * 2000 + b"l")), refused("multiply"))
+    long_text = "a" * 60000
+    cases["dict_bomb"] = (
+        torch_zip(program(b"](" + text("k") + b"q\x01K\x01q\x02" + b"}q\x03(" + b"h\x01h\x02" * 60000 + b"u"
+                          + b"h\x03" * 3000 + b"e")), refused("too often"))
+    cases["nameless_bomb"] = (
+        torch_zip(program(b"](" + b"))\x86q\x01K\x01q\x02" + b"}q\x03(" + b"h\x01h\x02" * 60000 + b"u"
+                          + b"h\x03" * 60000 + b"e")), refused("too often"))
+    cases["key_of_tuple_bomb"] = (
+        torch_zip(program(b"}(" + text(long_text) + b"q\x000" + text("w") + tensor() + b"(" + b"h\x00" * 20000
+                          + b"tK\x01u")),
+        shown("w", note=("warning", "no name")))
+    cases["keys_bomb"] = (
+        torch_zip(program(b"}(" + text(long_text) + b"q\x00K\x01"
+                          + b"".join(b"h\x00" + integer(i) + b"\x86K\x01" for i in range(20000)) + b"u")),
+        refused("keys of more bytes"))
+    cases["path_long"] = (
+        torch_zip(program(dict_of(**{long_text: b"}(" + integer(0) + tensor() + b"q\x01" + b"".join(
+            integer(i) + b"h\x01" for i in range(1, 1500)) + b"u"}))), shown(*(f"{long_text}.{i}" for i in range(1500))))
+    cases["path_bomb"] = (
+        torch_zip(program(dict_of(**{long_text: b"}(" + integer(0) + tensor() + b"q\x01" + b"".join(
+            integer(i) + b"h\x01" for i in range(1, 6000)) + b"u"}))), refused("names of more bytes"))
+    cases["path_too_long"] = (
+        torch_zip(program(dict_of(**{long_text: dict_of(**{long_text: tensor()})}))), refused("names of more bytes"))
     cases["contains_itself"] = (torch_zip(program(b"}q\x00(" + text("w") + tensor() + text("me") + b"h\x00u")), shown("w"))
     cases["state_sets_data"] = (
         beside(tensor() + tuple_of(storage("9"), integer(0), numbers((4,)), numbers((1,))) + b"b"),

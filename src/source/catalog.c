@@ -15,14 +15,14 @@
 #define WFS_CATALOG_MAX_NOTES 4096
 /* Indices are uint32_t and UINT32_MAX means none. */
 #define WFS_CATALOG_MAX_TENSORS (UINT32_MAX - 1)
-/* Longer names are looked for one by one. */
+/* Longer names are in the map of names, whatever their path. */
 #define MAX_QUICK_NAME 2048
 
 struct catalog {
     struct wfs_catalog pub; /* first: the two pointers convert into one another */
     size_t cap_tensors, cap_files, cap_metadata, cap_notes;
     struct wfs_strmap by_path;
-    struct wfs_strmap by_name; /* only names that are not their path joined by the separator */
+    struct wfs_strmap by_name; /* only long names, and those that are not their path joined */
     struct wfs_strmap metadata_keys;
     struct wfs_buf ids; /* of all files, in order */
     size_t n_notes_left_out;
@@ -193,7 +193,8 @@ int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor 
         return duplicate_tensor(catalog, tensor, err);
     /* Two paths may have one joined name ("a/b" . "c" and "a" . "b/c"): the first is found by it.
      */
-    if (!r && !name_is_joined_path(tensor->name, tensor->path, catalog->sep)) {
+    if (!r && (strlen(tensor->name) > MAX_QUICK_NAME ||
+               !name_is_joined_path(tensor->name, tensor->path, catalog->sep))) {
         r = wfs_strmap_add(&c->by_name, tensor->name, catalog->n_tensors);
         r = r == -EEXIST ? 0 : r;
     }
@@ -212,9 +213,6 @@ static const struct wfs_tensor *find_joined(const struct catalog *c, const char 
     char path[MAX_QUICK_NAME + 1];
     uint64_t index = 0;
     size_t len = strlen(name);
-    for (uint32_t i = 0; len > MAX_QUICK_NAME && i < c->pub.n_tensors; i++)
-        if (name_is_joined_path(name, c->pub.tensors[i].path, c->pub.sep))
-            return &c->pub.tensors[i];
     if (len > MAX_QUICK_NAME)
         return NULL;
     for (size_t i = 0; i <= len; i++)

@@ -4,7 +4,8 @@
  *
  * Invariant: the walk ends, whatever contains what. A container inside itself is cut off where it
  * closes the circle; one that is shared is walked at each place, and the visits of the whole walk
- * are bounded by the size of the pickle.
+ * are bounded by the size of the pickle. So are the bytes of names, which a key that the pickle
+ * names again and again would multiply.
  *
  * Of a dict with a key twice the last value counts, as in Python. A name "a.b" is two components;
  * where that path is taken it stays one.
@@ -43,13 +44,22 @@ static void leave(struct objects_walk *w, size_t len)
 
 /* ---- tensors ------------------------------------------------------------------------------- */
 
-static const char *current_path(struct objects_walk *w)
+/* A copy of the path as it is now, counted against what all of them may have. */
+static int current_path(struct objects_walk *w, const char **ret)
 {
+    w->paths_bytes += w->path.len;
+    if (w->path.len > OBJECTS_PATH_MAX_BYTES || w->paths_bytes > OBJECTS_PATHS_MAX_BYTES)
+        return wfs_error_set(w->err, EINVAL,
+                             "%s: '%.80s...': names of more bytes than weightfs takes", w->t->name,
+                             w->path.data);
+    struct wfs_arena *arena = w->t->catalog->arena;
+    const char *path = NULL;
     if (w->path.len == 0 && w->depth == 0)
-        return wfs_arena_strdup(w->t->catalog->arena, "tensor");
-    return wfs_buf_ok(&w->path) ? wfs_arena_strndup(w->t->catalog->arena,
-                                                    w->path.data ? w->path.data : "", w->path.len)
-                                : NULL;
+        path = wfs_arena_strdup(arena, "tensor");
+    else if (wfs_buf_ok(&w->path))
+        path = wfs_arena_strndup(arena, w->path.data ? w->path.data : "", w->path.len);
+    *ret = path;
+    return path ? 0 : wfs_error_nomem(w->err, "a tensor's name");
 }
 
 /* The path with the last key as one component, for a name whose split path is taken. */
@@ -70,8 +80,11 @@ static bool is_taken(const struct objects_walk *w, const char *path)
 
 static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
 {
-    const char *path = current_path(w);
-    const char *name = path ? wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep) : NULL;
+    const char *path;
+    int rc = current_path(w, &path);
+    if (rc)
+        return rc;
+    const char *name = wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep);
     char *text = wfs_arena_strdup(w->t->scratch, why->message);
     if (!name || !text)
         return wfs_error_nomem(w->err, "a note");
@@ -94,8 +107,11 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     if (first != WFS_NO_INDEX && w->skips_aliases)
         return 0;
     *ret_index = WFS_NO_INDEX;
-    const char *path = current_path(w);
-    if (path && is_taken(w, path))
+    const char *path;
+    int rc = current_path(w, &path);
+    if (rc)
+        return rc;
+    if (is_taken(w, path))
         path = unsplit_path(w, path, key_at);
     if (path && is_taken(w, path))
         path = unsplit_path(w, path, 0);
@@ -113,7 +129,7 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
                                 .shard_axis = found->n_shards > 1 ? found->shard_axis : -1,
                                 .n_shards = found->n_shards > 1 ? found->n_shards : 1,
                                 .quantised = found->quantised};
-    int rc = wfs_catalog_add_tensor(catalog, &tensor, ret_index, w->err);
+    rc = wfs_catalog_add_tensor(catalog, &tensor, ret_index, w->err);
     if (!rc && found->view && first == WFS_NO_INDEX &&
         wfs_strmap_add(&t->views, found->view, *ret_index))
         rc = wfs_error_nomem(w->err, "the map of tied tensors");
@@ -153,20 +169,43 @@ static int walk_child(struct objects_walk *w, const struct wfs_node *child, cons
     return rc;
 }
 
-/* Index of the last pair with each key: Python's dict keeps that value. */
-static int last_pairs(struct objects_walk *w, const struct wfs_node *dict, struct wfs_strmap *map,
-                      const char **keys)
+static int bomb(struct objects_walk *w, const char *what)
+{
+    return wfs_error_set(w->err, EINVAL, "%s: its objects %s", w->t->name, what);
+}
+
+/* Index of the last pair with each key: Python's dict keeps that value. NULL among the keys: no
+ * name. */
+static int last_pairs(struct objects_walk *w, struct wfs_arena *arena, const struct wfs_node *dict,
+                      struct wfs_strmap *map, const char **keys)
 {
     for (uint32_t i = 0; i < dict->n; i++) {
         wfs_cleanup(wfs_buf_free) struct wfs_buf key = {0};
         const struct wfs_node *node = dict->items[2 * (size_t)i];
         wfs_buf_char(&key, (char)('A' + node->kind)); /* 1 and "1" are two keys */
-        if (!objects_key(&key, node))
+        bool is_key = objects_key(&key, node);
+        w->keys_bytes += key.len;
+        if (w->keys_bytes > OBJECTS_PATHS_MAX_BYTES)
+            return bomb(w, "have keys of more bytes than weightfs takes");
+        if (!is_key)
             continue;
-        keys[i] = wfs_buf_ok(&key) ? wfs_arena_strndup(w->t->scratch, key.data, key.len) : NULL;
+        keys[i] = wfs_buf_ok(&key) ? wfs_arena_strndup(arena, key.data, key.len) : NULL;
         if (!keys[i] || wfs_strmap_set(map, keys[i], i))
             return wfs_error_nomem(w->err, "a dict");
     }
+    return 0;
+}
+
+/* A pair that is not walked: without a name, or replaced by a later one of its key. Looking at it
+ * is a visit, too. */
+static int skip_pair(struct objects_walk *w, const char *key)
+{
+    if (w->visits_left == 0)
+        return bomb(w, "contain each other too often");
+    w->visits_left--;
+    if (!key)
+        wfs_catalog_note(w->t->catalog, WFS_NOTE_WARNING, w->t->name,
+                         "a dict has a key that is no name; its value is not shown");
     return 0;
 }
 
@@ -185,22 +224,20 @@ static bool is_transparent(const char *key)
 static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint32_t tree,
                       bool *ret_has_plain)
 {
-    struct wfs_strmap last = {0};
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    wfs_cleanup(wfs_strmap_free) struct wfs_strmap last = {0};
     bool any = false, is_module = is_module_state(dict);
-    const char **keys = calloc(dict->n ? dict->n : 1, sizeof(*keys));
-    int rc = keys ? last_pairs(w, dict, &last, keys) : wfs_error_nomem(w->err, "a dict");
+    const char **keys = arena ? wfs_arena_array(arena, dict->n, sizeof(*keys)) : NULL;
+    int rc = keys ? last_pairs(w, arena, dict, &last, keys) : wfs_error_nomem(w->err, "a dict");
     wfs_buf_char(&w->json, '{');
     for (uint32_t i = 0; !rc && i < dict->n; i++) {
         uint64_t winner;
         const struct wfs_node *key = dict->items[2 * (size_t)i];
         const struct wfs_node *value = dict->items[2 * (size_t)i + 1];
-        if (!keys[i]) {
-            wfs_catalog_note(w->t->catalog, WFS_NOTE_WARNING, w->t->name,
-                             "a dict has a key that is no name; its value is not shown");
+        if (!keys[i] || (wfs_strmap_get(&last, keys[i], &winner) && winner != i)) {
+            rc = skip_pair(w, keys[i]);
             continue;
         }
-        if (wfs_strmap_get(&last, keys[i], &winner) && winner != i)
-            continue;
         const char *text = keys[i] + 1;
         bool hides = is_module && is_transparent(text), skipped = w->skips_aliases;
         w->skips_aliases |= is_module && strcmp(text, RNN_OWN_LIST) == 0;
@@ -209,8 +246,6 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
         w->skips_aliases = skipped;
     }
     wfs_buf_char(&w->json, '}');
-    wfs_strmap_free(&last);
-    free(keys);
     *ret_has_plain = any || dict->n == 0;
     return rc;
 }
@@ -274,10 +309,10 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
     if (w->n_trees >= OBJECTS_MAX_TREES || w->depth > OBJECTS_MAX_TREE_DEPTH)
         return 0;
     struct wfs_torch *t = w->t;
-    const char *path =
-        wfs_arena_strndup(t->catalog->arena, w->path.data ? w->path.data : "", w->path.len);
-    if (!path || !wfs_buf_ok(&w->path))
-        return wfs_error_nomem(w->err, "a tree");
+    const char *path = "";
+    int rc = w->path.len ? current_path(w, &path) : 0;
+    if (rc)
+        return rc;
     /* The state of an object is the object's tree. */
     if (w->n_trees && strcmp(w->trees[parent].path, path) == 0)
         return 0;
@@ -369,11 +404,6 @@ static bool is_container(const struct wfs_node *node)
     default:
         return false;
     }
-}
-
-static int bomb(struct objects_walk *w, const char *what)
-{
-    return wfs_error_set(w->err, EINVAL, "%s: its objects %s", w->t->name, what);
 }
 
 static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,

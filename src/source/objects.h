@@ -10,6 +10,12 @@
 /* Beyond this, values are named in objects.json, not shown. */
 #define OBJECTS_MAX_JSON_BYTES (16u << 20)
 #define OBJECTS_MAX_DEPTH      200
+/* A longer key is none. */
+#define OBJECTS_KEY_MAX_BYTES (1u << 16)
+/* Of one tensor; of all tensors and trees, and of all keys: one long key has many tensors below it,
+ * and one long text is many keys. */
+#define OBJECTS_PATH_MAX_BYTES  (1u << 16)
+#define OBJECTS_PATHS_MAX_BYTES (UINT64_C(256) << 20)
 /* Containers that may be a state dict: the outer ones only. */
 #define OBJECTS_MAX_TREES      1024
 #define OBJECTS_MAX_TREE_DEPTH 4
@@ -30,6 +36,7 @@ struct objects_walk {
     struct wfs_buf path; /* components of where the walk is */
     struct wfs_buf json;
     uint64_t visits_left;
+    uint64_t paths_bytes, keys_bytes; /* so far */
     uint32_t depth;
     uint32_t n_trees;
     struct objects_tree *trees;
@@ -40,7 +47,8 @@ struct objects_walk {
 
 /* A plain value (no container, no tensor) as JSON. */
 void objects_json_value(struct wfs_buf *out, const struct wfs_node *node);
-/* A dict's key as the text of a component; false where it is none (too long, not UTF-8). */
+/* Appends a dict's key as the text of a component; false where it is none (too long, not UTF-8):
+ * what was looked at is in `out` all the same. */
 bool objects_key(struct wfs_buf *out, const struct wfs_node *key);
 /* "module.name" of a global or a call's callee. */
 void objects_global_name(struct wfs_buf *out, const struct wfs_node *node);

@@ -130,13 +130,27 @@ void objects_json_value(struct wfs_buf *out, const struct wfs_node *node)
 
 static bool key_text(struct wfs_buf *out, const struct wfs_node_str *str)
 {
-    if (!str->data || !wfs_utf8_valid(str->data, (size_t)str->len))
+    if (!str->data || str->len > OBJECTS_KEY_MAX_BYTES)
         return false;
     for (uint64_t i = 0; i < str->len; i++) {
         if (str->data[i])
             wfs_buf_char(out, str->data[i]);
         else
             wfs_buf_add(out, "\xc0\x80", 2);
+    }
+    return wfs_utf8_valid(str->data, (size_t)str->len);
+}
+
+/* The items, until they are too long: a tuple may hold one long text many times. */
+static bool key_tuple(struct wfs_buf *out, const struct wfs_node *key)
+{
+    size_t start = out->len;
+    for (uint32_t i = 0; i < key->n; i++) {
+        if (i)
+            wfs_buf_char(out, ',');
+        if (key->items[i]->kind == WFS_NODE_TUPLE || !objects_key(out, key->items[i]) ||
+            out->len - start > OBJECTS_KEY_MAX_BYTES)
+            return false;
     }
     return true;
 }
@@ -160,13 +174,7 @@ bool objects_key(struct wfs_buf *out, const struct wfs_node *key)
         wfs_buf_printf(out, "%.17g", key->f);
         return true;
     case WFS_NODE_TUPLE:
-        for (uint32_t i = 0; i < key->n; i++) {
-            if (i)
-                wfs_buf_char(out, ',');
-            if (key->items[i]->kind == WFS_NODE_TUPLE || !objects_key(out, key->items[i]))
-                return false;
-        }
-        return true;
+        return key_tuple(out, key);
     case WFS_NODE_GLOBAL:
         objects_global_name(out, key);
         return true;

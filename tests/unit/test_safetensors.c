@@ -114,6 +114,24 @@ static void test_safetensors__finds_by_name_and_by_path(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_safetensors__finds_long_names(void **state)
+{
+    (void)state;
+    struct wfs_error err = {0};
+    struct wfs_catalog *c = NULL;
+    char name[4001] = {0}, header[4200];
+    memset(name, 'x', 4000);
+    name[2000] = '.';
+    snprintf(header, sizeof(header),
+             "{\"%s\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", name);
+    assert_int_equal(scan_header(header, 1, &c, &err), 0);
+    assert_ptr_equal(wfs_catalog_find(c, name), &c->tensors[0]);
+    assert_ptr_equal(wfs_catalog_find(c, c->tensors[0].path), &c->tensors[0]);
+    name[2001] = '.';
+    assert_null(wfs_catalog_find(c, name));
+    wfs_catalog_free(c);
+}
+
 static void test_safetensors__identity_covers_the_header(void **state)
 {
     (void)state;
@@ -491,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_safetensors__tensors_are_their_bytes),
         cmocka_unit_test(test_safetensors__knows_every_dtype),
         cmocka_unit_test(test_safetensors__finds_by_name_and_by_path),
+        cmocka_unit_test(test_safetensors__finds_long_names),
         cmocka_unit_test(test_safetensors__identity_covers_the_header),
         cmocka_unit_test(test_safetensors__follows_the_reference_reader),
         cmocka_unit_test(test_safetensors__refuses_trailing_bytes_in_the_header),
