@@ -17,6 +17,8 @@
 #define WFS_CATALOG_MAX_TENSORS (UINT32_MAX - 1)
 /* Longer names are in the map of names, whatever their path. */
 #define MAX_QUICK_NAME 2048
+/* Plain values of all files. */
+#define MAX_OBJECTS_BYTES (UINT64_C(64) << 20)
 
 struct catalog {
     struct wfs_catalog pub; /* first: the two pointers convert into one another */
@@ -24,7 +26,9 @@ struct catalog {
     struct wfs_strmap by_path;
     struct wfs_strmap by_name; /* only long names, and those that are not their path joined */
     struct wfs_strmap metadata_keys;
-    struct wfs_buf ids; /* of all files, in order */
+    struct wfs_buf ids;       /* of all files, in order */
+    struct wfs_buf objects;   /* objects_json, where wfs_catalog_add_objects made it */
+    const char *objects_file; /* whose values are in it; NULL: of several */
     size_t n_notes_left_out;
     bool has_owner;
     bool out_of_memory; /* a note was lost */
@@ -46,6 +50,7 @@ static void catalog_release(void *ptr)
     wfs_strmap_free(&c->by_name);
     wfs_strmap_free(&c->metadata_keys);
     wfs_buf_free(&c->ids);
+    wfs_buf_free(&c->objects);
 }
 
 struct wfs_catalog *wfs_catalog_new(const char *source)
@@ -285,6 +290,46 @@ void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, cons
         return;
     }
     catalog->notes[catalog->n_notes++] = note;
+}
+
+/* ---- plain values -------------------------------------------------------------------------- */
+
+/* {"$files": {the first file: its values, ready for more. */
+static void begin_list(struct catalog *c)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf first = c->objects;
+    c->objects = (struct wfs_buf){0};
+    wfs_buf_str(&c->objects, "{\"$files\": {");
+    wfs_buf_json(&c->objects, c->objects_file);
+    wfs_buf_printf(&c->objects, ": %s}}", first.data);
+    c->objects_file = NULL;
+}
+
+int wfs_catalog_add_objects(struct wfs_catalog *catalog, const char *file, const char *json,
+                            struct wfs_error *err)
+{
+    struct catalog *c = catalog_of(catalog);
+    size_t len = strlen(json);
+    if (len > MAX_OBJECTS_BYTES - wfs_min_u64(c->objects.len, MAX_OBJECTS_BYTES)) {
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, file,
+                         "more plain values than weightfs shows: those of this file are left out");
+        return 0;
+    }
+    if (c->objects.len == 0) {
+        c->objects_file = file;
+        wfs_buf_add(&c->objects, json, len);
+    } else {
+        if (c->objects_file)
+            begin_list(c);
+        c->objects.len -= 2; /* "}}" */
+        wfs_buf_str(&c->objects, ", ");
+        wfs_buf_json(&c->objects, file);
+        wfs_buf_str(&c->objects, ": ");
+        wfs_buf_add(&c->objects, json, len);
+        wfs_buf_str(&c->objects, "}}");
+    }
+    catalog->objects_json = c->objects.data;
+    return wfs_buf_ok(&c->objects) ? 0 : wfs_error_nomem(err, "the plain values");
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

@@ -83,6 +83,21 @@ int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct
     return 0;
 }
 
+/* Links, or names like x and ./x, make many files of one: each would be scanned and kept anew. */
+static int check_new(const struct wfs_catalog *catalog, const char *name,
+                     const struct wfs_bytes *bytes, struct wfs_error *err)
+{
+    const struct wfs_file_info *info = wfs_bytes_file_info(bytes);
+    for (uint32_t i = 0; info && i < catalog->n_files; i++) {
+        const struct wfs_file_info *other = wfs_bytes_file_info(catalog->files[i].bytes);
+        if (other && other->identity.dev == info->identity.dev &&
+            other->identity.ino == info->identity.ino)
+            return wfs_error_set(err, EINVAL, "%s is the same file as %s", name,
+                                 catalog->files[i].name);
+    }
+    return 0;
+}
+
 int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const char *name,
                          const struct wfs_source_options *options, uint32_t *ret_file,
                          struct wfs_error *err)
@@ -91,6 +106,8 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
     const struct wfs_format *format = NULL;
     uint32_t file;
     int r = wfs_bytes_open(path, &bytes, err);
+    if (!r)
+        r = check_new(catalog, name, bytes, err);
     if (!r)
         r = wfs_source_recognise(bytes, name, &format, err);
     if (!r && catalog->format && strcmp(catalog->format, format->name) != 0)

@@ -187,32 +187,9 @@ bool objects_key(struct wfs_buf *out, const struct wfs_node *key)
 
 int objects_keep_json(struct objects_walk *w, struct wfs_error *err)
 {
-    static const char files[] = "{\"$files\": {";
-    struct wfs_catalog *catalog = w->t->catalog;
-    wfs_cleanup(wfs_buf_free) struct wfs_buf all = {0};
-    const char *old = catalog->objects_json;
     if (w->json.failed)
         return wfs_error_nomem(err, "the plain values");
     if (w->json.len == 0)
         return 0;
-    bool is_list = old && strncmp(old, files, sizeof(files) - 1) == 0;
-    if (is_list) {
-        wfs_buf_add(&all, old, strlen(old) - 2);
-    } else if (old) {
-        wfs_buf_str(&all, files);
-        wfs_buf_json(&all, catalog->files[0].name);
-        wfs_buf_printf(&all, ": %s", old);
-    }
-    if (old) {
-        wfs_buf_str(&all, ", ");
-        wfs_buf_json(&all, w->t->name);
-        wfs_buf_printf(&all, ": %s}}", w->json.data);
-    } else {
-        wfs_buf_add(&all, w->json.data, w->json.len);
-    }
-    char *json = wfs_buf_ok(&all) ? wfs_arena_strndup(catalog->arena, all.data, all.len) : NULL;
-    if (!json)
-        return wfs_error_nomem(err, "the plain values");
-    catalog->objects_json = json;
-    return 0;
+    return wfs_catalog_add_objects(w->t->catalog, w->t->name, w->json.data, err);
 }

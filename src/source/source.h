@@ -19,6 +19,10 @@ int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *
  * conflict is noted with the file's name (objects_merge.c). */
 int wfs_objects_merge(struct wfs_catalog *catalog, const char *json, const char *file,
                       struct wfs_error *err);
+/* Adds one file's plain values to objects_json: as they are, or by the names of several files.
+ * Beyond 64 MiB in all they are left out with a note. `file` lives as long as the catalog. */
+int wfs_catalog_add_objects(struct wfs_catalog *catalog, const char *file, const char *json,
+                            struct wfs_error *err);
 /* Settles what needs every file: roots, identity, the whole-file flag. Call once, last. */
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err);

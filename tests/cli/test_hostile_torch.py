@@ -13,7 +13,7 @@ from conftest import BIN, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from make_hostile_torch import (ATTACKS, CASES, FLOATS, MARKER, attack_pickle, dict_of, program,  # noqa: E402
-                                tensor, torch_zip)
+                                tensor, text, torch_zip)
 
 TOOL = os.environ.get("WEIGHTFS_CATALOG_TOOL", str(pathlib.Path(BIN).parent / "tests" / "unit" / "catalog_tool"))
 MEMORY_LIMIT = 1 << 30
@@ -90,6 +90,40 @@ def test_every_truncation_is_refused_or_safe(tmp_path):
     for length in range(0, len(whole), 7):
         (tmp_path / "x.pt").write_bytes(whole[:length])
         assert catalog(tmp_path / "x.pt", out).returncode == 1, length
+
+
+def many_values(folder, names):
+    """A checkpoint of an index: each of its files names 15 MB of text."""
+    weight_map = {}
+    for name, target in names.items():
+        key = f"w{len(weight_map)}"
+        weight_map[key] = name
+        if target:
+            os.symlink(target, folder / name)
+            continue
+        pkl = program(b"}(" + text(key) + tensor() + text("k") + b"](" + text("a" * 1000000) + b"q\x00"
+                      + b"h\x00" * 14 + b"eu")
+        (folder / name).write_bytes(torch_zip(pkl, compress=("data.pkl",)))
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+def test_plain_values_of_all_files_are_bounded(tmp_path):
+    (tmp_path / "m").mkdir()
+    many_values(tmp_path / "m", {f"{i}.bin": None for i in range(6)})
+    done = catalog(tmp_path / "m", tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    objects = next(line["objects"] for line in lines if "objects" in line)
+    assert list(objects["$files"]) == ["0.bin", "1.bin", "2.bin", "3.bin"]
+    assert all(len(values["k"]) == 15 for values in objects["$files"].values())
+    assert [x["subject"] for x in lines if "note" in x and "plain values" in x["text"]] == ["4.bin", "5.bin"]
+
+
+def test_one_file_under_two_names_is_refused(tmp_path):
+    (tmp_path / "m").mkdir()
+    many_values(tmp_path / "m", {"0.bin": None, "1.bin": "0.bin"})
+    done = catalog(tmp_path / "m", tmp_path)
+    assert done.returncode == 1 and "1.bin is the same file as 0.bin" in done.stderr
 
 
 def test_two_equal_trees__are_refused_until_one_is_chosen(tmp_path):
