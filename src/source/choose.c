@@ -80,9 +80,17 @@ int wfs_source_check_set(const char *dir, const char *const *names, uint32_t n_n
         next = i + 1;
         if (!parse_shard_name(names[i], &first))
             continue;
+        bool is_in_order = first.index <= 1;
         while (next < n_names && parse_shard_name(names[next], &other) &&
-               same_set(names[i], &first, names[next], &other))
+               same_set(names[i], &first, names[next], &other)) {
+            is_in_order &= other.index == first.index + (next - i);
             next++;
+        }
+        if (next - i == first.total && !is_in_order)
+            return wfs_error_set(err, ENOENT,
+                                 "%s: the files of the set of %s are not numbered one after the "
+                                 "other: the checkpoint is not whole",
+                                 dir, names[i]);
         if (next - i != first.total)
             return wfs_error_set(err, ENOENT,
                                  "%s: %u of the %llu files of the set of %s are here: the "

@@ -97,6 +97,14 @@ static void test_directory__takes_a_whole_set_without_index(void **state)
     weights(s, "m-00001-of-00003.safetensors", "a");
     weights(s, "m-00002-of-00003.safetensors", "b");
     expect_refused(s, "2 of the 3", "m-00001-of-00003.safetensors");
+    weights(s, "m-00004-of-00003.safetensors", "d");
+    expect_refused(s, "not numbered", "m-00001-of-00003.safetensors");
+    assert_int_equal(unlink(scratch_path(s, "m-00004-of-00003.safetensors")), 0);
+    weights(s, "zero-00000-of-00002.safetensors", "z0");
+    weights(s, "zero-00001-of-00002.safetensors", "z1");
+    wfs_catalog_free(open_ok_with(s->dir, &(struct wfs_source_options){.weights = "zero*"}));
+    assert_int_equal(unlink(scratch_path(s, "zero-00000-of-00002.safetensors")), 0);
+    assert_int_equal(unlink(scratch_path(s, "zero-00001-of-00002.safetensors")), 0);
     weights(s, "m-00003-of-00003.safetensors", "c");
     struct wfs_catalog *c = open_ok(s);
     assert_int_equal(c->n_files, 3);
