@@ -345,6 +345,9 @@ def make_cases():
         torch_zip(program(b"}(" + text(long_text) + b"q\x00K\x01"
                           + b"".join(b"h\x00" + integer(i) + b"\x86K\x01" for i in range(20000)) + b"u")),
         refused("keys of more bytes"))
+    cases["text_bomb"] = (
+        torch_zip(program(b"}(" + text("w") + tensor() + text("x") + b"](" + text("a" * 1000000) + b"q\x00"
+                          + b"h\x00" * 40000 + b"eu")), shown("w"))
     cases["path_long"] = (
         torch_zip(program(dict_of(**{long_text: b"}(" + integer(0) + tensor() + b"q\x01" + b"".join(
             integer(i) + b"h\x01" for i in range(1, 1500)) + b"u"}))), shown(*(f"{long_text}.{i}" for i in range(1500))))

@@ -17,6 +17,7 @@
 
 #define OBJECTS_VISITS_A_NODE 16u
 #define OBJECTS_FREE_VISITS   65536u
+#define JSON_BYTES_AN_ESCAPE  6u /* \u0001 */
 /* nn.RNN, LSTM and GRU keep their parameters a second time; state_dict() has them once. */
 #define RNN_OWN_LIST "_flat_weights"
 
@@ -161,6 +162,7 @@ static int walk_child(struct objects_walk *w, const struct wfs_node *child, cons
     if (component)
         leave(w, path_len);
     bool keep = (has_plain || always) && !json_is_full(w);
+    w->was_cut |= json_is_full(w);
     if (!keep && w->json.data) {
         w->json.len = json_len;
         w->json.data[json_len] = 0;
@@ -406,6 +408,18 @@ static bool is_container(const struct wfs_node *node)
     }
 }
 
+/* A text for which there is no room is not written only to be cut: a list may hold one long text
+ * many times. */
+static void add_value(struct objects_walk *w, const struct wfs_node *node)
+{
+    uint64_t room = OBJECTS_MAX_JSON_BYTES - wfs_min_u64(w->json.len, OBJECTS_MAX_JSON_BYTES);
+    if (node->kind == WFS_NODE_STR &&
+        node->str->len > (w->was_cut ? room / JSON_BYTES_AN_ESCAPE : room))
+        wfs_buf_printf(&w->json, "{\"$string\": %llu}", (unsigned long long)node->str->len);
+    else
+        objects_json_value(&w->json, node);
+}
+
 static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain)
 {
@@ -428,7 +442,7 @@ static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tr
         return walk_tensor(w, &tensor, rest, tree);
     if (is_container(rest))
         return walk_container(w, rest, tree, ret_has_plain);
-    objects_json_value(&w->json, rest);
+    add_value(w, rest);
     *ret_has_plain = true;
     return 0;
 }

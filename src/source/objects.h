@@ -37,6 +37,7 @@ struct objects_walk {
     struct wfs_buf json;
     uint64_t visits_left;
     uint64_t paths_bytes, keys_bytes; /* so far */
+    bool was_cut;                     /* a value, for want of room in the JSON */
     uint32_t depth;
     uint32_t n_trees;
     struct objects_tree *trees;
