@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,12 +29,57 @@
 #define LOCK_BYTES            512
 #define JOURNAL_IN_USE_S      (24 * 3600)
 
+/* ---- what this process has open itself ------------------------------------------------------
+ *
+ * POSIX drops all locks that a process holds on a file when it closes any descriptor of it: a look
+ * at an index that another session of this process has open would take SQLite's locks away. Its
+ * lock is held over each look, so that none is under way when SQLite opens the file. */
+
+static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wfs_index_claim *claims;
+
+void wfs_index_claim(struct wfs_index_claim *claim, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return;
+    claim->dev = st.st_dev;
+    claim->ino = st.st_ino;
+    pthread_mutex_lock(&claims_lock);
+    claim->next = claims;
+    claims = claim;
+    pthread_mutex_unlock(&claims_lock);
+}
+
+void wfs_index_release(struct wfs_index_claim *claim)
+{
+    pthread_mutex_lock(&claims_lock);
+    struct wfs_index_claim **link = &claims;
+    while (*link && *link != claim)
+        link = &(*link)->next;
+    if (*link)
+        *link = claim->next;
+    pthread_mutex_unlock(&claims_lock);
+}
+
+/* With claims_lock held. */
+static bool is_claimed(const char *path)
+{
+    struct stat st;
+    const struct wfs_index_claim *claim = stat(path, &st) == 0 ? claims : NULL;
+    while (claim && (claim->dev != st.st_dev || claim->ino != st.st_ino))
+        claim = claim->next;
+    return claim != NULL;
+}
+
+/* ---- a look at a file ---------------------------------------------------------------------- */
+
 static bool read_header(int fd, uint8_t header[HEADER_BYTES])
 {
     return fd >= 0 && pread(fd, header, HEADER_BYTES, 0) == HEADER_BYTES;
 }
 
-bool wfs_index_header_is_ours(const char *path)
+static bool look_at_header(const char *path)
 {
     uint8_t header[HEADER_BYTES];
     wfs_cleanup(wfs_closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -45,7 +91,15 @@ bool wfs_index_header_is_ours(const char *path)
     return app_id == WFS_DB_APPLICATION_ID;
 }
 
-bool wfs_index_is_in_use(const char *path)
+bool wfs_index_header_is_ours(const char *path)
+{
+    pthread_mutex_lock(&claims_lock);
+    bool is_ours = is_claimed(path) || look_at_header(path);
+    pthread_mutex_unlock(&claims_lock);
+    return is_ours;
+}
+
+static bool look_for_locks(const char *path)
 {
     uint8_t header[HEADER_BYTES];
     struct flock lock = {
@@ -57,6 +111,14 @@ bool wfs_index_is_in_use(const char *path)
         return true;
     return header[HEADER_WRITE_FORMAT] == HEADER_FORMAT_JOURNAL &&
            (int64_t)time(NULL) - wfs_index_mtime(path) < JOURNAL_IN_USE_S;
+}
+
+bool wfs_index_is_in_use(const char *path)
+{
+    pthread_mutex_lock(&claims_lock);
+    bool in_use = is_claimed(path) || look_for_locks(path);
+    pthread_mutex_unlock(&claims_lock);
+    return in_use;
 }
 
 uint64_t wfs_index_file_bytes(const char *path)

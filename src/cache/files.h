@@ -4,12 +4,23 @@
 #ifndef WEIGHTFS_CACHE_FILES_H
 #define WEIGHTFS_CACHE_FILES_H
 
+#include <sys/types.h>
+
 #include "weightfs/base.h"
 
-/* The first bytes of a file say that it is an index of ours, of any version. Not while this process
- * has the file open in SQLite: closing it would drop SQLite's locks. */
+/* Says that this process has the index at `path` in SQLite from here on, until it is released:
+ * nothing below opens it then. Of zeros before; one that was never claimed may be released. */
+struct wfs_index_claim {
+    dev_t dev;
+    ino_t ino;
+    struct wfs_index_claim *next;
+};
+void wfs_index_claim(struct wfs_index_claim *claim, const char *path);
+void wfs_index_release(struct wfs_index_claim *claim);
+
+/* The first bytes of a file say that it is an index of ours, of any version. */
 bool wfs_index_header_is_ours(const char *path);
-/* True where a program has the database open (a lock of SQLite's is held on it). As above. */
+/* True where a program, this one included, has the database open (SQLite holds a lock on it). */
 bool wfs_index_is_in_use(const char *path);
 /* The file with its -wal, -shm and -journal. */
 uint64_t wfs_index_file_bytes(const char *path);

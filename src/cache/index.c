@@ -45,9 +45,10 @@ struct wfs_index {
     char *path;
     bool read_only;
     uint64_t limit_bytes;
-    atomic_bool unusable; /* nothing is read or written any more */
-    atomic_bool damaged;  /* and the file is of no use to the next mount either */
-    atomic_uint reported; /* bit per problem */
+    struct wfs_index_claim claim; /* from before the first reader to after the last one */
+    atomic_bool unusable;         /* nothing is read or written any more */
+    atomic_bool damaged;          /* and the file is of no use to the next mount either */
+    atomic_uint reported;         /* bit per problem */
     pthread_mutex_t lock;
     struct reader *idle; /* guarded by lock, as are: */
     unsigned n_idle, n_open;
@@ -261,6 +262,7 @@ static int open_first_reader(struct wfs_index *index, struct wfs_error *err)
     unsigned waited = 0;
     struct reader *reader = NULL;
     int rc;
+    wfs_index_claim(&index->claim, index->path);
     do
         rc = reader_new(index, &reader);
     while (wfs_db_wait(rc, &waited));
@@ -316,6 +318,7 @@ void wfs_index_close(struct wfs_index *index)
         next = r->next;
         reader_free(r);
     }
+    wfs_index_release(&index->claim);
     if (index->path && !index->read_only && atomic_load(&index->damaged) &&
         !wfs_index_is_in_use(index->path))
         (void)wfs_index_unlink(index->path, NULL, NULL);

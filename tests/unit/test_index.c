@@ -105,6 +105,45 @@ static void test_index__evicts_least_recently_used(void **state)
     wfs_index_close(index);
 }
 
+/* True where a lock of this process, too, keeps others from writing the database. */
+static bool is_locked(const char *path)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000000, .l_len = 512};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_OFD_GETLK, &lock), 0);
+    close(fd); /* which drops the locks */
+    return lock.l_type != F_UNLCK;
+}
+
+/* Two sessions of one process, as `diff A B` has them: the second has no room for the first's
+ * index, which is in use. */
+static void test_index__leaves_its_own_process_s_indices(void **state)
+{
+    struct scratch *s = *state;
+    make_index(s, 3);
+    struct wfs_index *first = wfs_index_open(&s->options);
+    struct wfs_cache_options options = s->options;
+    options.id.bytes[0] = 0xcd;
+    options.index_bytes = 1;
+    struct wfs_index *second = wfs_index_open(&options);
+    assert_non_null(first);
+    assert_non_null(second);
+    struct wfs_writer *writer = NULL;
+    assert_int_equal(wfs_writer_new(second, s->pool, &options, &writer, NULL), 0);
+    wfs_writer_flush(writer);
+    assert_int_equal(access(s->path, F_OK), 0);
+    assert_true(wfs_index_is_in_use(s->path));
+    assert_true(wfs_index_header_is_ours(s->path));
+    assert_true(is_locked(s->path));
+    assert_int_equal(get(first, 2), WFS_INDEX_HIT);
+    wfs_index_close(first);
+    assert_false(wfs_index_is_in_use(s->path));
+    wfs_writer_free(writer);
+    wfs_index_close(second);
+}
+
 static void test_index__use_is_noted(void **state)
 {
     struct scratch *s = *state;
@@ -353,6 +392,7 @@ int main(void)
         TEST(swapped_blocks_are_bad),
         TEST(bad_block_is_replaced),
         TEST(evicts_least_recently_used),
+        TEST(leaves_its_own_process_s_indices),
         TEST(use_is_noted),
         TEST(shrinks_to_a_smaller_limit),
         TEST(other_checkpoints_are_evicted_whole),
