@@ -57,19 +57,32 @@ static int open_tensor(struct wfs_open *open, const struct wfs_node *node, struc
     return r;
 }
 
+static int side_changed(const struct wfs_side_file *side, struct wfs_error *err)
+{
+    return wfs_error_set(err, EIO, "%s: changed since the mount was made", side->path);
+}
+
 /* Opened anew: a passed-through file that is not what it was at the mount would lie about its size.
- */
+ * Its path may by now lead into this very mount (a symlink, or a folder that was mounted over):
+ * opening that file would ask this server to open it, and so on until no worker is left. Looking at
+ * it first opens nothing. */
 static int open_side(struct wfs_open *open, const struct wfs_side_file *side, struct wfs_error *err)
 {
+    const struct wfs_identity *then = &side->identity;
+    struct stat st;
+    if (stat(side->path, &st) < 0)
+        return wfs_error_set(err, errno, "%s: %s", side->path, strerror(errno));
+    if (st.st_dev != then->dev || st.st_ino != then->ino)
+        return side_changed(side, err);
     int r = wfs_bytes_open(side->path, &open->bytes, err);
     if (r)
         return r;
     const struct wfs_file_info *info = wfs_bytes_file_info(open->bytes);
-    const struct wfs_identity *now = &info->identity, *then = &side->identity;
+    const struct wfs_identity *now = &info->identity;
     bool is_chmodded = info->mode != side->mode || info->uid != side->uid || info->gid != side->gid;
     if (now->dev != then->dev || now->ino != then->ino || now->size_bytes != then->size_bytes ||
         now->mtime_ns != then->mtime_ns || (now->ctime_ns != then->ctime_ns && !is_chmodded))
-        return wfs_error_set(err, EIO, "%s: changed since the mount was made", side->path);
+        return side_changed(side, err);
     open->size_bytes = now->size_bytes;
     return 0;
 }

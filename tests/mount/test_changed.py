@@ -230,6 +230,29 @@ def test_changed__side_file(mount, tmp_path):
     assert (m / WHOLE).read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_changed__side_file_leads_into_the_mount(mount, tmp_path, how):
+    """A server that opens a file of its own mount waits for itself, worker after worker."""
+    folder, at = tmp_path / "model", tmp_path / "mnt0"
+    folder.mkdir()
+    write_safetensors(folder / "model.safetensors", small_bert(1), {"format": "pt"})
+    (at / "source").mkdir(parents=True)
+    (at / "source/note.txt").write_text("below the mount")
+    note = folder / "note.txt"
+    if how == "before":
+        note.symlink_to(at / "source/note.txt")
+    else:
+        note.write_text("a file")
+    m = mount(folder, "-o", "nonempty")
+    if how == "after":
+        note.unlink()
+        note.symlink_to(at / "source/note.txt")
+    shown = subprocess.run(["timeout", "-k", "1", "20", "cat", m / "source/note.txt"], capture_output=True,
+                           text=True, check=False)
+    assert shown.returncode == 1 and "Input/output error" in shown.stderr
+    assert (m / WHOLE).read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize("how", ["rewritten", "replaced"])
 def test_changed__between_mounts_no_stale_block(mount, checkpoint, tmp_path, how):
     name = "encoder.layer.1.intermediate.dense.weight"
