@@ -7,8 +7,9 @@
 
 #include "mount/server.h"
 
-#define XATTR_PREFIX "user.weightfs."
-#define STATFS_BLOCK 4096u
+#define XATTR_PREFIX   "user.weightfs."
+#define STATFS_BLOCK   4096u
+#define NAME_BYTES_MAX 255u /* the kernel itself lets longer ones through to a FUSE server */
 
 bool wfs_server_node(fuse_req_t req, fuse_ino_t ino, uint32_t *ret_node)
 {
@@ -36,7 +37,9 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     if (!wfs_server_node(req, parent, &dir))
         return;
     uint32_t node = wfs_tree_lookup(wfs_server_tree(req), dir, name);
-    int r = node == WFS_NO_INDEX ? 0 : make_entry(req, node, &entry);
+    int r = strlen(name) > NAME_BYTES_MAX ? -ENAMETOOLONG
+            : node == WFS_NO_INDEX        ? 0
+                                          : make_entry(req, node, &entry);
     if (r)
         fuse_reply_err(req, -r);
     else
@@ -174,7 +177,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
                          .f_frsize = STATFS_BLOCK,
                          .f_blocks = total / STATFS_BLOCK + (total % STATFS_BLOCK != 0),
                          .f_files = wfs_tree_n_nodes(tree),
-                         .f_namemax = 255};
+                         .f_namemax = NAME_BYTES_MAX};
     (void)ino;
     fuse_reply_statfs(req, &st);
 }

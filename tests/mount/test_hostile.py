@@ -1,4 +1,5 @@
 """Names that come from a file are data: they mount, made safe visibly, and are reported."""
+import errno
 import os
 
 import numpy as np
@@ -47,6 +48,14 @@ def test_hostile__names_are_safe_and_reported(mount, checkpoint):
     tables = (m / "info/tensors.tsv").read_text()
     assert tables.count("\n") >= len(NAMES)
     assert "\x1b" not in report + tables
+
+
+def test_hostile__a_name_that_cannot_be_there(mount, checkpoint):
+    m = mount(checkpoint, "-o", "view=flax")
+    for name, wanted in ("n" * 255, errno.ENOENT), ("n" * 256, errno.ENAMETOOLONG), ("n" * 1024, errno.ENAMETOOLONG):
+        with pytest.raises(OSError) as e:
+            os.stat(m / "source/tensors" / name)
+        assert e.value.errno == wanted
 
 
 def test_hostile__full_name_is_in_the_xattr(mount, checkpoint):
