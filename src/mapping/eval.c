@@ -55,10 +55,13 @@ static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
         return eval_error(scope, e, "a value that is computed from itself");
     if (st->let_state[i] == 0) {
         st->let_state[i] = 1;
-        /* What an inverse's values ask of names is about names that it has yet to make. */
-        struct wfs_scope global = {.stage = st, .optimistic = st->set->is_inverse};
+        /* What an inverse's values ask of names is about names that it has yet to make, but where
+         * they are written for it. */
+        const struct wfs_let *let = &st->set->lets[i];
+        bool is_own = st->set->is_inverse && let->inverse;
+        struct wfs_scope global = {.stage = st, .optimistic = st->set->is_inverse && !is_own};
         if (!wfs_config_get_set(st->mapper->config, e->text, &st->lets[i])) {
-            int r = wfs_eval(&global, st->set->lets[i].expr, &st->lets[i]);
+            int r = wfs_eval(&global, is_own ? let->inverse : let->expr, &st->lets[i]);
             if (r) {
                 st->let_state[i] = 0;
                 return r;

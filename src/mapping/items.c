@@ -198,9 +198,20 @@ static bool ends_with(const char *s, const char *end)
 /* Beside the packed weight, in its module. */
 static bool marks_module(const char *last)
 {
-    static const char *const names[] = {
-        "SCB",           "qzeros",       "qweight", "g_idx",         "scales",           "CB",
-        "weight_format", "weight_shape", "qscales", "weight_packed", "weight_zero_point"};
+    static const char *const names[] = {"SCB",
+                                        "qzeros",
+                                        "qweight",
+                                        "g_idx",
+                                        "scales",
+                                        "CB",
+                                        "weight_format",
+                                        "weight_shape",
+                                        "qscales",
+                                        "weight_packed",
+                                        "weight_zero_point",
+                                        "weight_global_scale",
+                                        "input_scale",
+                                        "input_global_scale"};
     return one_of(last, names, WFS_ARRAY_SIZE(names)) || ends_with(last, "_scales") ||
            strncmp(last, "weight_scale", 12) == 0;
 }
@@ -244,7 +255,8 @@ static bool packed_by_type(const struct wfs_mapper *mapper, const struct wfs_ite
     if (info->kind == WFS_KIND_OPAQUE)
         return true;
     return item->expr->ndim >= 2 && info->bits <= 8 && info->kind != WFS_KIND_BOOL &&
-           wfs_config_has(mapper->config, "quantization_config");
+           (wfs_config_has(mapper->config, "quantization_config") ||
+            wfs_config_has(mapper->config, "text_config.quantization_config"));
 }
 
 static int add_module(struct wfs_mapper *mapper, struct wfs_strmap *modules, const char *path,

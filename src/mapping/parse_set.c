@@ -251,17 +251,25 @@ static int do_include(struct reading *rd)
     return ADD(rd, included, &included);
 }
 
+static struct wfs_let *find_let(const struct reading *rd, const char *name)
+{
+    for (size_t i = 0; i < rd->lists.n_lets; i++)
+        if (strcmp(rd->lists.lets[i].name, name) == 0)
+            return &rd->lists.lets[i];
+    return NULL;
+}
+
 static int do_let(struct reading *rd)
 {
-    struct wfs_let let;
+    struct wfs_let let = {0};
     rd->p->n_caps = 0;
     wfs_parse_space(rd->p);
     let.pos = wfs_parse_pos(rd->p);
     int r = wfs_parse_ident(rd->p, "a name", &let.name);
-    for (size_t i = 0; !r && i < rd->lists.n_lets; i++)
-        if (strcmp(rd->lists.lets[i].name, let.name) == 0)
-            return wfs_parse_error(rd->p, let.pos, "expected a new name: %s is set in line %u",
-                                   let.name, rd->lists.lets[i].pos.line);
+    const struct wfs_let *known = r ? NULL : find_let(rd, let.name);
+    if (known)
+        return wfs_parse_error(rd->p, let.pos, "expected a new name: %s is set in line %u",
+                               let.name, known->pos.line);
     if (!r && rd->lists.n_lets == MAX_LETS)
         return wfs_parse_error(rd->p, let.pos, "expected at most %d values", MAX_LETS);
     if (!r)
@@ -269,6 +277,22 @@ static int do_let(struct reading *rd)
     if (!r)
         r = wfs_parse_expr(rd->p, &let.expr);
     return r ? r : ADD(rd, lets, &let);
+}
+
+static int do_inverse_let(struct reading *rd)
+{
+    const char *name;
+    rd->p->n_caps = 0;
+    wfs_parse_space(rd->p);
+    struct wfs_pos pos = wfs_parse_pos(rd->p);
+    int r = wfs_parse_ident(rd->p, "a name", &name);
+    struct wfs_let *let = r ? NULL : find_let(rd, name);
+    if (!r && (!let || let->inverse))
+        return wfs_parse_error(rd->p, pos, "expected a value that `let` sets above, once: %s",
+                               name);
+    if (!r)
+        r = wfs_parse_expect(rd->p, "=");
+    return r ? r : wfs_parse_expr(rd->p, &let->inverse);
 }
 
 static int do_require(struct reading *rd)
@@ -320,6 +344,7 @@ static const struct {
     {"unmatched ", do_unmatched},
     {"include ", do_include},
     {"let ", do_let},
+    {"inverse let ", do_inverse_let},
     {"require ", do_require},
     {"prefix ", do_prefix},
     {"invertible", do_invertible},
@@ -377,14 +402,6 @@ static void inherit(struct reading *rd, const struct wfs_set *in)
         set->unmatched = in->unmatched;
 }
 
-static bool has_let(const struct reading *rd, const char *name)
-{
-    for (size_t i = 0; i < rd->lists.n_lets; i++)
-        if (strcmp(rd->lists.lets[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static int too_many(struct reading *rd, const struct wfs_set *in, const char *what, int max)
 {
     return wfs_error_set(rd->p->err, EINVAL, "%s: expected at most %d %s with what %s adds",
@@ -402,7 +419,7 @@ static int merge(struct reading *rd, const struct wfs_set *in)
                                           : too_many(rd, in, "rules", MAX_RULES);
     }
     for (uint32_t i = 0; !r && i < in->n_lets; i++)
-        if (!has_let(rd, in->lets[i].name))
+        if (!find_let(rd, in->lets[i].name))
             r = rd->lists.n_lets < MAX_LETS ? ADD(rd, lets, &in->lets[i])
                                             : too_many(rd, in, "values", MAX_LETS);
     for (uint32_t i = 0; !r && i < in->n_requires; i++)
@@ -415,7 +432,7 @@ static int merge(struct reading *rd, const struct wfs_set *in)
 static int check_lets(struct reading *rd)
 {
     for (const struct wfs_let_use *use = rd->p->uses; use; use = use->next)
-        if (!has_let(rd, use->name))
+        if (!find_let(rd, use->name))
             return wfs_parse_error(rd->p, use->pos,
                                    "expected a capture of this rule or a value set by "
                                    "`let %s = ...`, found '%s'",

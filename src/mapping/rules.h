@@ -291,6 +291,7 @@ struct wfs_let {
     const char *name;
     struct wfs_pos pos;
     const struct wfs_vexpr *expr;
+    const struct wfs_vexpr *inverse; /* of the names an inverse reads; NULL: expr serves both */
 };
 struct wfs_require {
     struct wfs_pos pos;

@@ -148,6 +148,9 @@ SWITCHES = [
     ("bart-untied", "FlaxBartForConditionalGeneration", "bart", dict(tie_word_embeddings=False)),
     ("pegasus-untied", "FlaxPegasusForConditionalGeneration", "pegasus",
      dict(tie_word_embeddings=False)),
+    ("mbart-untied", "FlaxMBartForSequenceClassification", "mbart", dict(tie_word_embeddings=False)),
+    ("longt5-untied", "FlaxLongT5ForConditionalGeneration", "longt5", dict(tie_word_embeddings=False)),
+    ("wav2vec2-nomask", "FlaxWav2Vec2Model", "wav2vec2", dict(mask_time_prob=0.0, mask_feature_prob=0.0)),
     ("albert-untied", "FlaxAlbertForMaskedLM", "albert", dict(tie_word_embeddings=False)),
 ]
 

@@ -4,6 +4,7 @@ The view is copied out with `weightfs cp` (the same bytes as a mount's) and comp
 with transformers' own convert_pytorch_state_dict_to_flax; the way back is compared with the PyTorch
 model that it came from. A class of each architecture is also loaded from a real mount.
 """
+import gc
 import json
 import logging
 import warnings
@@ -18,6 +19,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 flax_traverse = pytest.importorskip("flax.traverse_util")
 from safetensors.numpy import load_file, save_file  # noqa: E402
+from safetensors.torch import save_file as save_torch  # noqa: E402
 from transformers.modeling_flax_pytorch_utils import (  # noqa: E402
     convert_pytorch_state_dict_to_flax)
 
@@ -89,8 +91,24 @@ def test_mapping_flax__is_transformers_conversion(zoo, tmp_path, name, kind):
     assert not set(shapes) - set(expected) or name in FILLED
 
 
+# Classes with tied parameters, saved under each of their names with bytes of its own.
+COPIES = [n for n in NAMES if n.endswith(("ForMaskedLM", "ForPreTraining", "ForCausalLM", "LMHeadModel", "MTModel",
+                                          "ForConditionalGeneration", "BartModel", "T5Model", "EncoderModel"))]
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_mapping_flax__tied_copies_stored_apart(zoo, tmp_path, name):
+    pt, shapes, expected, _ = zoo(name)
+    pt.config.save_pretrained(tmp_path / "copies")
+    save_torch({k: v.clone().contiguous() for k, v in pt.state_dict().items()},
+               tmp_path / "copies" / "model.safetensors", metadata={"format": "pt"})
+    got, report = view(tmp_path / "copies", "flax", tmp_path / "out")
+    assert set(got) == set(shapes) and report["clean"], report["report"]
+    assert all(same_bytes(got[k], expected[k]) for k in got if k in expected)
+
+
 # Where transformers' conversion itself leaves a parameter out.
-FILLED = {"opt-nobias", "opt-galactica", "big_bird-bias", "llama-tied", "whisper-untied"}
+FILLED = {"wav2vec2-nomask", "opt-nobias", "opt-galactica", "big_bird-bias", "llama-tied", "whisper-untied"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -176,6 +194,25 @@ def test_mapping_flax__real_class_loads_the_mount(zoo, mount, caplog, arch):
     said = [r.message for r in caplog.records if "weights" in r.message.lower()]
     assert not [m for m in said if "were not used" in m or "newly initialized" in m], said
     assert model.params is not None
+
+
+@pytest.mark.parametrize("name", ["bart-untied", "mbart-untied", "longt5-untied", "wav2vec2-nomask",
+                                  "t5-untied", "pegasus-untied", "bert-relative"])
+def test_mapping_torch__real_class_misses_nothing(zoo, mount, tmp_path, name):
+    """What a config does not tie, PyTorch's class wants by each of its names."""
+    pt, shapes, arrays, folder = zoo(name)
+    pt.config.save_pretrained(tmp_path / "flax")
+    ours, _ = view(folder / "st", "flax", tmp_path / "ours")
+    save_file({k: np.array(arrays.get(k, ours[k])) for k in shapes}, tmp_path / "flax" / "model.safetensors",
+              metadata={"format": "flax"})
+    m = mount(tmp_path / "flax")
+    model, info = type(pt).from_pretrained(m / "torch", output_loading_info=True)
+    assert not any(info.values()), info
+    state = pt.state_dict()
+    wrong = [k for k, v in model.state_dict().items() if not torch.equal(v, state[k])]
+    del model  # maps the view's file
+    gc.collect()
+    assert wrong == []
 
 
 # ---- outputs ------------------------------------------------------------------------------------

@@ -172,30 +172,45 @@ def test_mapping_keras__depthwise_or_in_groups(tmp_path, depthwise):
     net, x = randomise(Net(T.Conv2d(4, 4, 3, groups=4))), image(2)
     source = save(tmp_path, net)
     assert ambiguous(source) == {"net.weight"}
-    option = f"set=depthwise={str(depthwise).lower()}"
-    assert not ambiguous(source, option)
+    options = ["set=depthwise=true", "set=multiplier=1"] if depthwise else ["set=depthwise=false"]
+    assert not ambiguous(source, *options)
     layer = K.DepthwiseConv2D(3) if depthwise else K.Conv2D(4, 3, groups=4)
     layer(channels_last(x))
-    load(layer, view(source, "keras", tmp_path / "out", option))
+    load(layer, view(source, "keras", tmp_path / "out", *options))
     assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
 
 
-def test_mapping_keras__depthwise_by_its_name(tmp_path):
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_mapping_keras__depthwise_by_its_name(tmp_path, multiplier):
     class Named(T.Module):
         def __init__(self):
             super().__init__()
-            self.dwconv = T.Conv2d(4, 4, 3, groups=4)
+            self.dwconv = T.Conv2d(4, 4 * multiplier, 3, groups=4)
 
         def forward(self, x):
             return self.dwconv(x)
 
     net, x = randomise(Named()), image(2)
+    source, option = save(tmp_path, net), f"set=multiplier={multiplier}"
+    assert ambiguous(source) == {"dwconv.weight"} and not ambiguous(source, option)
+    layer = K.DepthwiseConv2D(3, depth_multiplier=multiplier)
+    layer(channels_last(x))
+    load(layer, view(source, "keras", tmp_path / "out", option), "dwconv")
+    assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
+
+
+def test_mapping_keras__norm_over_several_axes(tmp_path):
+    net, x = randomise(Net(T.LayerNorm((3, 4)))), rand(2, 3, 4)
+    layer = K.LayerNormalization(axis=[-2, -1], epsilon=1e-5)
+    layer(x)
     source = save(tmp_path, net)
     assert not ambiguous(source)
-    layer = K.DepthwiseConv2D(3)
-    layer(channels_last(x))
-    load(layer, view(source, "keras", tmp_path / "out"), "dwconv")
-    assert np.abs(channels_first(layer(channels_last(x))) - torch_out(net, x)).max() < 1e-5
+    load(layer, view(source, "keras", tmp_path / "out"))
+    assert np.abs(np.asarray(layer(x)) - torch_out(net, x)).max() < 1e-5
+
+
+def test_mapping_keras__embedding_of_another_name_is_a_doubt(tmp_path):
+    assert ambiguous(save(tmp_path, torch.nn.ModuleDict({"tokens": torch.nn.Embedding(7, 5)}))) == {"tokens.weight"}
 
 
 def test_mapping_keras__bilinear_is_a_doubt(tmp_path):

@@ -129,6 +129,36 @@ def test_mapping_linen__an_embedding_has_no_bias(tmp_path):
     assert np.array_equal(flat["patch_embed.kernel"], net["patch_embed"].weight.detach().numpy().T)
 
 
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("view_name", ["linen", "nnx", "flax", "mlx"])
+def test_mapping__norm_over_several_axes_keeps_its_shape(tmp_path, shape, view_name):
+    net = randomise(T.ModuleDict({"norm": T.LayerNorm(shape)}))
+    flat = view(save(tmp_path, net), view_name, tmp_path / "out")
+    scale = flat["norm.weight" if view_name == "mlx" else "norm.scale"]
+    assert np.array_equal(scale, net["norm"].weight.detach().numpy())
+    assert np.array_equal(flat["norm.bias"], net["norm"].bias.detach().numpy())
+
+
+def test_mapping_linen__norm_over_several_axes(tmp_path):
+    net, x = randomise(Net(T.LayerNorm((3, 4)))), rand(2, 3, 4)
+    flat = view(save(tmp_path, net), "linen", tmp_path / "out")
+    flax = linen_net(lambda: nn.LayerNorm(epsilon=1e-5, reduction_axes=(-2, -1), feature_axes=(-2, -1)))
+    close(flax.apply(variables(flat), x), torch_out(net, x))
+
+
+def test_mapping_linen__norm_of_one_channel_is_no_prelu(tmp_path):
+    flat = view(save(tmp_path, T.ModuleDict({"norm": T.LayerNorm(1, bias=False)})), "linen", tmp_path / "out")
+    assert {k: v.shape for k, v in flat.items()} == {"norm.scale": (1,)}
+
+
+def test_mapping_linen__embedding_of_another_name_is_a_doubt(tmp_path):
+    source = save(tmp_path, T.ModuleDict({"tokens": T.Embedding(7, 4)}))
+    assert "ambiguous: tokens.weight" in run("map", "--view", "linen", source, check=False).stdout
+    (tmp_path / "t.json").write_text('{"tokens.embedding": [7, 4]}')
+    flat = view(source, "linen", tmp_path / "out", f"template={tmp_path / 't.json'}")
+    assert flat["tokens.embedding"].shape == (7, 4)
+
+
 def test_mapping_linen__prelu_of_channels_is_a_doubt(tmp_path):
     source = save(tmp_path, T.ModuleDict({"prelu": T.PReLU(4)}))
     assert "ambiguous: prelu.weight" in run("map", "--view", "linen", source, check=False).stdout

@@ -111,6 +111,10 @@ def test_mapping_caten__gpt2(tmp_path):
         "h.0.mlp.c_proj.weight": (n, 4 * n), "ln_f.affine": (n,)}
     assert np.array_equal(got["h.0.attn.c_proj.weight"],
                           arrays["transformer.h.0.attn.c_proj.weight"].T)
+    # Caten's own file, also where nothing but its names tells: not again.
+    save_file(got, tmp_path / "own.safetensors")
+    again = view(tmp_path / "own.safetensors", "caten", tmp_path / "again")
+    assert all(np.array_equal(got[k], again[k]) for k in got)
 
 
 def test_mapping_caten__lower_case_and_dashes(tmp_path):
@@ -336,6 +340,42 @@ def test_mapping_gguf__names_and_rope_order(tmp_path):
     meta = q.reshape(heads, 2, width // 2, -1).swapaxes(1, 2).reshape(q.shape)
     assert np.array_equal(got["blk.1.attn_q.weight"], meta)
     assert {"token_embd.weight", "blk.0.ffn_gate.weight", "output_norm.weight"} <= set(got)
+
+
+# q has 4 heads, k and v have 2; no config.json says so.
+GROUPED = {"model.embed_tokens.weight": (11, 32), "model.norm.weight": (32,),
+           "model.layers.0.self_attn.q_proj.weight": (32, 32), "model.layers.0.self_attn.k_proj.weight": (16, 32),
+           "model.layers.0.self_attn.v_proj.weight": (16, 32), "model.layers.0.mlp.gate_proj.weight": (48, 32)}
+
+
+def interleaved(rows, heads):
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)
+
+
+@pytest.mark.parametrize("view_name, k_name", [("gguf", "blk.0.attn_k.weight"),
+                                               ("meta-llama", "layers.0.attention.wk.weight")])
+def test_mapping__heads_of_k_by_its_rows(tmp_path, view_name, k_name):
+    arrays = checkpoint(tmp_path / "m.safetensors", **GROUPED)
+    k = arrays["model.layers.0.self_attn.k_proj.weight"]
+    llama = "set=model_type=llama"
+    got = view(tmp_path / "m.safetensors", view_name, tmp_path / "out", llama, "set=heads=4")
+    assert np.array_equal(got[k_name], interleaved(k, 2))
+    wrong = view(tmp_path / "m.safetensors", view_name, tmp_path / "out", llama, "set=heads=4", "set=kv_heads=4",
+                 check=False)
+    assert wrong.returncode == 2 and "do not fit the rows of q and k" in wrong.stderr
+    unknown = view(tmp_path / "m.safetensors", view_name, tmp_path / "out", llama, check=False)
+    assert unknown.returncode == 2 and "set=heads=N" in unknown.stderr
+
+
+def test_mapping_meta_llama__heads_of_k_on_the_way_back(tmp_path):
+    arrays = checkpoint(tmp_path / "m.safetensors", **GROUPED)
+    save_file(view(tmp_path / "m.safetensors", "meta-llama", tmp_path / "out", "set=heads=4"),
+              tmp_path / "meta.safetensors")
+    back = view(tmp_path / "meta.safetensors", "~meta-llama", tmp_path / "back", "set=n_heads=4")
+    assert set(back) == set(arrays) and all(np.array_equal(back[k], arrays[k]) for k in arrays)
+    wrong = view(tmp_path / "meta.safetensors", "~meta-llama", tmp_path / "back", "set=n_heads=4",
+                 "set=n_kv_heads=1", check=False)
+    assert wrong.returncode == 2 and "do not fit the rows of q and k" in wrong.stderr
 
 
 # ---- needs that nobody compiled in ------------------------------------------------------------------

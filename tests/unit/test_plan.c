@@ -98,9 +98,11 @@ static void test_plan__packed_modules_keep_names_and_bytes(void **state)
     ADD(c, "g.qzeros", 2, 3);
     ADD(c, "s.weight", 2, 3);
     ADD(c, "s.weight_scale_inv", 1, 1);
+    ADD(c, "f.weight", 2, 3);
+    ADD(c, "f.weight_global_scale", 1);
     ADD(c, "plain.weight", 2, 3);
     struct wfs_plan *p = plan(c, (struct options){.view = "flax"});
-    assert_int_equal(p->n_by_status[WFS_PACKED], 7);
+    assert_int_equal(p->n_by_status[WFS_PACKED], 9);
     assert_int_equal(find(p, "q.weight")->status, WFS_PACKED);
     assert_int_equal(find(p, "s.weight")->status, WFS_PACKED);
     assert_int_equal(find(p, "plain.kernel")->status, WFS_MAPPED);

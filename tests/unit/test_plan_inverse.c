@@ -197,6 +197,21 @@ static void test_plan_inverse__a_number_that_hangs_on_names_to_come_is_asked_for
     done(c, p);
 }
 
+static void test_plan_inverse__a_number_of_its_own_is_asked_of_the_names_it_reads(void **state)
+{
+    (void)state;
+    const char *rules =
+        "set s\nlet heads = dim(n.weight, 0)\ninverse let heads = dim(n.scale, 0)\n"
+        "n.weight -> n.scale\n{p}.weight -> {p}.kernel : rope(heads)\nmatch first\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "n.scale", 2);
+    ADD(c, "q.kernel", 4, 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "q.weight");
+    find(p, "n.weight");
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_plan_inverse__what_was_not_filled_is_not_left_out),
         cmocka_unit_test(test_plan_inverse__captures_of_any_are_not_the_rules),
         cmocka_unit_test(test_plan_inverse__a_number_that_hangs_on_names_to_come_is_asked_for),
+        cmocka_unit_test(test_plan_inverse__a_number_of_its_own_is_asked_of_the_names_it_reads),
         cmocka_unit_test(test_plan_inverse__the_proof_knows_convolutions),
         cmocka_unit_test(test_plan_inverse__two_rules_for_one_name_are_in_doubt),
     };
