@@ -150,6 +150,8 @@ SWITCHES = [
      dict(tie_word_embeddings=False)),
     ("mbart-untied", "FlaxMBartForSequenceClassification", "mbart", dict(tie_word_embeddings=False)),
     ("longt5-untied", "FlaxLongT5ForConditionalGeneration", "longt5", dict(tie_word_embeddings=False)),
+    ("big_bird-cross", "FlaxBigBirdForCausalLM", "big_bird",
+     dict(use_bias=False, add_cross_attention=True, is_decoder=True)),
     ("wav2vec2-nomask", "FlaxWav2Vec2Model", "wav2vec2", dict(mask_time_prob=0.0, mask_feature_prob=0.0)),
     ("albert-untied", "FlaxAlbertForMaskedLM", "albert", dict(tie_word_embeddings=False)),
 ]

@@ -107,8 +107,76 @@ def test_mapping_flax__tied_copies_stored_apart(zoo, tmp_path, name):
     assert all(same_bytes(got[k], expected[k]) for k in got if k in expected)
 
 
+@pytest.mark.parametrize("name, head, flax_head", [
+    ("gpt2-untied", "lm_head.weight", "lm_head.kernel"), ("t5-untied", "lm_head.weight", "lm_head.kernel"),
+    ("bert-relative", "cls.predictions.decoder.weight", "cls.predictions.decoder.kernel"),
+    ("whisper-untied", "proj_out.weight", "lm_head.kernel")])
+def test_mapping_flax__what_is_untied_is_no_copy(zoo, tmp_path, name, head, flax_head):
+    """... even where one storage has both: the Flax class has a head of its own."""
+    pt, shapes, _, _ = zoo(name)
+    pt.config.save_pretrained(tmp_path / "bin")
+    state = pt.state_dict()
+    state[head] = pt.get_input_embeddings().weight.detach()
+    torch.save(state, tmp_path / "bin" / "pytorch_model.bin")
+    got, _ = view(tmp_path / "bin", "flax", tmp_path / "out")
+    assert set(got) == set(shapes)
+    assert same_bytes(got[flax_head], state[head].numpy().T)
+
+
+@pytest.mark.parametrize("name, kept", [
+    ("t5-FlaxT5Model", "encoder.embed_tokens.weight"), ("bart-FlaxBartModel", "encoder.embed_tokens.weight"),
+    ("bart-FlaxBartForConditionalGeneration", "model.decoder.embed_tokens.weight")])
+def test_mapping_flax__shared_table_under_another_of_its_names(zoo, tmp_path, name, kept):
+    pt, shapes, expected, _ = zoo(name)
+    state = pt.state_dict()
+    table = {k for k, v in state.items() if v.data_ptr() == state[kept].data_ptr()}
+    pt.config.save_pretrained(tmp_path / "one")
+    save_torch({k: v.contiguous() for k, v in state.items() if k == kept or k not in table},
+               tmp_path / "one" / "model.safetensors", metadata={"format": "pt"})
+    got, report = view(tmp_path / "one", "flax", tmp_path / "out")
+    assert set(got) == set(shapes) and report["clean"], report["report"]
+    assert all(same_bytes(got[k], expected[k]) for k in got)
+
+
+def test_mapping_flax__an_encoder_that_is_the_decoder_is_refused(tmp_path):
+    config = flax_zoo.make_config("t5", tie_encoder_decoder=True)
+    transformers.T5Model(config).save_pretrained(tmp_path)
+    done = run("map", tmp_path, "--view", "flax", check=False)
+    assert done.returncode == 2 and "the encoder is tied to the decoder" in done.stderr
+
+
+def test_mapping_torch__marians_one_table_is_both(tmp_path):
+    config = flax_zoo.make_config("marian", share_encoder_decoder_embeddings=False)
+    transformers.FlaxMarianMTModel(config).save_pretrained(tmp_path / "flax")
+    got, report = view(tmp_path / "flax", "torch", tmp_path / "out")
+    assert same_bytes(got["model.encoder.embed_tokens.weight"], got["model.decoder.embed_tokens.weight"])
+    assert "model.shared.weight" not in got and "lm_head.weight" in got
+    assert report["counts"]["ambiguous"] == 1
+
+
+# Buffers and leftovers that PyTorch's classes take in silence.
+LEFTOVERS = [
+    ("gpt2-cross", "transformer.h.0.crossattention.bias", torch.ones(1, 1, 40, 40, dtype=torch.bool)),
+    ("gpt2-cross", "transformer.h.0.crossattention.masked_bias", torch.tensor(-1e4)),
+    ("beit-shared", "encoder.layer.0.attention.attention.relative_position_bias.relative_position_index",
+     torch.zeros(17, 17, dtype=torch.int64)),
+    ("t5-relu", "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight", torch.ones(32, 4)),
+    ("bart-FlaxBartModel", "encoder.version", torch.tensor([3.0])),
+]
+
+
+@pytest.mark.parametrize("name, key, value", LEFTOVERS, ids=[k for _, k, _ in LEFTOVERS])
+def test_mapping_flax__leftovers_of_older_files(zoo, tmp_path, name, key, value):
+    pt, shapes, _, folder = zoo(name)
+    pt.config.save_pretrained(tmp_path / "old")
+    save_torch({**{k: v.clone() for k, v in pt.state_dict().items()}, key: value},
+               tmp_path / "old" / "model.safetensors", metadata={"format": "pt"})
+    got, report = view(tmp_path / "old", "flax", tmp_path / "out")
+    assert set(got) == set(shapes) and report["clean"], report["report"]
+
+
 # Where transformers' conversion itself leaves a parameter out.
-FILLED = {"wav2vec2-nomask", "opt-nobias", "opt-galactica", "big_bird-bias", "llama-tied", "whisper-untied"}
+FILLED = {"wav2vec2-nomask", "big_bird-cross", "opt-nobias", "opt-galactica", "big_bird-bias", "llama-tied", "whisper-untied"}
 
 
 @pytest.mark.parametrize("name", NAMES)
