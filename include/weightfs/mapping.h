@@ -51,6 +51,7 @@ struct wfs_plan {
     const char *format_tag;   /* safetensors metadata `format`: "pt", "flax", "weightfs-<view>" */
     const char *const *files; /* default virtual files by writer name, NULL-terminated */
     char sep;                 /* how this view's names are joined where one string is needed */
+    char file_sep;            /* the same in its loader files */
     bool is_source;           /* the identity plan of source/ */
     uint32_t n_targets;
     const struct wfs_target *targets; /* sorted naturally by path */

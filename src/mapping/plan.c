@@ -105,10 +105,20 @@ static int keep_entries(struct wfs_mapper *mapper, struct wfs_plan *plan)
     return 0;
 }
 
+/* msgpack has no joined names; Flax's loaders want dots in every file that joins them. */
+static char file_sep(const struct wfs_plan *plan, bool is_flax)
+{
+    for (uint32_t i = 0; is_flax && i < plan->n_targets; i++)
+        if (strchr(plan->targets[i].path, '.'))
+            return plan->sep;
+    return is_flax ? '.' : plan->sep;
+}
+
 int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, struct wfs_error *err)
 {
     static const char *const plain[] = {"safetensors", "npz", NULL};
     static const char *const torch[] = {"safetensors", "npz", "torch", NULL};
+    static const char *const flax[] = {"safetensors", "npz", "msgpack", NULL};
     struct wfs_plan *plan = new_plan(err);
     if (!plan)
         return -ENOMEM;
@@ -136,8 +146,9 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, st
     bool is_flax = convention && strcmp(convention, "flax") == 0;
     plan->view = plan->chain = "source";
     plan->sep = catalog->sep;
+    plan->file_sep = file_sep(plan, is_flax);
     plan->is_source = true;
-    plan->files = is_torch ? torch : plain;
+    plan->files = is_torch ? torch : is_flax ? flax : plain;
     plan->format_tag = is_torch ? "pt" : is_flax ? "flax" : "weightfs-source";
     *ret = plan;
     return 0;
@@ -178,7 +189,7 @@ static int describe(struct wfs_mapper *mapper, const struct wfs_chain *chain,
 {
     plan->view = view_name(mapper, last);
     plan->chain = chain->text[0] ? chain->text : "identity";
-    plan->sep = last ? last->target.sep : '.';
+    plan->sep = plan->file_sep = last ? last->target.sep : '.';
     return plan->view ? describe_set(mapper, last, plan) : wfs_error_nomem(mapper->err, "plan");
 }
 

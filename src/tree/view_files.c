@@ -24,7 +24,7 @@ static int make_manifest(const struct wfs_session *session, uint32_t plan_index,
                                                  .expr = plan->targets[i].expr};
     *ret = (struct wfs_manifest){.n = plan->n_targets,
                                  .entries = entries,
-                                 .sep = plan->sep,
+                                 .sep = plan->file_sep,
                                  .format_tag = plan->format_tag,
                                  .n_metadata = session->catalog->n_metadata,
                                  .metadata = session->catalog->metadata};

@@ -71,6 +71,21 @@ def test_flax_to_pytorch(tmp_path, mount, quiet, dtype):
         assert torch.equal(value, loaded.state_dict()[name]), name
 
 
+def test_a_flax_checkpoints_source_is_a_flax_directory(tmp_path, mount, quiet):
+    import jax
+    from safetensors.flax import load_file
+    config = transformers.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+                                     intermediate_size=64, vocab_size=100, max_position_embeddings=32)
+    model = transformers.FlaxBertModel(config, seed=0)
+    model.save_pretrained(tmp_path / "src")
+    m = mount(tmp_path / "src")
+    loaded = transformers.FlaxBertModel.from_pretrained(m / "source")
+    assert quiet() == []
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), model.params, loaded.params))
+    assert set(load_file(m / "source/model.safetensors")) == {
+        ".".join(k) for k in flatten_dict(model.params)}
+
+
 def test_resnet_with_batch_stats_back_to_pytorch(tmp_path, mount, quiet):
     config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1],
                                        layer_type="bottleneck", num_labels=3)
