@@ -33,7 +33,7 @@ struct wfs_tensor {
     uint64_t file_off;  /* of its first byte there; UINT64_MAX: not one place */
     uint32_t alias_of;  /* index of the earlier tensor with the same storage, offset, shape and
                            strides (tied weights), else WFS_NO_INDEX */
-    int32_t shard_axis; /* -1: not sharded */
+    int32_t shard_axis; /* -1: not sharded, or over several axes */
     uint32_t n_shards;  /* 1: not sharded */
     const char *axes;   /* axis names where the file records them ("embed,mlp"), else NULL */
     uint32_t root;      /* index into roots: the tree (state dict) it belongs to */
@@ -112,6 +112,9 @@ int wfs_catalog_open(const char *path, const struct wfs_source_options *options,
                      struct wfs_catalog **ret, struct wfs_error *err);
 void wfs_catalog_free(struct wfs_catalog *catalog);
 void wfs_catalog_freep(struct wfs_catalog **catalog);
+
+/* "axis 0, 4 parts", "several axes, 4 parts" or "Replicated". */
+void wfs_sharding_format(struct wfs_buf *out, int32_t shard_axis, uint32_t n_shards);
 struct stat;
 /* True where the file is one of the checkpoint's own, under whatever name. */
 bool wfs_catalog_has_file(const struct wfs_catalog *catalog, const struct stat *st);

@@ -197,9 +197,10 @@ static void forget(const struct inflate_bytes *owner)
 static int corrupt(const struct inflate_bytes *b, const struct decoder *d, const char *what,
                    struct wfs_error *err)
 {
-    return wfs_error_set(
-        err, EIO, "%s: the deflated stream %s at its byte %llu (byte %llu inflated)", b->base.name,
-        what, (unsigned long long)(d->in - d->zs.avail_in), (unsigned long long)d->out);
+    return wfs_error_set(err, EIO,
+                         "%s: %s: the deflated stream %s at its byte %llu (byte %llu inflated)",
+                         b->parent->name, b->base.name, what,
+                         (unsigned long long)(d->in - d->zs.avail_in), (unsigned long long)d->out);
 }
 
 static struct decoder *decoder_new(void)

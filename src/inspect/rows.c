@@ -111,14 +111,10 @@ void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row
 {
     if (row->axes)
         wfs_buf_visible(out, row->axes);
-    if (row->n_shards > 1) {
-        wfs_buf_str(out, row->axes ? ": " : "");
-        if (row->shard_axis >= 0)
-            wfs_buf_printf(out, "axis %d, ", row->shard_axis);
-        wfs_buf_printf(out, "%u parts", row->n_shards);
-    } else if (!row->axes) {
-        wfs_buf_str(out, "Replicated");
-    }
+    if (row->axes && row->n_shards > 1)
+        wfs_buf_str(out, ": ");
+    if (!row->axes || row->n_shards > 1)
+        wfs_sharding_format(out, row->shard_axis, row->n_shards);
 }
 
 /* Every glob is tried, so that each that matches is known. */

@@ -76,6 +76,16 @@ void wfs_catalog_free(struct wfs_catalog *catalog)
         wfs_arena_free(catalog->arena);
 }
 
+void wfs_sharding_format(struct wfs_buf *out, int32_t shard_axis, uint32_t n_shards)
+{
+    if (n_shards <= 1)
+        wfs_buf_str(out, "Replicated");
+    else if (shard_axis < 0)
+        wfs_buf_printf(out, "several axes, %u parts", n_shards);
+    else
+        wfs_buf_printf(out, "axis %d, %u parts", shard_axis, n_shards);
+}
+
 void wfs_catalog_freep(struct wfs_catalog **catalog)
 {
     wfs_catalog_free(*catalog);

@@ -25,10 +25,9 @@ static void add_tensor_row(const struct wfs_catalog *catalog, const struct wfs_t
     wfs_buf_char(out, '\t');
     if (t->file_off != UINT64_MAX)
         wfs_buf_printf(out, "%" PRIu64, t->file_off);
-    if (t->n_shards > 1)
-        wfs_buf_printf(out, "\taxis %d, %u parts\t", t->shard_axis, t->n_shards);
-    else
-        wfs_buf_str(out, "\tReplicated\t");
+    wfs_buf_char(out, '\t');
+    wfs_sharding_format(out, t->shard_axis, t->n_shards);
+    wfs_buf_char(out, '\t');
     if (t->alias_of != WFS_NO_INDEX)
         wfs_buf_visible(out, catalog->tensors[t->alias_of].name);
     wfs_buf_char(out, '\n');

@@ -69,7 +69,7 @@ static bool get_sharding(const struct wfs_session *session, const struct wfs_pla
     const struct wfs_tensor *t = &session->catalog->tensors[target->sources[0]];
     if (t->n_shards <= 1)
         return false;
-    wfs_buf_printf(out, "axis %d, %u parts", t->shard_axis, t->n_shards);
+    wfs_sharding_format(out, t->shard_axis, t->n_shards);
     return true;
 }
 

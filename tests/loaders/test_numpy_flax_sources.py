@@ -123,7 +123,7 @@ def test_npz_damaged_deflated_member(tmp_path):
         with pytest.raises(Exception):
             np.load(path)["w"]
         done = run("norms", path, check=False)
-        assert done.returncode == 2 and "w.npy: the deflated stream" in done.stderr
+        assert done.returncode == 2 and f"{path}: w.npy: the deflated stream" in done.stderr
         data[at] ^= 0x10
 
 

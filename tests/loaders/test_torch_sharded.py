@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed.checkpoint
 
+from conftest import run
 from torch_tools import Catalog, Refused, assert_equal, flatten, rewrite_zip, tensor_bytes
 
 torch.manual_seed(21)
@@ -139,6 +140,9 @@ def test_dcp__ranks_and_uneven_shards(tmp_path, n):
         t = by_name["model." + name]
         assert (t["shard_axis"], t["n_shards"]) == (axis, count), name
     assert by_name["model.grid.weight"]["n_shards"] == n
+    rows = {row["name"]: row["sharding"] for row in json.loads(run("table", "--json", path).stdout)}
+    said = {k: v for k, v in rows.items() if k.endswith("grid.weight")}
+    assert list(said.values()) == ["several axes, 4 parts" if n == 4 else "axis 0, 2 parts"], rows
     # torch's own reader agrees
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
