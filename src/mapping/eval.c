@@ -34,6 +34,11 @@ static struct wfs_value text(const char *s, size_t len)
 {
     return (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = len};
 }
+/* A name, or components of one. */
+static struct wfs_value path_text(const char *s, size_t len)
+{
+    return (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = len, .is_path = true};
+}
 
 static int eval_error(const struct wfs_scope *scope, const struct wfs_vexpr *e, const char *message)
 {
@@ -83,9 +88,9 @@ static int eval_capture(const struct wfs_scope *scope, const struct wfs_vexpr *e
     if (cap->kind == WFS_CAP_INT)
         *ret = integer(b->i);
     else if (cap->kind == WFS_CAP_ALT)
-        *ret = text(cap->alts[b->i], strlen(cap->alts[b->i]));
+        *ret = path_text(cap->alts[b->i], strlen(cap->alts[b->i]));
     else
-        *ret = text(b->s, b->len);
+        *ret = path_text(b->s, b->len);
     return 0;
 }
 
@@ -116,14 +121,14 @@ static int size_of(const struct wfs_scope *scope, const struct wfs_vexpr *axis_e
 }
 
 /* Looks another name up in the template, or in the source. */
-static int find_other(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool of_template,
-                      uint64_t *ret_at, bool *ret_there)
+static int find_name(const struct wfs_scope *scope, const struct wfs_name *name, bool of_template,
+                     uint64_t *ret_at, bool *ret_there)
 {
     struct wfs_stage *st = scope->stage;
     struct wfs_buf *buf = &st->scratch;
     /* Values within the name may ask for other names: theirs go behind this one. */
     size_t start = buf->len;
-    int r = wfs_render(scope, e->name, buf);
+    int r = wfs_render(scope, name, buf);
     if (!r && !wfs_buf_ok(buf))
         r = wfs_error_nomem(st->mapper->err, "names");
     if (!r) {
@@ -136,6 +141,16 @@ static int find_other(const struct wfs_scope *scope, const struct wfs_vexpr *e, 
         }
     }
     buf->len = start;
+    return r;
+}
+
+/* exists("a.b"): the component "a.b", or else the name a.b. */
+static int find_other(const struct wfs_scope *scope, const struct wfs_vexpr *e, bool of_template,
+                      uint64_t *ret_at, bool *ret_there)
+{
+    int r = find_name(scope, e->name, of_template, ret_at, ret_there);
+    if (!r && !*ret_there && e->name->dotted)
+        r = find_name(scope, e->name->dotted, of_template, ret_at, ret_there);
     return r;
 }
 
@@ -212,7 +227,7 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                            : 0;
     case WFS_V_NAME:
         if (scope->item)
-            *ret = text(scope->item->path, strlen(scope->item->path));
+            *ret = path_text(scope->item->path, strlen(scope->item->path));
         return 0;
     case WFS_V_TIED:
         if (scope->optimistic)
@@ -328,6 +343,12 @@ static int arith(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     return real_arith(scope, e, as_real(a), as_real(b), ret);
 }
 
+static bool texts_equal(const struct wfs_value *a, const struct wfs_value *b)
+{
+    return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
+}
+
+/* Not of texts of two kinds, see compare_texts. */
 static bool values_equal(const struct wfs_value *a, const struct wfs_value *b)
 {
     if (is_number(a) && is_number(b))
@@ -336,8 +357,30 @@ static bool values_equal(const struct wfs_value *a, const struct wfs_value *b)
     if (a->kind != b->kind)
         return false;
     if (a->kind == WFS_VALUE_STR)
-        return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
+        return texts_equal(a, b);
     return a->kind != WFS_VALUE_NONE && a->i == b->i;
+}
+
+static int compare_texts(const struct wfs_scope *scope, const struct wfs_value *a,
+                         const struct wfs_value *b, bool *ret)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf buf_a = {0}, buf_b = {0};
+    struct wfs_value x, y;
+    int r = wfs_value_text(scope, a, &buf_a, &x);
+    if (!r)
+        r = wfs_value_text(scope, b, &buf_b, &y);
+    if (!r)
+        *ret = texts_equal(&x, &y);
+    return r;
+}
+
+static int compare_equal(const struct wfs_scope *scope, const struct wfs_value *a,
+                         const struct wfs_value *b, bool *ret)
+{
+    if (a->kind == WFS_VALUE_STR && b->kind == WFS_VALUE_STR && a->is_path != b->is_path)
+        return compare_texts(scope, a, b, ret);
+    *ret = values_equal(a, b);
+    return 0;
 }
 
 /* A let that is not known is needed wherever it stands; config.x alone may be asked for. */
@@ -363,8 +406,10 @@ static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     if (unknown)
         return 0;
     if (e->op == WFS_BIN_EQ || e->op == WFS_BIN_NE) {
-        *ret = boolean(values_equal(a, b) == (e->op == WFS_BIN_EQ));
-        return 0;
+        bool equal = false;
+        int r = compare_equal(scope, a, b, &equal);
+        *ret = boolean(equal == (e->op == WFS_BIN_EQ));
+        return r;
     }
     if (!is_number(a) || !is_number(b))
         return eval_error(scope, e, "a comparison of what is no number");

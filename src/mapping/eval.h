@@ -17,6 +17,9 @@ int wfs_value_int(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                   const struct wfs_value *v, int64_t *ret);
 int wfs_value_real(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                    const struct wfs_value *v, double *ret);
+/* A text as rules see it, '.' between components; `buf` holds it where it had to be written. */
+int wfs_value_text(const struct wfs_scope *scope, const struct wfs_value *v, struct wfs_buf *buf,
+                   struct wfs_value *ret);
 /* any(PATTERN), remembered where no capture of the rule stands in it. */
 int wfs_stage_any(struct wfs_stage *stage, const struct wfs_vexpr *e, const struct wfs_cap *caps,
                   struct wfs_match *match, uint32_t *ret_item);

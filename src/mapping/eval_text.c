@@ -13,6 +13,39 @@ static int call_error(const struct wfs_scope *scope, const struct wfs_vexpr *e, 
                          e->pos.line, e->pos.col, what);
 }
 
+int wfs_value_text(const struct wfs_scope *scope, const struct wfs_value *v, struct wfs_buf *buf,
+                   struct wfs_value *ret)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
+    *ret = *v;
+    ret->is_path = false;
+    if (!v->is_path ||
+        !(memchr(v->s, WFS_SEP, v->len) || memchr(v->s, '.', v->len) || memchr(v->s, '%', v->len)))
+        return 0;
+    wfs_buf_add(&path, v->s, v->len);
+    if (wfs_buf_ok(&path))
+        wfs_path_join(buf, path.data, '.');
+    if (!wfs_buf_ok(&path) || !wfs_buf_ok(buf))
+        return wfs_error_nomem(scope->stage->mapper->err, "names");
+    ret->s = buf->data;
+    ret->len = buf->len;
+    return 0;
+}
+
+/* A text into a path: what wfs_value_text wrote comes back as it was. */
+static void add_as_path(struct wfs_buf *out, const struct wfs_value *v)
+{
+    for (size_t i = 0; i < v->len; i++) {
+        bool coded = v->s[i] == '%' && v->len - i > 2 && v->s[i + 1] == '2';
+        if (coded && (v->s[i + 2] == '5' || (v->s[i + 2] | 32) == 'e')) {
+            wfs_buf_char(out, v->s[i + 2] == '5' ? '%' : '.');
+            i += 2;
+        } else {
+            wfs_buf_char(out, v->s[i] == '.' ? WFS_SEP : v->s[i]);
+        }
+    }
+}
+
 /* Replaces every occurrence, left to right. */
 static int replace(const struct wfs_scope *scope, const struct wfs_value *a, struct wfs_value *ret)
 {
@@ -43,8 +76,19 @@ static int lower(const struct wfs_scope *scope, const struct wfs_value *a, struc
     for (size_t i = 0; i < a->len; i++)
         if (s[i] >= 'A' && s[i] <= 'Z')
             s[i] = (char)(s[i] - 'A' + 'a');
-    *ret = (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = a->len};
+    *ret = *a;
+    ret->s = s;
     return 0;
+}
+
+/* What stands behind the last '.', or between the last two components. */
+static struct wfs_value last(const struct wfs_value *a)
+{
+    const char *sep = memrchr(a->s, a->is_path ? WFS_SEP : '.', a->len);
+    struct wfs_value v = *a;
+    v.s = sep ? sep + 1 : a->s;
+    v.len = (size_t)(a->s + a->len - v.s);
+    return v;
 }
 
 static bool contains(const struct wfs_value *a, enum wfs_fn fn)
@@ -58,28 +102,36 @@ static bool contains(const struct wfs_value *a, enum wfs_fn fn)
     return memmem(a[0].s, a[0].len, a[1].s, a[1].len) != NULL;
 }
 
+/* Those that look for a text in another. */
+static int call_search(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                       const struct wfs_value *a, struct wfs_value *ret)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf buf0 = {0}, buf1 = {0}, buf2 = {0};
+    struct wfs_buf *bufs[WFS_VEXPR_MAX_ARGS] = {&buf0, &buf1, &buf2};
+    struct wfs_value texts[WFS_VEXPR_MAX_ARGS];
+    for (uint32_t i = 0; i < e->n_args; i++) {
+        int r = wfs_value_text(scope, &a[i], bufs[i], &texts[i]);
+        if (r)
+            return r;
+    }
+    if (e->op == WFS_FN_REPLACE)
+        return replace(scope, texts, ret);
+    *ret = (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = contains(texts, (enum wfs_fn)e->op)};
+    return 0;
+}
+
 static int call_text(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                      const struct wfs_value *a, struct wfs_value *ret)
 {
     for (uint32_t i = 0; i < e->n_args; i++)
         if (a[i].kind != WFS_VALUE_STR)
             return call_error(scope, e, "expected a text");
-    switch ((enum wfs_fn)e->op) {
-    case WFS_FN_REPLACE:
-        return replace(scope, a, ret);
-    case WFS_FN_LOWER:
+    if (e->op == WFS_FN_LOWER)
         return lower(scope, a, ret);
-    case WFS_FN_LAST: {
-        const char *sep = memrchr(a->s, WFS_SEP, a->len);
-        const char *s = sep ? sep + 1 : a->s;
-        *ret =
-            (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = (size_t)(a->s + a->len - s)};
-        return 0;
-    }
-    default:
-        *ret = (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = contains(a, (enum wfs_fn)e->op)};
-        return 0;
-    }
+    if (e->op != WFS_FN_LAST)
+        return call_search(scope, e, a, ret);
+    *ret = last(a);
+    return 0;
 }
 
 static int call_number(const struct wfs_scope *scope, const struct wfs_vexpr *e,
@@ -173,7 +225,11 @@ int wfs_stage_any(struct wfs_stage *stage, const struct wfs_vexpr *e, const stru
             *ret_item = any->item;
             return 0;
         }
-    int r = wfs_stage_find(stage, e->name, caps ? caps : e->name->own_caps, match, ret_item);
+    if (!caps)
+        caps = e->name->own_caps;
+    int r = wfs_stage_find(stage, e->name, caps, match, ret_item);
+    if (!r && *ret_item == WFS_NO_INDEX && e->name->dotted)
+        r = wfs_stage_find(stage, e->name->dotted, caps, match, ret_item);
     if (r || bound)
         return r;
     struct wfs_any *any = wfs_arena_alloc(stage->mapper->arena, sizeof(*any));
@@ -205,8 +261,10 @@ static int render_expr(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         return r;
     if (v.kind == WFS_VALUE_INT && v.i >= 0)
         wfs_buf_printf(out, "%lld", (long long)v.i);
-    else if (v.kind == WFS_VALUE_STR)
+    else if (v.kind == WFS_VALUE_STR && v.is_path)
         wfs_buf_add(out, v.s, v.len);
+    else if (v.kind == WFS_VALUE_STR)
+        add_as_path(out, &v);
     else if (v.kind == WFS_VALUE_NONE)
         return wfs_eval_needed(scope, e);
     else

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "mapping/eval.h"
 #include "mapping/explain.h"
 
 bool wfs_is_explained(const struct wfs_mapper *mapper, const struct wfs_item *item)
@@ -36,9 +37,10 @@ static void add_source(struct wfs_buf *out, const struct wfs_vexpr *e)
     }
 }
 
-static void add_value(struct wfs_buf *out, const struct wfs_value *v)
+static void add_value(const struct wfs_scope *scope, struct wfs_buf *out, const struct wfs_value *v)
 {
-    wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf buf = {0}, ended = {0};
+    struct wfs_value text;
     switch (v->kind) {
     case WFS_VALUE_INT:
         wfs_buf_printf(out, "%lld", (long long)v->i);
@@ -50,10 +52,10 @@ static void add_value(struct wfs_buf *out, const struct wfs_value *v)
         wfs_buf_str(out, v->i ? "true" : "false");
         return;
     case WFS_VALUE_STR:
-        for (size_t i = 0; i < v->len; i++)
-            wfs_buf_char(&text, v->s[i] == WFS_SEP ? '.' : v->s[i]);
+        if (!wfs_value_text(scope, v, &buf, &text))
+            wfs_buf_add(&ended, text.s, text.len);
         wfs_buf_char(out, '"');
-        wfs_buf_visible(out, wfs_buf_ok(&text) && text.data ? text.data : "");
+        wfs_buf_visible(out, wfs_buf_ok(&ended) && ended.data ? ended.data : "");
         wfs_buf_char(out, '"');
         return;
     default:
@@ -101,7 +103,7 @@ static void add_values(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     wfs_buf_str(out, out->len ? ", " : "");
     add_source(out, e);
     wfs_buf_str(out, " is ");
-    add_value(out, &v);
+    add_value(scope, out, &v);
 }
 
 /* The part of a false condition that makes it so. */

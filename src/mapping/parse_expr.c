@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/parse.h"
+#include "mapping/match.h"
 
 struct infix {
     const char *text;
@@ -117,6 +117,35 @@ static int parse_config(struct wfs_parser *p, struct wfs_vexpr *e)
     return e->text ? 0 : wfs_error_nomem(p->err, "rules");
 }
 
+/* "a.b" alone as a name: its components, for where no single one is called so. */
+static int split_quoted(struct wfs_parser *p, const struct wfs_name **name)
+{
+    const struct wfs_segment *seg = (*name)->segments;
+    if ((*name)->regex || (*name)->n_segments != 1 || seg->n_atoms != 1 || !seg->atoms->lit ||
+        !memchr(seg->atoms->lit, '.', seg->atoms->len))
+        return 0;
+    struct wfs_name *whole = wfs_arena_memdup(p->arena, *name, sizeof(*whole));
+    struct wfs_name *dotted = wfs_arena_memdup(p->arena, *name, sizeof(*dotted));
+    const char *path = wfs_path_from_name(p->arena, seg->atoms->lit, '.');
+    uint32_t n = path ? (uint32_t)wfs_path_n_components(path) : 0;
+    struct wfs_segment *segments = wfs_arena_array(p->arena, n, sizeof(*segments));
+    struct wfs_atom *atoms = wfs_arena_array(p->arena, n, sizeof(*atoms));
+    if (!whole || !dotted || !path || !segments || !atoms)
+        return wfs_error_nomem(p->err, "rules");
+    for (uint32_t i = 0; i < n; i++) {
+        size_t len;
+        const char *s = wfs_path_component(path, i, &len);
+        atoms[i] = (struct wfs_atom){.lit = s, .len = len, .cap = WFS_NO_INDEX};
+        segments[i] = (struct wfs_segment){
+            .n_atoms = 1, .atoms = &atoms[i], .hash = wfs_component_hash(s, len)};
+    }
+    dotted->n_segments = n;
+    dotted->segments = segments;
+    whole->dotted = dotted;
+    *name = whole;
+    return 0;
+}
+
 /* exists(TARGET), template(TARGET): names with captures; any(PATTERN) may have its own. */
 static int parse_name_call(struct wfs_parser *p, struct wfs_vexpr *e, enum wfs_vexpr_kind kind)
 {
@@ -129,6 +158,8 @@ static int parse_name_call(struct wfs_parser *p, struct wfs_vexpr *e, enum wfs_v
     uint32_t n_caps = p->n_caps;
     r = wfs_parse_space(p) ? wfs_parse_name(p, &e->name) : wfs_parse_expected(p, "a name");
     p->in_target = saved;
+    if (!r)
+        r = split_quoted(p, &e->name);
     if (!r && kind != WFS_V_ANY && p->n_caps != n_caps)
         r = wfs_parse_error(p, e->pos, "expected only captures that the rule's patterns bind");
     if (!r && (kind == WFS_V_DIM || kind == WFS_V_TDIM)) {

@@ -34,8 +34,9 @@ struct wfs_value {
     enum wfs_value_kind kind;
     int64_t i; /* INT, BOOL */
     double r;
-    const char *s; /* STR: len bytes, may hold WFS_SEP */
+    const char *s; /* STR: len bytes */
     size_t len;
+    bool is_path; /* STR: components between WFS_SEP; else as wfs_path_join writes them with '.' */
 };
 
 enum wfs_vexpr_kind {
@@ -150,6 +151,7 @@ struct wfs_name {
     void *regex;                           /* pcre2_code, registered with the arena */
     int8_t regex_group[WFS_RULE_MAX_CAPS]; /* group number of each capture, -1 none */
     const struct wfs_cap *own_caps;        /* the captures known when it was parsed */
+    const struct wfs_name *dotted; /* exists("a.b"): a.b, where no component is called "a.b" */
 };
 
 /* What a capture stands for in one match. */

@@ -241,9 +241,72 @@ static void test_plan_rules__names_are_written_as_the_namespace_says(void **stat
     done(c, p);
 }
 
+/* ---- dots ---------------------------------------------------------------------------------- */
+
+static const char *const dotted_conditions[] = {
+    "name == \"x.attn.w\"",
+    "contains(name, \"x.attn\")",
+    "ends(name, \".w\")",
+    "starts(p, \"x.a\")",
+    "p == \"x.attn.w\"",
+    "p != \"x%2Eattn.w\" and last(p) == \"w\"",
+    "last(replace(p, \"attn.w\", \"a.z\")) == \"z\"",
+};
+
+static void test_plan_rules__conditions_see_dots_between_components(void **state)
+{
+    (void)state;
+    char rules[128];
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "x.attn.w", 1);
+    ADD(c, "b", 1);
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(dotted_conditions); i++) {
+        snprintf(rules, sizeof(rules), "{p:+} -> y.{p} if %s", dotted_conditions[i]);
+        struct wfs_plan *p = plan(c, (struct options){.rules = rules});
+        find(p, "y.x.attn.w");
+        find(p, "b");
+        wfs_plan_free(p);
+    }
+    struct wfs_plan *p =
+        plan(c, (struct options){.rules = "{p:+} -> y.{p} if exists(\"x.attn.w\") and "
+                                          "any(\"x.attn.w\") and not exists(\"x.attn\")"});
+    find(p, "y.b");
+    done(c, p);
+}
+
+static void test_plan_rules__dots_of_a_text_separate_components(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "x.attn.w", 1);
+    struct wfs_plan *p = plan(
+        c, (struct options){.rules = "let q = 1\n{p:+} -> {replace(p, \"x.attn\", \"q.r\")}.{q}",
+                            .set = {"q=zz.yy"}});
+    assert_string_equal(find(p, "q.r.w.zz.yy")->path, "q\xffr\xffw\xffzz\xffyy");
+    done(c, p);
+}
+
+static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "x.b.w", 1);
+    ADD(c, "other", 1);
+    c->tensors[0].path = "x.b\xffw";
+    struct wfs_plan *p = plan(
+        c, (struct options){.rules = "{p:+} -> {replace(p, \"w\", \"v\")} if name != \"x.b.w\" "
+                                     "and (name == \"x%2Eb.w\" or name == \"other\") and "
+                                     "exists(\"x.b\".w) and not exists(x.b.w)"});
+    assert_string_equal(find(p, "x%2Eb.v")->path, "x.b\xffv");
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__conditions_see_dots_between_components),
+        cmocka_unit_test(test_plan_rules__dots_of_a_text_separate_components),
+        cmocka_unit_test(test_plan_rules__a_dot_in_a_component_is_no_separator),
         cmocka_unit_test(test_plan_rules__fan_in_runs_in_numeric_order),
         cmocka_unit_test(test_plan_rules__a_hole_in_a_fan_in_is_an_error),
         cmocka_unit_test(test_plan_rules__scanned_layers_and_experts),
