@@ -303,6 +303,14 @@ static int walk_opaque(struct objects_walk *w, const struct wfs_node *node, uint
     return rc;
 }
 
+static bool is_scripted(const struct wfs_node *node)
+{
+    const struct wfs_node *callee = node->kind == WFS_NODE_CALL ? node->call->callee : NULL;
+    return callee && callee->kind == WFS_NODE_GLOBAL &&
+           (strcmp(callee->global->module, "__torch__") == 0 ||
+            strncmp(callee->global->module, "__torch__.", 10) == 0);
+}
+
 /* Notes a container that may be a state dict; its index, or that of the tree it lies in. */
 static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32_t parent,
                      uint32_t *ret)
@@ -316,8 +324,10 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
     if (rc)
         return rc;
     /* The state of an object is the object's tree. */
-    if (w->n_trees && strcmp(w->trees[parent].path, path) == 0)
+    if (w->n_trees && strcmp(w->trees[parent].path, path) == 0) {
+        w->trees[parent].is_module |= is_module_state(node);
         return 0;
+    }
     const char *parent_path = w->n_trees ? w->trees[parent].path : "";
     size_t n_parent = strlen(parent_path);
     w->trees[w->n_trees] = (struct objects_tree){
@@ -325,7 +335,8 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
         .key = path + n_parent + (n_parent && path[n_parent]),
         .parent = parent,
         .first = t->catalog->n_tensors,
-        .is_optimizer = wfs_node_get(node, "param_groups") && wfs_node_get(node, "state")};
+        .is_optimizer = wfs_node_get(node, "param_groups") && wfs_node_get(node, "state"),
+        .is_module = is_module_state(node) || is_scripted(node)};
     *ret = w->n_trees++;
     return 0;
 }

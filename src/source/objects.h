@@ -28,6 +28,7 @@ struct objects_tree {
     uint32_t first, end; /* its tensors in the catalog */
     uint32_t n_direct;   /* tensors that are values of it */
     bool is_optimizer;   /* param_groups beside state */
+    bool is_module;      /* a whole nn.Module, or a TorchScript one: one state dict */
 };
 
 struct objects_walk {

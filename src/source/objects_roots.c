@@ -3,12 +3,13 @@
  *
  *     {"model": {...}, "model_ema": {...}, "optimizer": {...}, "epoch": 3}
  *
- * From the outermost container inwards: a child of one of the usual names is it, in their order; a
- * container that holds tensors itself is it; its only child that holds tensors, an optimizer's
- * apart, is looked into. Several children are one nested state dict, unless two of them have the
- * same names and shapes: then nobody can tell, and no tree is chosen until -o root= does. Every
- * other tree beside the chosen one is noted, and whether it has the same names and shapes (moving
- * averages).
+ * From the outermost container inwards: a whole module is it, whatever its children are called; a
+ * child of one of the usual names is it, in their order; a container that holds tensors itself is
+ * it; its only child that holds tensors, an optimizer's apart, is looked into. What has a usual
+ * name is looked into only for one child beside which nothing would be left out. Several children
+ * are one nested state dict, unless two of them have the same names and shapes: then nobody can
+ * tell, and no tree is chosen until -o root= does. Every other tree beside the chosen one is noted,
+ * and whether it has the same names and shapes (moving averages).
  *
  * Invariant: a tree's tensors are neighbours in the catalog, [first, end), since the walk is
  * depth-first.
@@ -100,12 +101,35 @@ static uint32_t count_children(const struct objects_walk *w, uint32_t parent, bo
     return n;
 }
 
+/* A moving average of `tree` in its wrapper. */
+static bool is_average(const struct objects_walk *w, uint32_t child, uint32_t tree)
+{
+    return strstr(w->trees[child].key, "ema") && are_alike(w, &w->trees[child], &w->trees[tree]);
+}
+
+/* {"model": {"state_dict": ...}} is a wrapper; {"model": {"model": ..., "lm_head": ...}} is a state
+ * dict whose children have the names of wrappers. */
+static bool is_wrapper(const struct objects_walk *w, uint32_t parent, uint32_t child)
+{
+    if (w->trees[parent].n_direct)
+        return false;
+    for (uint32_t i = 0; i < w->n_trees; i++)
+        if (i != child && is_child(w, i, parent) && is_candidate(&w->trees[i]) &&
+            !is_average(w, i, child))
+            return false;
+    return true;
+}
+
 /* The tree to map; NO_TREE and the two equals where there is no telling. */
 static uint32_t choose(const struct objects_walk *w, uint32_t *ret_a, uint32_t *ret_b)
 {
     bool is_named = false;
     for (uint32_t tree = 0;;) {
+        if (w->trees[tree].is_module)
+            return tree;
         uint32_t next = usual_child(w, tree), only = NO_TREE;
+        if (is_named && next != NO_TREE && !is_wrapper(w, tree, next))
+            return tree;
         if (next == NO_TREE) {
             /* What has a usual name is it, however it is nested. */
             if (is_named || w->trees[tree].n_direct)

@@ -423,6 +423,64 @@ def test_roots__ema_is_noted_and_equals_are_not_chosen(tmp_path):
         Catalog(path, "-r", "g3")
 
 
+class Wide(torch.nn.Module):
+    """Children that have the names of wrappers, and tensors beside them."""
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+        self.add_module(name, torch.nn.Linear(3, 4))
+        self.lm_head = torch.nn.Linear(4, 7, bias=False)
+
+    def forward(self, x):
+        return self.lm_head(x)
+
+
+class Twins(torch.nn.Module):
+    """Two layers of the same names and shapes."""
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.fc2(self.fc1(x))
+
+
+def whole_modules(tmp_path, module):
+    """The module as it is pickled, in a dict, and scripted; and what each is expected to choose."""
+    path = tmp_path / "script.pt"
+    torch.jit.script(module).save(str(path))
+    return ((save(tmp_path, module), ""), (save(tmp_path, {"model": module, "epoch": 1}, "in.pt"), "model"),
+            (path, ""))
+
+
+@pytest.mark.parametrize("name", ["model", "net", "module"])
+def test_roots__a_whole_module_is_not_looked_into(tmp_path, name):
+    module = Wide(name)
+    for path, chosen in whole_modules(tmp_path, module):
+        catalog = Catalog(path)
+        assert catalog.chosen == [chosen], path
+        below = chosen + "." if chosen else ""
+        assert {t["name"] for t in catalog.list} == {below + n for n in module.state_dict()}
+    module.stride = torch.tensor([8., 16.])
+    assert Catalog(save(tmp_path, {"model": module, "optimizer": None})).chosen == ["model"]
+
+
+def test_roots__equal_layers_of_a_module_are_one_model(tmp_path):
+    for module in (Twins(), torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 3))):
+        for path, chosen in whole_modules(tmp_path, module):
+            assert Catalog(path, "-s").chosen == [chosen], path
+    assert Catalog(save(tmp_path, {"g1": Twins(), "g2": Twins()})).chosen == []
+
+
+def test_roots__a_state_dict_with_children_of_usual_names(tmp_path):
+    nested = {"model": state(), "lm_head": {"weight": torch.randn(2, 3)}}
+    for obj in ({"model": nested}, {"net": {"net": state(), "scale": torch.ones(3)}}):
+        outer, = obj
+        assert check(save(tmp_path, obj)).chosen == [outer]
+    wrapped = {"state_dict": state(), "ema": state(), "optim": {"m": torch.ones(2)}}
+    assert check(save(tmp_path, {"model": wrapped})).chosen == ["model.state_dict"]
+
+
 # ---- variants of the ZIP ------------------------------------------------------------------------
 
 def test_zip__records_deflated_reordered_and_left_out(tmp_path):
