@@ -65,6 +65,10 @@ struct wfs_root {
     bool is_chosen; /* a view maps this one */
 };
 
+/* Is `path` (of a tensor or a tree) in the running statistics beside the parameters `root`? In Flax
+ * {"params": ..., "batch_stats": ...} are collections of one model: who maps the one maps both. */
+bool wfs_path_is_statistics_of(const char *path, const char *root);
+
 enum wfs_convention { WFS_CONVENTION_UNKNOWN, WFS_CONVENTION_TORCH, WFS_CONVENTION_FLAX };
 
 struct wfs_catalog {

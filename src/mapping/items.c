@@ -48,10 +48,31 @@ static const char *inside(const char *path, const char *root)
     return strncmp(path, root, len) == 0 && path[len] == WFS_SEP ? path + len + 1 : NULL;
 }
 
+static bool has_statistics(const struct wfs_catalog *catalog, const char *root)
+{
+    for (uint32_t i = 0; i < catalog->n_tensors; i++)
+        if (wfs_path_is_statistics_of(catalog->tensors[i].path, root))
+            return true;
+    return false;
+}
+
+/* With statistics the names begin with the two collections' own, as they do where these are all
+ * there is. */
+static const char *item_path(const char *path, const char *root, bool with_statistics)
+{
+    const char *sep = strrchr(root, WFS_SEP);
+    if (!with_statistics)
+        return inside(path, root);
+    if (!inside(path, root) && !wfs_path_is_statistics_of(path, root))
+        return NULL;
+    return path + (sep ? sep + 1 - root : 0);
+}
+
 int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret)
 {
     const struct wfs_catalog *catalog = mapper->catalog;
     const char *root = chosen_root(catalog);
+    bool with_statistics = has_statistics(catalog, root);
     uint32_t *sources = wfs_arena_array(mapper->arena, catalog->n_tensors + 1, sizeof(*sources));
     bool *tied = wfs_arena_array(mapper->arena, catalog->n_tensors + 1, sizeof(*tied));
     if (!sources || !tied)
@@ -66,7 +87,7 @@ int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret)
     }
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {
         const struct wfs_tensor *t = &catalog->tensors[i];
-        const char *path = inside(t->path, root);
+        const char *path = item_path(t->path, root, with_statistics);
         if (!path)
             continue;
         struct wfs_item item = {

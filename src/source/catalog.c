@@ -365,6 +365,15 @@ static bool has_prefix_path(const char *path, const char *prefix)
     return strncmp(path, prefix, len) == 0 && (path[len] == WFS_SEP || path[len] == 0);
 }
 
+bool wfs_path_is_statistics_of(const char *path, const char *root)
+{
+    static const char parameters[] = "params", statistics[] = "batch_stats";
+    const char *sep = strrchr(root, WFS_SEP);
+    size_t n_above = sep ? (size_t)(sep - root) + 1 : 0;
+    return strcmp(root + n_above, parameters) == 0 && strncmp(path, root, n_above) == 0 &&
+           has_prefix_path(path + n_above, statistics);
+}
+
 /* roots[i] for -o root=PATH: tensors below it belong to it; a root of none is a mistake. "." is the
  * whole. */
 static int add_root(struct wfs_catalog *catalog, uint32_t index, const char *name,

@@ -4,8 +4,8 @@
  *
  *     {"params": {...}, "opt_state": {...}, "ema_params": {...}, "step": 3}
  *
- * is not: what training keeps is beside the parameters, and is noted. Where a train state also has
- * batch_stats, the two belong together and the whole is mapped.
+ * is not: what training keeps is beside the parameters, and is noted. Its batch_stats are of the
+ * model, and are mapped with the parameters.
  */
 #include "source/flax_roots.h"
 
@@ -60,11 +60,12 @@ static uint32_t find(const struct trees *trees, const char *name)
 static uint32_t choose(const struct trees *trees)
 {
     static const char *const parameters[] = {"params", "target"};
-    static const char *const training[] = {"opt_state", "optimizer", "state", "ema_params", "ema"};
+    static const char *const training[] = {"opt_state",  "optimizer", "state",
+                                           "ema_params", "ema",       "step"};
     bool trains = false;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(training); i++)
         trains = trains || find(trees, training[i]) != WFS_NO_INDEX;
-    if (!trains || find(trees, "batch_stats") != WFS_NO_INDEX)
+    if (!trains)
         return WFS_NO_INDEX;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(parameters); i++) {
         uint32_t at = find(trees, parameters[i]);
@@ -92,7 +93,7 @@ int flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_optio
         roots[i + 1] = (struct wfs_root){.path = trees.all[i].name, .is_chosen = i == chosen};
         for (uint32_t k = 0; k < trees.all[i].n_tensors; k++)
             catalog->tensors[trees.all[i].first + k].root = i + 1;
-        if (i != chosen)
+        if (i != chosen && !wfs_path_is_statistics_of(trees.all[i].name, trees.all[chosen].name))
             wfs_catalog_note(catalog, WFS_NOTE_INFO, trees.all[i].name,
                              "%u tensors beside %s, which views map; root=%s maps these",
                              trees.all[i].n_tensors, trees.all[chosen].name, trees.all[i].name);

@@ -209,7 +209,7 @@ static int add_roots(struct objects_walk *w, uint32_t chosen, struct wfs_error *
         rc = add_root(catalog, tree->path, i == chosen, &root, err);
         for (uint32_t k = tree->first; !rc && k < tree->end; k++)
             catalog->tensors[k].root = root;
-        if (!rc && i != chosen)
+        if (!rc && i != chosen && !wfs_path_is_statistics_of(tree->path, w->trees[chosen].path))
             rc = note_other(w, chosen, i, err);
     }
     return rc;

@@ -190,3 +190,34 @@ def test_train_state_maps_its_parameters(tmp_path):
     assert "head" in moments and "weight.npy" in moments
     both = run("ls", "-R", "-o", "root=params", "-o", "root=opt_state.0.nu", path, "torch/tensors").stdout
     assert "torch/tensors/params/head:" in both and "torch/tensors/opt_state/0/nu/head:" in both
+
+
+def test_train_state_with_batch_stats_maps_both_collections(tmp_path):
+    """The running statistics are the model's; the moments are not. With and without -o root=params,
+    in a train state, in one that is nested, and where the step is the only mark of one."""
+    rng = np.random.default_rng(0)
+    params = {"Dense_0": {"kernel": rng.normal(size=(3, 4)), "bias": np.zeros(4)},
+              "BatchNorm_0": {"scale": np.ones(4), "bias": np.zeros(4)}}
+    stats = {"BatchNorm_0": {"mean": np.full(4, 2.), "var": np.full(4, 3.)}}
+    state = {"step": np.int32(3), "params": params, "batch_stats": stats,
+             "opt_state": {"0": {"count": np.int32(3), "mu": params, "nu": params}}}
+    bare = {"params": params, "batch_stats": stats}
+    plain = {**state, "opt_state": {"0": {}, "1": {}}}
+    nested = {"state": state, "epoch": np.int32(2)}
+
+    def keys(obj, *args):
+        path = tmp_path / "x.msgpack"
+        path.write_bytes(serialization.msgpack_serialize(obj))
+        return json.loads(run("cat", *args, path, "info/views/torch.keys.json").stdout)
+
+    expected = keys(bare)
+    assert any(n.endswith("running_mean") for n in expected) and len(expected) <= 7
+    assert keys(state) == keys(state, "-o", "root=params") == keys(plain) == expected
+    assert keys(nested, "-o", "root=state.params") == expected
+    keys(state)
+    report = run("cat", tmp_path / "x.msgpack", "info/report.txt").stdout
+    assert "opt_state: 9 tensors beside params" in report and "step: 1 tensors" in report
+    assert "batch_stats: " not in report
+    both = keys(state, "-o", "root=params", "-o", "root=opt_state.0.mu")
+    assert set(both) == {"params." + n for n in expected} | {n for n in both if n.startswith("opt_state.0.mu.")}
+    assert "opt_state.0.mu.Dense_0.weight" in both
