@@ -267,6 +267,15 @@ def make_cases():
     cases["call_of_a_call"] = (torch_zip(attack_pickle(name("functools", "partial") + name("foo", "f") + b"\x85R)R")),
                                shown("w"))
     cases["wrong_magic"] = (legacy(magic=MAGIC[:-2] + b"\x1a."), refused("no checkpoint format"))
+    number = MAGIC[2:]
+    frame = b"\x95" + struct.pack("<Q", len(number))
+    for key, magic in {"frame_too_long": b"\x80\4\x95" + struct.pack("<Q", len(number) + 1) + number,
+                       "frame_before_its_time": b"\x80\3" + frame + number, "no_frame": b"\x80\4" + number,
+                       "protocol": b"\x80\6" + frame + number,
+                       "digits": b"L119547037146038801333357L\n."}.items():
+        cases[f"wrong_magic_{key}"] = (legacy(magic=magic), refused("no checkpoint format"))
+    cases["magic_of_protocol_5"] = (legacy(magic=b"\x80\5" + frame + number), shown("w"))
+    cases["magic_in_digits"] = (legacy(magic=b"L119547037146038801333356L\n."), shown("w"))
     cases["not_a_checkpoint"] = (b"hello" * 100, refused("no checkpoint format"))
     cases["a_plain_zip"] = (RawZip().add("notes/readme.txt", b"hi").bytes(), refused("no checkpoint format"))
 

@@ -1,7 +1,7 @@
 /*
  * torch_legacy.c - PyTorch's legacy stream (before 1.6, and _use_new_zipfile_serialization=False).
  *
- *     pickle 0x1950a86a20f9469cfc6c      magic
+ *     pickle 0x1950a86a20f9469cfc6c      magic, of any protocol
  *     pickle 1001                        protocol
  *     pickle {'little_endian': ...}      the writer's machine; the data is little-endian anyway
  *     pickle OBJECT                      persistent ids name storages by key
@@ -17,8 +17,11 @@
 
 #include "source/torch.h"
 
-static const uint8_t legacy_magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                                       0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+/* The magic's pickle: PROTO n from 2 on, FRAME from 4 on; protocols 0 and 1 have it in digits. */
+static const uint8_t magic_number[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+                                       0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+static const uint8_t magic_frame[] = {0x95, sizeof(magic_number), 0, 0, 0, 0, 0, 0, 0};
+static const char magic_text[] = "L119547037146038801333356L\n.";
 #define LEGACY_PROTOCOL   1001
 #define LEGACY_HASH_BYTES (1u << 16)
 
@@ -189,10 +192,24 @@ static int torch_legacy_scan(struct wfs_catalog *catalog, uint32_t file,
     return rc;
 }
 
+static bool starts_with(const uint8_t *head, size_t len, const void *with, size_t n)
+{
+    return len >= n && memcmp(head, with, n) == 0;
+}
+
 static bool torch_legacy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 {
     (void)size_bytes;
-    return len >= sizeof(legacy_magic) && memcmp(head, legacy_magic, sizeof(legacy_magic)) == 0;
+    if (starts_with(head, len, magic_text, sizeof(magic_text) - 1))
+        return true;
+    if (len < 2 || head[0] != 0x80 || head[1] < 2 || head[1] > 5)
+        return false;
+    size_t at = 2;
+    if (head[1] >= 4 && starts_with(head + at, len - at, magic_frame, sizeof(magic_frame)))
+        at += sizeof(magic_frame);
+    else if (head[1] >= 4)
+        return false;
+    return starts_with(head + at, len - at, magic_number, sizeof(magic_number));
 }
 
 const struct wfs_format wfs_format_torch_legacy = {

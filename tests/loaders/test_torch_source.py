@@ -95,6 +95,13 @@ def test_protocols(tmp_path, protocol):
     assert catalog.objects == {"n": 7, "text": "x" * 300, "bytes": {"$bytes": 2}, "big": 2**63}
 
 
+@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
+def test_protocols__of_legacy_streams(tmp_path, protocol):
+    obj = {"a": torch.randn(3), "t": torch.randn(2, 3).T, "n": 7}
+    catalog = check(save(tmp_path, obj, pickle_protocol=protocol, _use_new_zipfile_serialization=False))
+    assert catalog.format == "torch-legacy" and catalog.objects == {"n": 7}
+
+
 # ---- views --------------------------------------------------------------------------------------
 
 def views(base):
