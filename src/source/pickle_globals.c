@@ -90,7 +90,8 @@ enum wfs_global_kind wfs_global_kind(const char *module, const char *name)
 
 /* ---- known from attacks -------------------------------------------------------------------- */
 
-/* Modules that no checkpoint needs: whatever is named from them, and from what lies below. */
+/* Modules that no checkpoint needs: whatever is named from them, and from what lies below. Of
+ * torch._dynamo those that evaluate, import or unpickle: a tensor's attributes may name others. */
 static const char *const dangerous_modules[] = {
     "os",
     "posix",
@@ -221,7 +222,27 @@ static const char *const dangerous_modules[] = {
     "torch.utils.data.datapipes",
     "torch.jit.unsupported_tensor_ops",
     "torch.fx.experimental",
-    "torch._dynamo",
+    "torch._dynamo.aot_compile",
+    "torch._dynamo.aot_compile_types",
+    "torch._dynamo.backends",
+    "torch._dynamo.bytecode_debugger",
+    "torch._dynamo.config",
+    "torch._dynamo.convert_frame",
+    "torch._dynamo.debug_utils",
+    "torch._dynamo.functional_export",
+    "torch._dynamo.guards",
+    "torch._dynamo.package",
+    "torch._dynamo.pgo",
+    "torch._dynamo.polyfills",
+    "torch._dynamo.precompile_context",
+    "torch._dynamo.repro",
+    "torch._dynamo.symbolic_convert",
+    "torch._dynamo.test_case",
+    "torch._dynamo.test_minifier_common",
+    "torch._dynamo.testing",
+    "torch._dynamo.trace_rules",
+    "torch._dynamo.utils",
+    "torch._dynamo.variables",
     "torch.distributed.rpc",
     "tensorflow.io",
     "numpy.testing",

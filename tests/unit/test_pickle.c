@@ -441,6 +441,9 @@ static void test_pickle__attacks_are_named(void **state)
     assert_true(wfs_global_is_dangerous("torch.fx.graph_module", "reduce_graph_module"));
     assert_true(wfs_global_is_dangerous("torch.jit.unsupported_tensor_ops", "execWrapper"));
     assert_true(wfs_global_is_dangerous("pathlib", "PosixPath.write_text"));
+    assert_true(wfs_global_is_dangerous("torch._dynamo.guards", "GuardBuilder.get"));
+    assert_true(wfs_global_is_dangerous("torch._dynamo.repro.after_aot", "repro_run"));
+    assert_false(wfs_global_is_dangerous("torch._dynamo.decorators", "_DimRange"));
     assert_false(wfs_global_is_dangerous("osmosis", "water"));
     char dots[8192];
     memset(dots, '.', sizeof(dots) - 1);
