@@ -3,7 +3,8 @@
  * stored or deflated; a member's name without ".npy" is the tensor's).
  *
  * Names of an archive are joined by '/' where any of them has one, else by '.'. Members that hold
- * no numbers are refused one by one and reported; the others are shown.
+ * no numbers are refused one by one and reported; the others are shown. The directory decides;
+ * where a local header disagrees that is noted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,20 @@ static bool is_npy_name(const char *name)
     return len > 4 && strcmp(name + len - 4, ".npy") == 0;
 }
 
+/* numpy refuses to read a member under two names, so which array it is is a doubt. */
+static int note_local(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip *zip,
+                      const struct wfs_zip_member *member, struct wfs_error *err)
+{
+    const char *name;
+    int r = wfs_zip_local_name(zip, member, &name, err);
+    if (!r)
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, catalog->files[file].name,
+                         "member '%s': its local header at byte %llu, of '%s', contradicts the ZIP "
+                         "directory, which is followed",
+                         member->name, (unsigned long long)member->header_off, name);
+    return r;
+}
+
 /* A member that is broken as an archive fails the file; one that holds no numbers is left out. */
 static int add_member(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip *zip,
                       struct wfs_zip_member *member, struct wfs_error *err)
@@ -86,6 +101,8 @@ static int add_member(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip
     struct npy_header header;
     struct wfs_error why = {0};
     int r = wfs_zip_data(zip, member, &bytes, &off, err);
+    if (!r && member->local_differs)
+        r = note_local(catalog, file, zip, member, err);
     if (r)
         return r;
     r = npy_parse_header(bytes, off, member->size_bytes, member->name, &header, &why);

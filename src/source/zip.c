@@ -426,6 +426,23 @@ static int locate(struct wfs_zip *zip, struct wfs_zip_member *m, uint64_t *ret_o
     return 0;
 }
 
+int wfs_zip_local_name(struct wfs_zip *zip, const struct wfs_zip_member *member, const char **ret,
+                       struct wfs_error *err)
+{
+    uint8_t local[LOCAL_BYTES];
+    char name[LOCAL_NAME_BYTES];
+    int rc = wfs_bytes_read(zip->bytes, local, sizeof(local), member->header_off, err);
+    size_t n = rc ? 0 : wfs_load_u16le(local + 26);
+    *ret = "?";
+    if (rc || n == 0 || n > sizeof(name))
+        return rc;
+    rc = wfs_bytes_read(zip->bytes, name, n, member->header_off + LOCAL_BYTES, err);
+    if (rc || memchr(name, 0, n) || !wfs_utf8_valid(name, n))
+        return rc;
+    *ret = wfs_arena_strndup(zip->arena, name, n);
+    return *ret ? 0 : wfs_error_nomem(err, "a member's name");
+}
+
 int wfs_zip_data(struct wfs_zip *zip, struct wfs_zip_member *member, struct wfs_bytes **ret_bytes,
                  uint64_t *ret_off, struct wfs_error *err)
 {

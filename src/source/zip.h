@@ -48,6 +48,9 @@ struct wfs_zip_member *wfs_zip_find(const struct wfs_zip *zip, const char *name)
  * deflated ones in an inflating source at 0 (owned by the arena; random access). */
 int wfs_zip_data(struct wfs_zip *zip, struct wfs_zip_member *member, struct wfs_bytes **ret_bytes,
                  uint64_t *ret_off, struct wfs_error *err);
+/* The name in a member's local header, in the arena; "?" where it is long or no text. */
+int wfs_zip_local_name(struct wfs_zip *zip, const struct wfs_zip_member *member, const char **ret,
+                       struct wfs_error *err);
 /* A small member whole, NUL-terminated, in the arena; -EFBIG over max_bytes. */
 int wfs_zip_slurp(struct wfs_zip *zip, struct wfs_zip_member *member, size_t max_bytes,
                   char **ret_data, size_t *ret_len, struct wfs_error *err);

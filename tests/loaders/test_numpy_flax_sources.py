@@ -148,6 +148,16 @@ def test_npz_objects_are_refused_one_by_one(tmp_path):
     assert "bad.npy" in report and "never opened" in report
 
 
+def test_npz_with_two_names_of_a_member_warns(tmp_path):
+    np.savez(tmp_path / "w.npz", aa=np.ones(3), bb=np.zeros(3))
+    data = (tmp_path / "w.npz").read_bytes()
+    (tmp_path / "w.npz").write_bytes(data.replace(b"aa.npy", b"cc.npy", 1))
+    done = run("ls", tmp_path / "w.npz", "source/tensors")
+    assert "'aa.npy'" in done.stderr and "'cc.npy'" in done.stderr
+    (tmp_path / "w.npz").write_bytes(data)
+    assert not run("ls", tmp_path / "w.npz", "source/tensors").stderr
+
+
 def test_npz_with_a_wrong_member_is_refused(tmp_path):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
