@@ -176,11 +176,13 @@ struct wfs_export_options {
 int wfs_export(const struct wfs_vfile *file, struct wfs_cache *cache,
                const struct wfs_export_options *options, struct wfs_error *err);
 /* Checks that every part is there and of this plan and source, writes the CRC corrections, fsyncs,
- * renames and removes the markers. -ENOENT naming the parts that are missing. */
+ * renames and removes the markers. -ENOENT naming the parts that are missing, -EBUSY while
+ * another process finishes it or writes a part. */
 int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
                       struct wfs_error *err);
 /* Removes PATH.partial and all markers; PATH itself stays. -ENOENT where there is nothing, -EEXIST
- * where PATH.partial is not known to be of an export: that stays too. */
+ * where PATH.partial is not known to be of an export: that stays too; -EBUSY while it is written
+ * whole or finished. */
 int wfs_export_abort(const char *path, struct wfs_error *err);
 
 #endif

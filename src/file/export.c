@@ -22,9 +22,9 @@ char *wfs_export_partial_path(const char *path)
     return asprintf(&partial, "%s.partial", path) < 0 ? NULL : partial;
 }
 
-int wfs_export_open(const char *partial, mode_t mode, int *ret_fd, struct wfs_error *err)
+int wfs_export_open(const char *partial, int flags, mode_t mode, int *ret_fd, struct wfs_error *err)
 {
-    int fd = open(partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode ? mode : DEFAULT_MODE);
+    int fd = open(partial, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, mode ? mode : DEFAULT_MODE);
     if (fd < 0)
         return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
     struct stat st;
@@ -33,6 +33,25 @@ int wfs_export_open(const char *partial, mode_t mode, int *ret_fd, struct wfs_er
         return wfs_error_set(err, EINVAL, "%s: it is in the way and no regular file", partial);
     }
     *ret_fd = fd;
+    return 0;
+}
+
+bool wfs_export_is_at(int fd, const char *partial)
+{
+    struct stat by_fd, by_path;
+    return fstat(fd, &by_fd) == 0 && stat(partial, &by_path) == 0 &&
+           by_fd.st_ino == by_path.st_ino && by_fd.st_dev == by_path.st_dev;
+}
+
+int wfs_export_lock(int fd, int operation, const char *partial, struct wfs_error *err)
+{
+    if (flock(fd, operation | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return wfs_error_set(err, EBUSY, "%s: another export is %s", partial,
+                             operation == LOCK_SH ? "writing or finishing it"
+                                                  : "writing, finishing or aborting it");
+    if (!wfs_export_is_at(fd, partial))
+        return wfs_error_set(err, EBUSY, "%s: another export has just finished or aborted it",
+                             partial);
     return 0;
 }
 
@@ -57,7 +76,9 @@ int wfs_export_publish(int fd, const char *partial, const char *path, uint64_t s
         return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
     if (rename(partial, path) != 0) {
         int r = wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-        (void)wfs_export_stamp(fd, partial, size_bytes, id, NULL);
+        /* Where there are no locks it may be FILE by now, which another process has published. */
+        if (wfs_export_is_at(fd, partial))
+            (void)wfs_export_stamp(fd, partial, size_bytes, id, NULL);
         return r;
     }
     return wfs_export_sync_dir(path, err);
@@ -86,20 +107,14 @@ static int check_ours(int fd, const char *partial, struct wfs_error *err)
                          partial);
 }
 
-/* Opens and locks; the file that the lock is on is still the one under that name. */
 static int open_locked(const char *partial, mode_t mode, int *ret_fd, struct wfs_error *err)
 {
-    struct stat by_fd, by_path;
     int fd wfs_cleanup(wfs_closep) = -1;
-    int r = wfs_export_open(partial, mode, &fd, err);
-    if (r)
-        return r;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return wfs_error_set(err, EBUSY, "%s: another export is writing it", partial);
-    if (fstat(fd, &by_fd) != 0 || stat(partial, &by_path) != 0 || by_fd.st_ino != by_path.st_ino ||
-        by_fd.st_dev != by_path.st_dev)
-        return wfs_error_set(err, EBUSY, "%s: another export has just finished it", partial);
-    r = check_ours(fd, partial, err);
+    int r = wfs_export_open(partial, O_CREAT, mode, &fd, err);
+    if (r == 0)
+        r = wfs_export_lock(fd, LOCK_EX, partial, err);
+    if (r == 0)
+        r = check_ours(fd, partial, err);
     if (r)
         return r;
     *ret_fd = fd;

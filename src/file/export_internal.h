@@ -61,10 +61,17 @@ int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_has
 /* ---- files (export.c) ---------------------------------------------------------------------- */
 
 char *wfs_export_partial_path(const char *path); /* PATH.partial; caller frees */
-/* Opens PATH.partial for writing, makes it where it is missing. -EINVAL where it is no file. */
-int wfs_export_open(const char *partial, mode_t mode, int *ret_fd, struct wfs_error *err);
+/* Opens PATH.partial for reading and writing; flags: O_CREAT or 0. -EINVAL where it is no file. */
+int wfs_export_open(const char *partial, int flags, mode_t mode, int *ret_fd,
+                    struct wfs_error *err);
+/* True where the open file is the one under that name. */
+bool wfs_export_is_at(int fd, const char *partial);
+/* Until fd is closed: LOCK_EX keeps everyone out and whoever publishes PATH.partial has it; those
+ * who write a part have LOCK_SH. -EBUSY where the lock is taken, or the file has lost its name.
+ * Where the file system has no locks all get one. */
+int wfs_export_lock(int fd, int operation, const char *partial, struct wfs_error *err);
 /* Takes the stamp off, fsyncs, renames to `path`, fsyncs the directory. The stamp is there again
- * where the rename fails. */
+ * where the rename fails. The caller has the exclusive lock. */
 int wfs_export_publish(int fd, const char *partial, const char *path, uint64_t size_bytes,
                        const struct wfs_hash *id, struct wfs_error *err);
 /* PATH may be missing or a file that is replaced, nothing else. */
@@ -108,6 +115,9 @@ struct wfs_hash wfs_export_plan_id(const struct wfs_export_plan *plan);
 /* Declares the plan for `partial`, or finds it declared. -EEXIST where another one is. */
 int wfs_export_declare(const char *partial, const struct wfs_export_plan *plan,
                        struct wfs_error *err);
+/* The same, but declares nothing: -ENOENT where nothing is declared. */
+int wfs_export_check_declared(const char *partial, const struct wfs_export_plan *plan,
+                              struct wfs_error *err);
 bool wfs_export_is_declared(const char *partial);
 /* How many parts were declared; -ENOENT where nothing was. */
 int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_error *err);

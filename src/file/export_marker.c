@@ -215,13 +215,21 @@ static int declare_new(const char *path, const struct wfs_export_plan *plan, str
 int wfs_export_declare(const char *partial, const struct wfs_export_plan *plan,
                        struct wfs_error *err)
 {
-    char line[LINE_MAX_BYTES];
     char *path wfs_cleanup(wfs_freep) = plan_path(partial);
     if (!path)
         return wfs_error_nomem(err, "a file's name");
     int r = access(path, F_OK) == 0 ? 0 : declare_new(path, plan, err);
-    if (r == 0)
-        r = read_first_line(path, line, err);
+    return r ? r : wfs_export_check_declared(partial, plan, err);
+}
+
+int wfs_export_check_declared(const char *partial, const struct wfs_export_plan *plan,
+                              struct wfs_error *err)
+{
+    char line[LINE_MAX_BYTES];
+    char *path wfs_cleanup(wfs_freep) = plan_path(partial);
+    if (!path)
+        return wfs_error_nomem(err, "a file's name");
+    int r = read_first_line(path, line, err);
     return r ? r : check_line(path, line, plan, err);
 }
 

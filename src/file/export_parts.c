@@ -5,13 +5,16 @@
  * declaration (PATH.partial.plan) before PATH.partial, a part's bytes fsynced before its marker,
  * all markers before the rename. So a part that was killed is simply run again, and --finish
  * believes markers without reading the bytes. Corrections are zeros until --finish, which combines
- * them from the CRCs in the markers.
+ * them from the CRCs in the markers. Parts hold a shared lock on PATH.partial, --finish an
+ * exclusive one from its checks to the removal of the markers: nobody writes to what is PATH
+ * already.
  */
 #include "file/export_internal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,11 +68,9 @@ static int begin_partial(int fd, const char *partial, const struct wfs_export_pl
 /* --abort may have come in between: then no marker may appear. */
 static int check_still_there(int fd, const char *partial, struct wfs_error *err)
 {
-    struct stat by_fd, by_path;
-    if (fstat(fd, &by_fd) == 0 && stat(partial, &by_path) == 0 && by_fd.st_ino == by_path.st_ino &&
-        wfs_export_is_declared(partial))
+    if (wfs_export_is_at(fd, partial) && wfs_export_is_declared(partial))
         return 0;
-    return wfs_error_set(err, ENOENT, "%s: it was taken away while a part was written", partial);
+    return wfs_error_set(err, ENOENT, "%s: it was taken away under this export", partial);
 }
 
 static int write_part(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
@@ -130,7 +131,9 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
     bool was_marked = wfs_export_any_marked(partial);
     r = wfs_corrections_new(file, &corrections, err);
     if (r == 0)
-        r = wfs_export_open(partial, options->mode, &fd, err);
+        r = wfs_export_open(partial, O_CREAT, options->mode, &fd, err);
+    if (r == 0)
+        r = wfs_export_lock(fd, LOCK_SH, partial, err);
     if (r == 0) {
         struct wfs_export_run run = {.file = file,
                                      .cache = cache,
@@ -169,7 +172,7 @@ static int read_markers(const struct wfs_vfile *file, const char *partial,
                         const struct wfs_export_plan *plan, struct wfs_corrections *corrections,
                         struct wfs_error *err)
 {
-    int r = check_all_marked(partial, plan->n_parts, err);
+    int r = 0;
     for (uint32_t part = 1; part <= plan->n_parts && r == 0; part++) {
         uint64_t first, end;
         wfs_export_part_chunks(file, part, plan->n_parts, &first, &end);
@@ -185,8 +188,13 @@ static int open_complete(const char *partial, const struct wfs_export_plan *plan
     enum wfs_export_kind kind;
     uint64_t size_bytes;
     if (access(partial, F_OK) != 0)
-        return wfs_error_set(err, ENOENT, "%s: it is not there; --abort the export", partial);
-    int r = wfs_export_open(partial, 0, ret_fd, err);
+        return wfs_error_set(err, ENOENT,
+                             "%s: it is not there: another --finish has just published it, or it "
+                             "is lost; --abort removes the markers",
+                             partial);
+    int r = wfs_export_open(partial, 0, 0, ret_fd, err);
+    if (r == 0)
+        r = wfs_export_lock(*ret_fd, LOCK_EX, partial, err);
     if (r == 0)
         r = wfs_export_stamp_kind(*ret_fd, partial, &id, &kind, &size_bytes, err);
     if (r == 0 &&
@@ -202,10 +210,31 @@ static int publish_complete(int fd, const char *partial, const struct wfs_export
                             const char *path, struct wfs_error *err)
 {
     struct wfs_hash id = wfs_export_plan_id(plan);
-    int r = wfs_export_publish(fd, partial, path, plan->size_bytes, &id, err);
+    int r = check_still_there(fd, partial, err);
+    if (r == 0)
+        r = wfs_export_publish(fd, partial, path, plan->size_bytes, &id, err);
     if (r == 0)
         wfs_export_unmark(partial);
     return r;
+}
+
+/* Everything that --finish does once it knows the declaration. What was looked at before the lock
+ * is looked at again. */
+static int finish_declared(const struct wfs_vfile *file, const char *partial,
+                           const struct wfs_export_plan *plan, struct wfs_corrections *corrections,
+                           const char *path, struct wfs_error *err)
+{
+    int fd wfs_cleanup(wfs_closep) = -1; /* the lock goes with it */
+    int r = check_all_marked(partial, plan->n_parts, err);
+    if (r == 0)
+        r = open_complete(partial, plan, &fd, err);
+    if (r == 0)
+        r = wfs_export_check_declared(partial, plan, err);
+    if (r == 0)
+        r = read_markers(file, partial, plan, corrections, err);
+    if (r == 0)
+        r = wfs_corrections_write(corrections, fd, partial, err);
+    return r ? r : publish_complete(fd, partial, plan, path, err);
 }
 
 int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
@@ -213,7 +242,6 @@ int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_opti
 {
     struct wfs_corrections corrections = {0};
     char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(options->path);
-    int fd wfs_cleanup(wfs_closep) = -1;
     uint32_t n_parts;
     if (!partial)
         return wfs_error_nomem(err, "a file's name");
@@ -223,17 +251,11 @@ int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_opti
     if (r)
         return r;
     struct wfs_export_plan plan = plan_of(file, options, n_parts);
-    r = wfs_export_declare(partial, &plan, err); /* it is declared: this compares */
+    r = wfs_export_check_declared(partial, &plan, err);
     if (r == 0)
         r = wfs_corrections_new(file, &corrections, err);
     if (r == 0)
-        r = read_markers(file, partial, &plan, &corrections, err);
-    if (r == 0)
-        r = open_complete(partial, &plan, &fd, err);
-    if (r == 0)
-        r = wfs_corrections_write(&corrections, fd, partial, err);
-    if (r == 0)
-        r = publish_complete(fd, partial, &plan, options->path, err);
+        r = finish_declared(file, partial, &plan, &corrections, options->path, err);
     wfs_corrections_free(&corrections);
     return r;
 }
@@ -261,11 +283,24 @@ static int remove_partial(const char *partial, struct wfs_error *err)
     return unlink(partial) == 0 ? 1 : wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
 }
 
+/* Parts under way may be aborted, on whatever machine they hang. What is being published may not: a
+ * PATH.partial begun after this one would be renamed in its place. */
+static int lock_for_abort(const char *partial, int *ret_fd, struct wfs_error *err)
+{
+    *ret_fd = open(partial, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*ret_fd < 0 || flock(*ret_fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0;
+    return wfs_error_set(err, EBUSY, "%s: another export is writing or finishing it", partial);
+}
+
 int wfs_export_abort(const char *path, struct wfs_error *err)
 {
     char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(path);
+    int lock wfs_cleanup(wfs_closep) = -1;
     if (!partial)
         return wfs_error_nomem(err, "a file's name");
+    if (lock_for_abort(partial, &lock, err))
+        return -EBUSY;
     unsigned n = wfs_export_unmark(partial); /* first: without it no part leaves a marker */
     int r = remove_partial(partial, err);
     if (r < 0)

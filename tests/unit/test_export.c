@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -556,6 +557,64 @@ static void test_export__abort_removes_what_is_ours(void **state)
     tear_down(&f);
 }
 
+/* As many at once as a job array with a wrong dependency starts: one makes the file. */
+static void test_export__finished_by_many_at_once(void **state)
+{
+    (void)state;
+    enum { N = 4, ROUNDS = 6 };
+    struct fixture f;
+    set_up(&f);
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t children[N];
+        int n_good = 0;
+        run_part(&f, 1, 2);
+        run_part(&f, 2, 2);
+        for (int i = 0; i < N; i++) {
+            children[i] = fork();
+            if (children[i] == 0)
+                _exit(wfs_export_finish(f.file, &f.options, NULL) ? 1 : 0);
+        }
+        for (int i = 0; i < N; i++) {
+            int status;
+            assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+            assert_true(WIFEXITED(status));
+            n_good += WEXITSTATUS(status) == 0;
+        }
+        assert_int_equal(n_good, 1);
+        assert_same_as(f.path, f.file);
+        assert_int_equal(n_files(&f), 1);
+    }
+    tear_down(&f);
+}
+
+static void test_export__locked_is_busy(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct wfs_error err = {0};
+    char partial[128];
+    set_up(&f);
+    snprintf(partial, sizeof(partial), "%s.partial", f.path);
+    run_part(&f, 1, 2);
+    int fd = open(partial, O_RDWR);
+    assert_true(fd >= 0);
+    /* While it is finished, no part is written and nothing removed. */
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    f.options.part = 2;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EBUSY);
+    assert_int_equal(wfs_export_abort(f.path, NULL), -EBUSY);
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    /* While a part is written, here a second time, others are and --finish waits its turn. */
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    run_part(&f, 2, 2);
+    assert_int_equal(wfs_export_finish(f.file, &f.options, NULL), -EBUSY);
+    assert_int_equal(access(f.path, F_OK), -1);
+    close(fd);
+    assert_ok(wfs_export_finish(f.file, &f.options, &err), err);
+    assert_same_as(f.path, f.file);
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -575,6 +634,8 @@ int main(void)
         cmocka_unit_test(test_export__lost_partial_is_refused),
         cmocka_unit_test(test_export__replaced_partial_is_refused),
         cmocka_unit_test(test_export__finish_onto_a_directory_can_be_repeated),
+        cmocka_unit_test(test_export__finished_by_many_at_once),
+        cmocka_unit_test(test_export__locked_is_busy),
         cmocka_unit_test(test_export__parts_are_one_to_n),
         cmocka_unit_test(test_export__damaged_markers_are_refused),
         cmocka_unit_test(test_export__abort_removes_what_is_ours),
