@@ -153,6 +153,13 @@ static bool parts_fan(const struct wfs_parts *parts, uint32_t cap)
     return false;
 }
 
+/* Where names of this target stand when they are read. */
+static const char *read_collection(const struct wfs_inverting *v, const struct wfs_part *target)
+{
+    const char *usual = v->set->target.collection;
+    return target->collection ? target->collection : usual ? usual : "";
+}
+
 static int turn_parts(struct wfs_inverting *v, const struct wfs_parts *in, bool to_patterns,
                       struct wfs_parts *ret)
 {
@@ -161,6 +168,7 @@ static int turn_parts(struct wfs_inverting *v, const struct wfs_parts *in, bool 
         return wfs_invert_nomem(v);
     for (uint32_t i = 0; i < in->n; i++) {
         parts[i].name = in->part[i].name;
+        parts[i].collection = to_patterns ? read_collection(v, &in->part[i]) : NULL;
         int r = to_patterns ? pattern_from(v, in->part[i].name, &parts[i].name) : 0;
         if (!r)
             r = wfs_invert_ops(v, &in->part[i].ops, &parts[i].ops);
@@ -242,7 +250,7 @@ static int invert_drop(struct wfs_inverting *v, struct wfs_rule *out)
 /* What was filled is left out again, unless a rule makes something of it. */
 static int invert_fill(struct wfs_inverting *v, const struct wfs_part *target, struct wfs_rule *out)
 {
-    struct wfs_part part = {0};
+    struct wfs_part part = {.collection = read_collection(v, target)};
     int r = pattern_from(v, target->name, &part.name);
     if (r)
         return r;
@@ -331,17 +339,45 @@ static int invert_rules(struct wfs_inverting *v, const struct wfs_set *set, stru
 
 /* ---- the set ------------------------------------------------------------------------------- */
 
+static void add_collection(const char **list, uint32_t *n, const char *name)
+{
+    for (uint32_t i = 0; i < *n; i++)
+        if (strcmp(list[i], name) == 0)
+            return;
+    list[(*n)++] = name;
+}
+
+/* The default collection and those that targets name. */
+static int list_collections(struct wfs_inverting *v, const struct wfs_set *in,
+                            struct wfs_namespace *ret)
+{
+    size_t max = 1;
+    for (uint32_t i = 0; i < in->n_rules; i++)
+        for (uint32_t c = 0; c < in->rules[i].n_clauses; c++)
+            max += in->rules[i].clauses[c].n;
+    const char **list = wfs_arena_array(v->arena, max, sizeof(*list));
+    if (!list)
+        return wfs_invert_nomem(v);
+    ret->n_collections = 0;
+    if (in->target.collection)
+        add_collection(list, &ret->n_collections, in->target.collection);
+    for (uint32_t i = 0; i < in->n_rules; i++)
+        for (uint32_t c = 0; c < in->rules[i].n_clauses; c++)
+            for (uint32_t k = 0; k < in->rules[i].clauses[c].n; k++)
+                if (in->rules[i].clauses[c].part[k].collection)
+                    add_collection(list, &ret->n_collections,
+                                   in->rules[i].clauses[c].part[k].collection);
+    ret->collections = list;
+    return 0;
+}
+
 static int turn_namespaces(struct wfs_inverting *v, const struct wfs_set *in, struct wfs_set *out)
 {
-    const char *const one[] = {in->target.collection};
     out->source = in->target;
     out->target = in->source;
-    if (in->target.collection) {
-        out->source.n_collections = 1;
-        out->source.collections = wfs_arena_memdup(v->arena, one, sizeof(one));
-        if (!out->source.collections)
-            return wfs_invert_nomem(v);
-    }
+    int r = list_collections(v, in, &out->source);
+    if (r)
+        return r;
     if (in->source.n_collections > 1)
         return wfs_invert_refuse(v, (struct wfs_pos){in->file, 1, 1},
                                  "which of several collections a name was in is lost");
@@ -374,6 +410,7 @@ int wfs_set_invert(struct wfs_arena *arena, const struct wfs_set *set, struct wf
     if (!out || !v || !rules)
         return wfs_error_nomem(err, "rules");
     v->arena = arena;
+    v->set = set;
     v->err = err;
     int r = invert_rules(v, set, rules, &out->n_rules);
     if (!r)

@@ -9,6 +9,7 @@
 struct wfs_inverting {
     struct wfs_arena *arena;
     struct wfs_error *err;
+    const struct wfs_set *set;
     const struct wfs_rule *rule; /* being turned around */
     uint32_t n_caps;
     struct wfs_cap caps[WFS_RULE_MAX_CAPS];

@@ -79,6 +79,37 @@ static bool starts_with(const char *path, const char *first)
     return strncmp(path, first, len) == 0 && path[len] == WFS_SEP;
 }
 
+/* wfs_path_join's work undone: '/' ends a component, %2F and %25 stand for '/' and '%'. */
+static const char *split_slashes(struct wfs_arena *arena, const char *path)
+{
+    char *out = wfs_arena_strdup(arena, path), *to = out;
+    for (const char *s = path; out && *s; s++) {
+        bool coded = strncmp(s, "%2F", 3) == 0 || strncmp(s, "%25", 3) == 0;
+        *to++ = coded ? (s[2] == 'F' ? '/' : '%') : *s == '/' ? WFS_SEP : *s == WFS_SEP ? '.' : *s;
+        s += coded ? 2 : 0;
+    }
+    if (out)
+        *to = 0;
+    return out;
+}
+
+int wfs_split_slashes(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_table *items)
+{
+    /* A source that has components of its own says what they are. */
+    if (!set->is_inverse || set->source.sep != '/' || mapper->catalog->sep != '.')
+        return 0;
+    for (size_t i = 0; i < items->n; i++) {
+        struct wfs_item *item = &items->items[i];
+        if (!strchr(item->path, '/'))
+            continue;
+        item->as_written = item->path;
+        item->path = split_slashes(mapper->arena, item->path);
+        if (!item->path)
+            return wfs_error_nomem(mapper->err, "names");
+    }
+    return 0;
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 static const char *find_collection(const struct wfs_namespace *ns, const char *path)
@@ -89,16 +120,33 @@ static const char *find_collection(const struct wfs_namespace *ns, const char *p
     return NULL;
 }
 
-/* Collections are taken off where every name has one. */
-static int read_collections(struct wfs_stage *st)
+/* Collections are taken off where every name has one. An inverse's are there where its set writes
+ * them: always, or as soon as one name is in another than the default one. */
+static bool has_collections(const struct wfs_stage *st)
 {
     const struct wfs_namespace *ns = &st->set->source;
-    for (size_t i = 0; i < st->in->n; i++)
-        if (!find_collection(ns, st->in->items[i].path))
-            return 0;
-    for (size_t i = 0; i < st->in->n; i++)
-        st->in->items[i].path = strchr(st->in->items[i].path, WFS_SEP) + 1;
-    return 0;
+    bool all = true, written = st->set->is_inverse && ns->collection_always;
+    for (size_t i = 0; i < st->in->n; i++) {
+        const char *found = find_collection(ns, st->in->items[i].path);
+        all &= found != NULL;
+        written |=
+            st->set->is_inverse && found && (!ns->collection || strcmp(found, ns->collection) != 0);
+    }
+    return all || written;
+}
+
+static void read_collections(struct wfs_stage *st)
+{
+    if (!has_collections(st))
+        return;
+    for (size_t i = 0; i < st->in->n; i++) {
+        struct wfs_item *item = &st->in->items[i];
+        const char *found = find_collection(&st->set->source, item->path);
+        if (!found)
+            continue;
+        item->path += strlen(found) + 1;
+        item->read_from = st->set->is_inverse ? found : NULL;
+    }
 }
 
 static void report_prefix(struct wfs_stage *st, const struct wfs_prefix *prefix, uint32_t n)
@@ -165,9 +213,11 @@ static int read_glued(struct wfs_stage *st)
 int wfs_namespace_read(struct wfs_stage *st)
 {
     const struct wfs_namespace *ns = &st->set->source;
-    int r = ns->n_collections ? read_collections(st) : 0;
-    if (!r && st->set->is_inverse)
-        r = read_prefixes(st);
+    for (size_t i = 0; i < st->in->n; i++)
+        st->in->items[i].read_from = NULL;
+    if (ns->n_collections)
+        read_collections(st);
+    int r = st->set->is_inverse ? read_prefixes(st) : 0;
     if (!r && ns->trailing)
         r = edit_all(st, st->in, drop_last, ns->trailing);
     if (!r && ns->index_glued)

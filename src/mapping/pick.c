@@ -108,6 +108,12 @@ static int too_costly(struct wfs_stage *stage, const struct wfs_item *item,
                          wfs_dotted(stage->mapper->arena, item->path));
 }
 
+/* An inverse's name that was in another collection than this target is not its. */
+static bool is_elsewhere(const struct wfs_item *item, const struct wfs_part *part)
+{
+    return part->collection && item->read_from && strcmp(part->collection, item->read_from) != 0;
+}
+
 int wfs_pick_try(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
                  enum wfs_pick_answer *ret)
 {
@@ -117,6 +123,8 @@ int wfs_pick_try(struct wfs_stage *stage, uint32_t index, struct wfs_pick *pick,
     *ret = WFS_PICK_NO_MATCH;
     pick->of = WFS_NO_INDEX;
     memset(&pick->match, 0, sizeof(pick->match));
+    if (is_elsewhere(item, &rule->sources.part[pick->part]))
+        return 0;
     if (!wfs_name_match(rule->sources.part[pick->part].name, rule->caps, &stage->splits[index],
                         &pick->match))
         return pick->match.gave_up ? too_costly(stage, item, rule) : 0;

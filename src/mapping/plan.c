@@ -196,12 +196,15 @@ static int describe(struct wfs_mapper *mapper, const struct wfs_chain *chain,
 static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
                      struct wfs_table *items)
 {
+    int r = chain->n ? wfs_split_slashes(mapper, chain->sets[0], items) : 0;
+    if (r)
+        return r;
     for (uint32_t i = 0; i < chain->n; i++) {
         struct wfs_table out = {0};
         if (mapper->explain)
             wfs_buf_printf(mapper->explain, "%s:\n", chain->sets[i]->name);
         bool is_last = i + 1 == chain->n;
-        int r = wfs_mark_convolutions(mapper, chain->sets[i], items);
+        r = wfs_mark_convolutions(mapper, chain->sets[i], items);
         if (!r && is_last)
             r = wfs_pair(mapper, chain->sets[i], items);
         if (!r)
@@ -241,6 +244,17 @@ static int check_options(struct wfs_mapper *mapper, const struct wfs_chain *chai
                          mapper->options->name ? mapper->options->name : "", own[0]);
 }
 
+/* What nothing took and no template has is called as the file calls it. */
+static void restore_names(struct wfs_table *items)
+{
+    for (size_t i = 0; i < items->n; i++) {
+        struct wfs_item *item = &items->items[i];
+        bool kept = item->status == WFS_UNEXPECTED || item->status == WFS_PACKED;
+        if (item->as_written && kept)
+            item->path = item->as_written;
+    }
+}
+
 /* The chosen tree of the catalog, from its items to the view's. */
 static int map_tree(struct wfs_mapper *mapper, const struct wfs_chain *chain,
                     struct wfs_table *items)
@@ -254,6 +268,7 @@ static int map_tree(struct wfs_mapper *mapper, const struct wfs_chain *chain,
         r = run_chain(mapper, chain, items);
     if (!r)
         r = wfs_template_fit(mapper, items);
+    restore_names(items);
     return r ? r : wfs_cast(mapper, items);
 }
 

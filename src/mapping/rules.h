@@ -226,7 +226,8 @@ struct wfs_ops {
 struct wfs_part {
     const struct wfs_name *name;
     struct wfs_ops ops;
-    const char *collection; /* targets; NULL: the default */
+    const char *collection; /* targets: NULL is the default one; an inverse's sources: NULL is any,
+                             * "" none */
 };
 struct wfs_parts {
     uint32_t n;

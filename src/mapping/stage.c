@@ -26,6 +26,11 @@ int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct w
 static int keep(struct wfs_stage *st, uint32_t index)
 {
     struct wfs_item item = st->in->items[index];
+    if (item.read_from)
+        item.path =
+            wfs_arena_printf(st->mapper->arena, "%s" WFS_SEP_STR "%s", item.read_from, item.path);
+    if (!item.path)
+        return wfs_error_nomem(st->mapper->err, "names");
     if (item.packed) {
         item.status = WFS_PACKED;
     } else {

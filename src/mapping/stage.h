@@ -36,6 +36,8 @@ struct wfs_item {
     const char *operations;
     const char *rule;
     const char *collection; /* that its target named, or NULL */
+    const char *read_from;  /* an inverse: the collection taken off its path, or NULL */
+    const char *as_written; /* its path before '/' separated its components, or NULL */
 };
 struct wfs_table {
     struct wfs_item *items;
@@ -162,6 +164,9 @@ int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_optio
                   struct wfs_error *err);
 /* The catalog as items, by the identity. */
 int wfs_items_load(struct wfs_mapper *mapper, struct wfs_table *ret);
+/* An inverse first of the chain: names that its set wrote with '/' are split there. */
+int wfs_split_slashes(struct wfs_mapper *mapper, const struct wfs_set *set,
+                      struct wfs_table *items);
 /* Takes out what wrappers put into names; reports it. */
 int wfs_unwrap(struct wfs_mapper *mapper, struct wfs_table *items);
 /* Marks the modules whose weights are packed or scaled. */

@@ -212,9 +212,57 @@ static void test_plan_inverse__a_number_of_its_own_is_asked_of_the_names_it_read
     done(c, p);
 }
 
+/* A tensor called as a '/' writes it: one component for a source that splits at dots. */
+static void add_slashed(struct wfs_catalog *c, const char *name)
+{
+    add(c, name, WFS_F32, 1, (uint64_t[]){2});
+}
+
+static void test_plan_inverse__slashes_of_the_target_separate_components(void **state)
+{
+    (void)state;
+    const char *rules = "set s\ntarget sep \"/\"\nl.{i:#}.{x:+} -> L.{i+1}.{x}\n";
+    struct wfs_catalog *c = new_catalog();
+    add_slashed(c, "L/1/q/weight");
+    add_slashed(c, "L/2/a.b%2Fc");
+    add_slashed(c, "rest/b");
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    assert_string_equal(find(p, "l.0.q.weight")->path, "l\xff"
+                                                       "0\xffq\xffweight");
+    assert_string_equal(find(p, "l.1.a%2Eb/c")->path, "l\xff"
+                                                      "1\xff"
+                                                      "a.b/c");
+    find(p, "rest/b");
+    assert_int_equal(p->n_by_status[WFS_UNEXPECTED], 1);
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 0);
+    done(c, p);
+}
+
+static void test_plan_inverse__collections_come_off_and_tell_rules_apart(void **state)
+{
+    (void)state;
+    const char *rules = "set s\ntarget collection params\n{p:*}.b -> stats:{p}.c\n"
+                        "{p:*}.d -> {p}.c\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "params.l.0.c", 2);
+    ADD(c, "stats.l.1.c", 2);
+    ADD(c, "stats.l.1.e", 2);
+    ADD(c, "bare", 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "l.0.d");
+    find(p, "l.1.b");
+    find(p, "stats.l.1.e");
+    find(p, "bare");
+    assert_int_equal(p->n_by_status[WFS_UNEXPECTED], 2);
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 0);
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_inverse__slashes_of_the_target_separate_components),
+        cmocka_unit_test(test_plan_inverse__collections_come_off_and_tell_rules_apart),
         cmocka_unit_test(test_plan_inverse__sums_over_names_to_come_are_open),
         cmocka_unit_test(test_plan_inverse__a_removed_prefix_is_in_doubt),
         cmocka_unit_test(test_plan_inverse__an_added_prefix_comes_off_before_the_rules),
