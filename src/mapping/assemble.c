@@ -105,6 +105,17 @@ static int compare_items(const void *pa, const void *pb)
                            ((const struct wfs_item *)pb)->path);
 }
 
+/* "h.0.w (by flax.map:12:1)" */
+static const char *describe_source(struct wfs_mapper *mapper, const struct wfs_item *item)
+{
+    const char *name = item->n_sources ? mapper->catalog->tensors[item->sources[0]].name : "a fill";
+    const struct wfs_rule *rule = item->named_by;
+    const char *text =
+        rule ? wfs_arena_printf(mapper->arena, "%s (by %s:%u)", name, rule->where, rule->pos.col)
+             : name;
+    return text ? text : "?";
+}
+
 /* Two sources on one target: the first keeps the name, the other gets one that is free. */
 static int separate(struct wfs_mapper *mapper, struct wfs_table *items)
 {
@@ -116,14 +127,15 @@ static int separate(struct wfs_mapper *mapper, struct wfs_table *items)
         if (r != -EEXIST)
             continue;
         const char *name = item->path;
+        uint64_t first = i;
+        wfs_strmap_get(&taken, name, &first);
         for (uint32_t n = 2; r == -EEXIST; n++) {
             item->path = wfs_arena_printf(mapper->arena, "%s~%u", name, n);
             r = item->path ? wfs_strmap_add(&taken, item->path, i) : -ENOMEM;
         }
         wfs_report(mapper, WFS_COLLISION, name,
-                   "two sources map to it; the second (%s) is shown "
-                   "as %s",
-                   item->n_sources ? mapper->catalog->tensors[item->sources[0]].name : "",
+                   "two sources map to it: %s and %s; the second is shown as %s",
+                   describe_source(mapper, &items->items[first]), describe_source(mapper, item),
                    item->path ? wfs_dotted(mapper->arena, item->path) : "?");
     }
     wfs_strmap_free(&taken);

@@ -61,6 +61,7 @@ static int emit_one(struct wfs_stage *st, const struct wfs_rule *rule,
         .sources = val->sources,
         .operations = join_operations(st, val, operations),
         .rule = rule->where,
+        .named_by = rule,
         .collection = target->collection,
     };
     if (!item.path || !item.operations)

@@ -23,6 +23,21 @@ int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct w
 
 /* ---- what happens to an item --------------------------------------------------------------- */
 
+/* A name that a rename gave is not in the file: two tensors may have it. */
+static void report_kept(struct wfs_stage *st, uint32_t index, const char *path)
+{
+    const struct wfs_item *item = &st->in->items[index];
+    const char *was = st->was_called ? st->was_called[index] : item->path;
+    if (strcmp(was, item->path) == 0)
+        wfs_report(st->mapper, WFS_UNEXPECTED, path,
+                   "no rule of %s takes it: it keeps its name and bytes", st->set->name);
+    else
+        wfs_report(st->mapper, WFS_UNEXPECTED, path,
+                   "no rule of %s takes it: %s keeps the name that %s:%u gave it, and its bytes",
+                   st->set->name, wfs_dotted(st->mapper->arena, was), item->named_by->where,
+                   item->named_by->pos.col);
+}
+
 static int keep(struct wfs_stage *st, uint32_t index)
 {
     struct wfs_item item = st->in->items[index];
@@ -36,8 +51,7 @@ static int keep(struct wfs_stage *st, uint32_t index)
     } else {
         item.status = WFS_UNEXPECTED;
         item.unexpected = true;
-        wfs_report(st->mapper, WFS_UNEXPECTED, item.path,
-                   "no rule of %s takes it: it keeps its name and bytes", st->set->name);
+        report_kept(st, index, item.path);
     }
     return wfs_table_add(&st->out, &item, st->mapper->err);
 }
@@ -222,7 +236,7 @@ static int index_items(struct wfs_stage *st)
 static int rename_one(struct wfs_stage *st, const struct wfs_rule *const *renames, uint32_t n,
                       uint32_t index, const char **ret)
 {
-    const struct wfs_item *item = &st->in->items[index];
+    struct wfs_item *item = &st->in->items[index];
     for (uint32_t i = 0; i < n; i++) {
         const struct wfs_rule *rule = renames[i];
         struct wfs_match m = {0};
@@ -241,6 +255,7 @@ static int rename_one(struct wfs_stage *st, const struct wfs_rule *const *rename
         *ret = wfs_buf_ok(&path) && path.len
                    ? wfs_arena_strndup(st->mapper->arena, path.data, path.len)
                    : NULL;
+        item->named_by = rule;
         return *ret ? 0 : wfs_error_nomem(st->mapper->err, "names");
     }
     return 0;
@@ -269,8 +284,12 @@ static int rename_items(struct wfs_stage *st)
     }
     if (!any)
         return 0;
-    for (size_t i = 0; i < st->in->n; i++)
+    for (size_t i = 0; i < st->in->n; i++) {
+        const char *was = st->in->items[i].path;
         st->in->items[i].path = paths[i];
+        paths[i] = was;
+    }
+    st->was_called = paths;
     wfs_strmap_free(&st->index);
     st->index = (struct wfs_strmap){0};
     return index_items(st);

@@ -35,9 +35,10 @@ struct wfs_item {
     const uint32_t *sources;
     const char *operations;
     const char *rule;
-    const char *collection; /* that its target named, or NULL */
-    const char *read_from;  /* an inverse: the collection taken off its path, or NULL */
-    const char *as_written; /* its path before '/' separated its components, or NULL */
+    const struct wfs_rule *named_by; /* the last that gave it a name, or NULL */
+    const char *collection;          /* that its target named, or NULL */
+    const char *read_from;           /* an inverse: the collection taken off its path, or NULL */
+    const char *as_written;          /* its path before '/' separated its components, or NULL */
 };
 struct wfs_table {
     struct wfs_item *items;
@@ -84,8 +85,9 @@ struct wfs_stage {
     const char **operations;          /* per rule: the text, where it is always the same */
     struct wfs_candidate *candidates; /* the rules' source patterns, in order */
     size_t n_candidates;
-    uint32_t *copy_of;    /* per item left out as a copy: of which one, plus 1; else 0 */
-    struct wfs_hit *hits; /* items that wait for a fan-in; malloc'd */
+    const char **was_called; /* per item: its path before renames; NULL: there were none */
+    uint32_t *copy_of;       /* per item left out as a copy: of which one, plus 1; else 0 */
+    struct wfs_hit *hits;    /* items that wait for a fan-in; malloc'd */
     size_t n_hits, cap_hits;
     struct wfs_buf scratch;
     uint32_t n_nested; /* values being evaluated, one for another */

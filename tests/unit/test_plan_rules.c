@@ -194,6 +194,30 @@ static void test_plan_rules__two_sources_on_one_target_is_a_collision(void **sta
     wfs_catalog_free(c);
 }
 
+static void expect_all(const char *text, const char *const *parts)
+{
+    for (; *parts; parts++)
+        if (!strstr(text, *parts))
+            fail_msg("\"%s\" is not in \"%s\"", *parts, text);
+}
+#define HAS(text, ...) expect_all(text, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_plan_rules__a_collision_names_its_sources_and_rules(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.w", 1);
+    ADD(c, "b.v", 1);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "set t\n{x}.w -> w\n{x}.v -> w\n"});
+    HAS(find_entry(p, WFS_COLLISION)->text, "a.w (by ", ".map:2:1)", "b.v (by ", ".map:3:1)");
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "set t\nrename {x}.{y} -> c\n"});
+    HAS(find_entry(p, WFS_COLLISION)->text, "a.w (by ", "b.v (by ", ".map:2:1)");
+    HAS(p->entries[0].text, "a.w keeps the name that ", ".map:2:1");
+    HAS(p->entries[1].text, "b.v keeps the name that ");
+    done(c, p);
+}
+
 static void test_plan_rules__unmatched_is_kept_dropped_or_refused(void **state)
 {
     (void)state;
@@ -304,6 +328,7 @@ static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__a_collision_names_its_sources_and_rules),
         cmocka_unit_test(test_plan_rules__conditions_see_dots_between_components),
         cmocka_unit_test(test_plan_rules__dots_of_a_text_separate_components),
         cmocka_unit_test(test_plan_rules__a_dot_in_a_component_is_no_separator),
