@@ -54,14 +54,24 @@ int wfs_cli_one_of(const struct wfs_verb *verb, const struct wfs_cli_choice *cho
     return 0;
 }
 
+int wfs_cli_flush(void)
+{
+    struct wfs_error err = {0};
+    if (!fflush(stdout) && !ferror(stdout))
+        return WFS_EXIT_OK;
+    wfs_error_set(&err, errno ? errno : EIO, "cannot write: %s", strerror(errno ? errno : EIO));
+    return wfs_cli_fail(&err);
+}
+
 int wfs_cli_print(const struct wfs_buf *text)
 {
     struct wfs_error err = {0};
-    if (!wfs_buf_ok(text))
+    if (!wfs_buf_ok(text)) {
         wfs_error_nomem(&err, "the output");
-    else if ((text->len && fwrite(text->data, 1, text->len, stdout) != text->len) || fflush(stdout))
-        wfs_error_set(&err, errno, "cannot write: %s", strerror(errno));
-    return err.code ? wfs_cli_fail(&err) : WFS_EXIT_OK;
+        return wfs_cli_fail(&err);
+    }
+    fwrite(text->data ? text->data : "", 1, text->len, stdout);
+    return wfs_cli_flush();
 }
 
 static void merge_options(struct wfs_cli *cli)

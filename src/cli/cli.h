@@ -65,6 +65,8 @@ struct wfs_cli_choice {
 int wfs_cli_one_of(const struct wfs_verb *verb, const struct wfs_cli_choice *choices);
 /* Writes to stdout and says what went wrong: the exit status of that. */
 int wfs_cli_print(const struct wfs_buf *text);
+/* What was printed reaches its reader, or an error and its exit status. */
+int wfs_cli_flush(void);
 
 enum wfs_cli_reads {
     WFS_READS_NOTHING, /* metadata only: no cache */

@@ -4,6 +4,8 @@
  */
 #include "cli/help.h"
 
+#include "cli/cli.h"
+
 static const char source_help[] =
     "Options of a source:\n"
     "  --view NAME[:key=value,...]  a mapped view; may be repeated; NAME=SET+SET chains rule "
@@ -44,7 +46,7 @@ int wfs_help_program(FILE *out)
     for (const struct wfs_verb *const *verb = wfs_verbs; *verb; verb++)
         fprintf(out, "  %-8s %s\n", (*verb)->name, (*verb)->summary);
     fprintf(out, "\n  weightfs VERB --help tells more. weightfs --version.\n");
-    return fflush(out) ? WFS_EXIT_INTERNAL : WFS_EXIT_OK;
+    return out == stdout ? wfs_cli_flush() : WFS_EXIT_OK;
 }
 
 int wfs_help_verb(const struct wfs_verb *verb)
@@ -56,5 +58,5 @@ int wfs_help_verb(const struct wfs_verb *verb)
         printf("\n%s", source_help);
     else
         printf("\n  -h, --help   this text\n");
-    return fflush(stdout) ? WFS_EXIT_INTERNAL : WFS_EXIT_OK;
+    return wfs_cli_flush();
 }

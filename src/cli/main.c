@@ -1,9 +1,13 @@
 /*
  * main.c - the first word is a verb, or the first of `SOURCE MOUNTPOINT`.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "cli/cli.h"
 #include "cli/help.h"
 #include "cli/verbs.h"
 
@@ -17,6 +21,15 @@ static void allow_many_files(void)
     }
 }
 
+/* A caller may have closed 0, 1 or 2: a pipe or a file of ours must not take its place, to be
+ * written to as stderr or replaced when the terminal is left. open() takes the lowest one. */
+static void fill_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+            return;
+}
+
 static const struct wfs_verb *find_verb(const char *word)
 {
     for (const struct wfs_verb *const *verb = wfs_verbs; *verb; verb++)
@@ -27,14 +40,17 @@ static const struct wfs_verb *find_verb(const char *word)
 
 int main(int argc, char **argv)
 {
+    fill_standard_files();
     if (argc < 2) {
         wfs_help_program(stderr);
         return WFS_EXIT_UNREADABLE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
         return wfs_help_program(stdout);
-    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-        return printf("weightfs %s\n", WFS_VERSION) < 0 || fflush(stdout) ? WFS_EXIT_INTERNAL : 0;
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+        printf("weightfs %s\n", WFS_VERSION);
+        return wfs_cli_flush();
+    }
     allow_many_files();
     const struct wfs_verb *verb = find_verb(argv[1]);
     if (verb)

@@ -83,3 +83,10 @@ def test_help__man_page_is_well_formed():
         pytest.skip("no man")
     assert done.returncode == 0 and done.stderr == ""
     assert "EXIT STATUS" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["map", "--help"]])
+def test_help__that_cannot_be_written(words):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BIN, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2 and "cannot write: No space left" in done.stderr

@@ -39,6 +39,16 @@ def test_lifecycle__is_ready_when_it_returns(mount, checkpoint):
         m.umount()
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_lifecycle__returns_without_standard_files(mount, checkpoint, tmp_path, closed):
+    """As daemons start programs; a pipe of ours must not become somebody's stderr."""
+    at = tmp_path / "closed"
+    done = subprocess.run(["bash", "-c", f'"$0" mount "$1" "$2" {closed}', BIN, checkpoint, at], timeout=60, check=False)
+    assert done.returncode == 0
+    assert (at / "source/model.safetensors").stat().st_size == checkpoint.stat().st_size
+    run("umount", at)
+
+
 def test_lifecycle__makes_and_removes_the_mountpoint(mount, checkpoint):
     m = mount(checkpoint)
     assert m.path.is_dir()
