@@ -71,6 +71,15 @@ static bool has_numbers(const struct wfs_stats *stats)
     return stats->n > stats->n_nan;
 }
 
+/* The means' own rounding may be more than what lies between them: what each loses is kept. */
+static double means_apart(const struct wfs_stats *a, const struct wfs_stats *b)
+{
+    double n_a = (double)a->n, n_b = (double)b->n, mean_a = a->sum / n_a, mean_b = b->sum / n_b;
+    double low_a = (fma(-mean_a, n_a, a->sum) + a->sum_low) / n_a;
+    double low_b = (fma(-mean_b, n_b, b->sum) + b->sum_low) / n_b;
+    return (mean_b - mean_a) + (low_b - low_a);
+}
+
 void wfs_stats_merge(struct wfs_stats *stats, const struct wfs_stats *more)
 {
     if (more->n == 0)
@@ -80,7 +89,7 @@ void wfs_stats_merge(struct wfs_stats *stats, const struct wfs_stats *more)
         return;
     }
     double a = (double)stats->n, b = (double)more->n;
-    double between = wfs_stats_mean(more) - wfs_stats_mean(stats);
+    double between = means_apart(stats, more);
     stats->m2 += more->m2 + between * between * (a / (a + b) * b);
     if (has_numbers(more)) {
         stats->min = has_numbers(stats) ? fmin(stats->min, more->min) : more->min;
@@ -108,6 +117,8 @@ double wfs_stats_l2(const struct wfs_stats *stats)
 
 double wfs_stats_std(const struct wfs_stats *stats)
 {
+    if (stats->n > 0 && stats->n_nan == 0 && stats->min == stats->max && isfinite(stats->min))
+        return 0; /* one number, which its mean need not be to the last digit */
     return sqrt(stats->m2 / (double)stats->n);
 }
 
@@ -141,16 +152,19 @@ static void add_one_by_one(const double *x, uint64_t n, struct wfs_stats *stats)
 /* Where the mean's share of the sum of squares is above this, subtracting it would cost digits. */
 #define MEAN_SHARE_MAX 0.9
 
-static double squared_deviations(wfs_moments_fn moments_of, const void *x, uint64_t n,
-                                 const struct wfs_moments *moments)
+/* Sets m2; and what the sum has lost, where the second pass tells. */
+static void add_deviations(wfs_moments_fn moments_of, const void *x, struct wfs_stats *stretch)
 {
     struct wfs_moments about;
-    double count = (double)n, mean = moments->sum / count, share = moments->sum * mean;
-    if (share <= MEAN_SHARE_MAX * moments->sum_squares)
-        return moments->sum_squares - share;
-    moments_of(x, n, mean, &about);
+    double count = (double)stretch->n, mean = stretch->sum / count, share = stretch->sum * mean;
+    if (share <= MEAN_SHARE_MAX * stretch->sum_squares) {
+        stretch->m2 = stretch->sum_squares - share;
+        return;
+    }
+    moments_of(x, stretch->n, mean, &about);
     double m2 = about.sum_squares - about.sum * (about.sum / count);
-    return m2 > 0.0 ? m2 : 0.0;
+    stretch->m2 = m2 > 0.0 ? m2 : 0.0;
+    stretch->sum_low = fma(count, mean, -stretch->sum) + about.sum;
 }
 
 /* False, and nothing added, where the numbers must be looked at one by one. */
@@ -166,10 +180,10 @@ static bool add_stretch(wfs_moments_fn moments_of, const void *x, uint64_t n,
         .n_zero = moments.n_zero,
         .sum = moments.sum,
         .sum_squares = moments.sum_squares,
-        .m2 = squared_deviations(moments_of, x, n, &moments),
         .min = moments.min,
         .max = moments.max,
     };
+    add_deviations(moments_of, x, &more);
     wfs_stats_merge(stats, &more);
     return true;
 }

@@ -114,6 +114,27 @@ static void test_stats__a_large_mean_costs_no_digits(void **state)
     }
 }
 
+/* Many stretches whose means are apart by less than the means' own rounding. */
+static void test_stats__a_very_large_mean_costs_no_digits(void **state)
+{
+    (void)state;
+    enum { N = 300001 };
+    static double values[N];
+    for (size_t i = 0; i < N; i++)
+        values[i] = 1e8 + ((double)(i * 2654435761u % 4096) - 2048) / 1048576;
+    long double sum = 0, deviations = 0;
+    for (size_t i = 0; i < N; i++)
+        sum += (long double)(values[i] - 1e8);
+    for (size_t i = 0; i < N; i++) {
+        long double d = (long double)(values[i] - 1e8) - sum / N;
+        deviations += d * d;
+    }
+    struct wfs_stats stats = {0};
+    assert_int_equal(wfs_stats_add(&stats, WFS_F64, values, N, NULL), 0);
+    double want = (double)sqrtl(deviations / N);
+    assert_true(fabs(wfs_stats_std(&stats) - want) <= 1e-13 * want);
+}
+
 static void test_stats__constants_have_no_deviation(void **state)
 {
     (void)state;
@@ -122,7 +143,7 @@ static void test_stats__constants_have_no_deviation(void **state)
     for (size_t i = 0; i < WFS_ARRAY_SIZE(ones); i++)
         ones[i] = 0.1f;
     assert_int_equal(wfs_stats_add(&stats, WFS_F32, ones, WFS_ARRAY_SIZE(ones), NULL), 0);
-    assert_true(wfs_stats_std(&stats) < 1e-16);
+    assert_true(wfs_stats_std(&stats) == 0.0);
     assert_near(wfs_stats_mean(&stats), (double)0.1f, 0.1);
 }
 
@@ -207,7 +228,7 @@ static void test_stats__squares_beyond_float64(void **state)
     assert_true(wfs_stats_std(&stats) == 0.0 && isinf(wfs_stats_l2(&stats)));
     stats = (struct wfs_stats){0};
     assert_int_equal(wfs_stats_add(&stats, WFS_F64, sum_too, 2, NULL), 0);
-    assert_true(isinf(wfs_stats_std(&stats)));
+    assert_true(wfs_stats_std(&stats) == 0.0); /* also where the mean is beyond float64 */
 }
 
 static void test_stats__complex_numbers_count_by_modulus(void **state)
@@ -268,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stats__every_real_type),
         cmocka_unit_test(test_stats__a_large_mean_costs_no_digits),
+        cmocka_unit_test(test_stats__a_very_large_mean_costs_no_digits),
         cmocka_unit_test(test_stats__constants_have_no_deviation),
         cmocka_unit_test(test_stats__parts_merge_to_the_whole),
         cmocka_unit_test(test_stats__nan_and_infinity),
