@@ -103,11 +103,13 @@ static void compare_names(struct checking *c)
 /* ---- values -------------------------------------------------------------------------------- */
 
 /* Where one value everywhere says nothing: norms start as ones, biases as zeros, integers are
- * buffers and counters. A vector of ones is a norm, whatever its name. */
+ * buffers and counters. A vector of ones is a norm, whatever its name. A view may have no names for
+ * them (Keras counts a layer's variables): its sources' count too. */
 static bool may_be_constant(const struct wfs_inspect_row *row, double value)
 {
     return row->expr->n_elems < 2 || !wfs_dtype_is_float(row->expr->dtype) ||
-           (row->expr->ndim <= 1 && value == 1.0) || constant_is_usual(row->path);
+           (row->expr->ndim <= 1 && value == 1.0) || constant_is_usual(row->path) ||
+           (row->source && constant_is_usual(row->source));
 }
 
 /* What every element is; NULL where they differ. */

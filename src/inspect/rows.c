@@ -162,12 +162,14 @@ static int add_row(struct wfs_inspect_rows *rows, const struct wfs_catalog *cata
     if (!rows_want(options, name, dotted))
         return 0;
     struct wfs_inspect_row *row = &rows->rows[rows->n++];
-    *row = (struct wfs_inspect_row){.name = name,
-                                    .dotted = dotted,
-                                    .path = path,
-                                    .target = target,
-                                    .expr = target->expr,
-                                    .weight_decay = -1};
+    *row = (struct wfs_inspect_row){
+        .name = name,
+        .dotted = dotted,
+        .path = path,
+        .source = target->n_sources > 0 ? catalog->tensors[target->sources[0]].path : NULL,
+        .target = target,
+        .expr = target->expr,
+        .weight_decay = -1};
     set_sharding(catalog, target, row);
     return 0;
 }

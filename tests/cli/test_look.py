@@ -409,6 +409,16 @@ def test_check__every_kind(model, tmp_path):
     assert run("check", path, "--against", path, "--silent").stdout == ""
 
 
+def test_check__biases_of_a_view_that_counts_its_variables(tmp_path):
+    path = write_safetensors(tmp_path / "m.safetensors", {
+        "a.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "a.bias": np.zeros(3, np.float32),
+        "b.weight": np.zeros((3, 4), np.float32)})
+    keys = tmp_path / "keys.json"
+    keys.write_text(run("table", path, "--view", "keras", "--keys").stdout)
+    got = js("check", path, "--view", "keras", "--against", keys, status=1)["uninitialised"]
+    assert [e["name"].replace("/", ".") for e in got] == ["b.vars.0"]
+
+
 def test_check__uninitialised(tmp_path):
     f = np.float32
     tensors = {"lin.weight": np.zeros((3, 3), f), "conv.weight": np.full((2, 2, 2), 0.02, f),
