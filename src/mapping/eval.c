@@ -91,6 +91,9 @@ static int eval_capture(const struct wfs_scope *scope, const struct wfs_vexpr *e
         *ret = path_text(cap->alts[b->i], strlen(cap->alts[b->i]));
     else
         *ret = path_text(b->s, b->len);
+    ret->is_number = b->is_number && ret->kind == WFS_VALUE_STR;
+    if (ret->is_number)
+        ret->i = b->i;
     return 0;
 }
 
@@ -257,14 +260,19 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
 
 /* ---- operators ----------------------------------------------------------------------------- */
 
+static bool is_int(const struct wfs_value *v)
+{
+    return v->kind == WFS_VALUE_INT || (v->kind == WFS_VALUE_STR && v->is_number);
+}
+
 static bool is_number(const struct wfs_value *v)
 {
-    return v->kind == WFS_VALUE_INT || v->kind == WFS_VALUE_REAL;
+    return is_int(v) || v->kind == WFS_VALUE_REAL;
 }
 
 static double as_real(const struct wfs_value *v)
 {
-    return v->kind == WFS_VALUE_INT ? (double)v->i : v->r;
+    return is_int(v) ? (double)v->i : v->r;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -338,7 +346,7 @@ static int arith(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         return 0;
     if (!is_number(a) || !is_number(b))
         return eval_error(scope, e, "arithmetic on what is no number");
-    if (a->kind == WFS_VALUE_INT && b->kind == WFS_VALUE_INT)
+    if (is_int(a) && is_int(b))
         return int_arith(scope, e, a->i, b->i, ret);
     return real_arith(scope, e, as_real(a), as_real(b), ret);
 }
@@ -352,8 +360,7 @@ static bool texts_equal(const struct wfs_value *a, const struct wfs_value *b)
 static bool values_equal(const struct wfs_value *a, const struct wfs_value *b)
 {
     if (is_number(a) && is_number(b))
-        return a->kind == WFS_VALUE_INT && b->kind == WFS_VALUE_INT ? a->i == b->i
-                                                                    : as_real(a) == as_real(b);
+        return is_int(a) && is_int(b) ? a->i == b->i : as_real(a) == as_real(b);
     if (a->kind != b->kind)
         return false;
     if (a->kind == WFS_VALUE_STR)
@@ -414,7 +421,7 @@ static int compare(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     if (!is_number(a) || !is_number(b))
         return eval_error(scope, e, "a comparison of what is no number");
     double x = as_real(a), y = as_real(b);
-    bool less = a->kind == WFS_VALUE_INT && b->kind == WFS_VALUE_INT ? a->i < b->i : x < y;
+    bool less = is_int(a) && is_int(b) ? a->i < b->i : x < y;
     bool same = values_equal(a, b);
     *ret = boolean(e->op == WFS_BIN_LT   ? less
                    : e->op == WFS_BIN_LE ? less || same
@@ -510,8 +517,8 @@ static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
     int r = wfs_eval(scope, e->args[0], &v);
     if (r)
         return r;
-    if (v.kind == WFS_VALUE_INT && v.i != INT64_MIN)
-        v.i = -v.i;
+    if (is_int(&v) && v.i != INT64_MIN)
+        v = integer(-v.i);
     else if (v.kind == WFS_VALUE_REAL)
         v.r = -v.r;
     else if (v.kind != WFS_VALUE_NONE && v.kind != WFS_VALUE_MAYBE)
@@ -588,7 +595,7 @@ int wfs_value_int(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     if (v->kind == WFS_VALUE_NONE || v->kind == WFS_VALUE_MAYBE)
         return wfs_eval_needed(scope, e);
     bool whole = v->kind == WFS_VALUE_REAL && floor(v->r) == v->r && fabs(v->r) < 9e15;
-    if (!whole && v->kind != WFS_VALUE_INT)
+    if (!whole && !is_int(v))
         return eval_error(scope, e, "expected a whole number");
     *ret = whole ? (int64_t)v->r : v->i;
     return 0;

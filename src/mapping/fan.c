@@ -119,6 +119,9 @@ int wfs_binding_compare(const struct wfs_cap *cap, const struct wfs_binding *x,
         return x->set - y->set;
     if (cap->kind == WFS_CAP_INT || cap->kind == WFS_CAP_ALT)
         return (x->i > y->i) - (x->i < y->i);
+    if (x->is_number || y->is_number)
+        return x->is_number && y->is_number ? (x->i > y->i) - (x->i < y->i)
+                                            : y->is_number - x->is_number;
     uint32_t min = x->len < y->len ? x->len : y->len;
     int c = min ? memcmp(x->s, y->s, min) : 0;
     return c ? c : (x->len > y->len) - (x->len < y->len);
@@ -179,21 +182,39 @@ static int check_complete(struct wfs_stage *stage, const struct wfs_rule *rule,
     return 0;
 }
 
+/* A capture that can be fanned in over: its values have an order without holes. */
+static int check_countable(struct wfs_stage *stage, const struct wfs_rule *rule,
+                           const struct wfs_op *op, const struct wfs_vals *vals)
+{
+    const struct wfs_cap *cap = &rule->caps[op->cap];
+    if (cap->kind == WFS_CAP_INT || cap->kind == WFS_CAP_ALT)
+        return 0;
+    if (!cap->in_regex)
+        return wfs_op_error(stage, op, "expected {%s} to be a number or alternatives", cap->name);
+    for (size_t i = 0; i < vals->n; i++) {
+        const struct wfs_binding *b = &vals->v[i].m.b[op->cap];
+        if (b->set && !b->is_number)
+            return wfs_op_error(
+                stage, op, "expected {%s} to be a number in %s", cap->name,
+                wfs_dotted(stage->mapper->arena, stage->in->items[vals->v[i].item].path));
+    }
+    return 0;
+}
+
 static int join_over_capture(struct wfs_stage *stage, const struct wfs_rule *rule,
                              const struct wfs_op *op, struct wfs_vals *vals)
 {
     struct joining joining = {rule, op->cap};
     size_t n_out = 0;
-    enum wfs_cap_kind kind = rule->caps[op->cap].kind;
-    if (kind != WFS_CAP_INT && kind != WFS_CAP_ALT)
-        return wfs_op_error(stage, op, "expected {%s} to be a number or alternatives",
-                            rule->caps[op->cap].name);
+    int r = check_countable(stage, rule, op, vals);
+    if (r)
+        return r;
     qsort_r(vals->v, vals->n, sizeof(*vals->v), compare_vals, &joining);
     for (size_t i = 0, n; i < vals->n; i += n) {
         struct wfs_val out;
         for (n = 1; i + n < vals->n && !compare_others(&joining, &vals->v[i], &vals->v[i + n]); n++)
             ;
-        int r = check_complete(stage, rule, op, &vals->v[i], n);
+        r = check_complete(stage, rule, op, &vals->v[i], n);
         if (!r)
             r = join(stage, rule, op, &vals->v[i], n, &out);
         if (r)

@@ -44,8 +44,8 @@ static bool bytes_equal(const char *a, size_t a_len, const char *b, size_t b_len
     return a_len == b_len && memcmp(a, b, a_len) == 0;
 }
 
-/* Digits as Python prints an int: no leading zeros, so that writing it back gives the same text. */
-static uint32_t parse_index(const char *s, uint32_t len, int64_t *ret)
+/* No leading zeros, so that writing it back gives the same text. */
+uint32_t wfs_index_parse(const char *s, uint32_t len, int64_t *ret)
 {
     uint32_t n = 0;
     int64_t value = 0;
@@ -66,7 +66,8 @@ static bool bind(struct matching *g, uint32_t seg, uint32_t comp, uint32_t atom,
 {
     uint32_t cap = g->name->segments[seg].atoms[atom].cap;
     struct wfs_binding *b = &g->m->b[cap];
-    *b = (struct wfs_binding){true, g->split->components[comp].s + off, len, i};
+    *b = (struct wfs_binding){
+        .set = true, .s = g->split->components[comp].s + off, .len = len, .i = i};
     if (match_atoms(g, seg, comp, atom + 1, off + len))
         return true;
     b->set = false;
@@ -79,7 +80,7 @@ static bool match_index(struct matching *g, uint32_t seg, uint32_t comp, uint32_
     const struct wfs_component *c = &g->split->components[comp];
     const struct wfs_cap *cap = &g->caps[g->name->segments[seg].atoms[atom].cap];
     int64_t value;
-    uint32_t n = parse_index(c->s + off, c->len - off, &value);
+    uint32_t n = wfs_index_parse(c->s + off, c->len - off, &value);
     if (n == 0 || (cap->ranged && (value < cap->lo || value > cap->hi)))
         return false;
     return bind(g, seg, comp, atom, off, n, value);
@@ -141,7 +142,7 @@ static bool match_many_n(struct matching *g, uint32_t seg, uint32_t comp, uint32
     uint32_t len = n ? (uint32_t)(c[comp + n - 1].s + c[comp + n - 1].len - s) : 0;
     if (b->set)
         return bytes_equal(b->s, b->len, s, len) && match_segments(g, seg + 1, comp + n);
-    *b = (struct wfs_binding){true, s, len, 0};
+    *b = (struct wfs_binding){.set = true, .s = s, .len = len};
     if (match_segments(g, seg + 1, comp + n))
         return true;
     b->set = false;

@@ -33,8 +33,11 @@ static int bind_groups(struct wfs_parser *p, struct wfs_name *name, struct wfs_p
             return wfs_error_nomem(p->err, "rules");
         uint32_t group = (uint32_t)entry[0] << 8 | entry[1];
         uint32_t cap = wfs_parse_cap_find(p, group_name, strlen(group_name));
-        struct wfs_cap def = {
-            .name = group_name, .kind = WFS_CAP_MANY, .pos = pos, .in_source = true};
+        struct wfs_cap def = {.name = group_name,
+                              .kind = WFS_CAP_MANY,
+                              .pos = pos,
+                              .in_regex = true,
+                              .in_source = true};
         int r = cap == WFS_NO_INDEX ? wfs_parse_cap_add(p, &def, &cap) : 0;
         if (!r && group > INT8_MAX)
             r = wfs_parse_error(p, pos, "expected fewer groups in this expression");
@@ -63,6 +66,20 @@ int wfs_regex_compile(struct wfs_parser *p, struct wfs_name *name, struct wfs_po
     return bind_groups(p, name, pos);
 }
 
+/* What the text is worth; false where another pattern gave the capture a type that it has not. */
+static bool weigh(const struct wfs_cap *cap, struct wfs_binding *b)
+{
+    b->is_number = b->len && wfs_index_parse(b->s, b->len, &b->i) == b->len;
+    if (cap->kind == WFS_CAP_INT)
+        return b->is_number && (!cap->ranged || (b->i >= cap->lo && b->i <= cap->hi));
+    if (cap->kind != WFS_CAP_ALT)
+        return true;
+    for (b->i = 0; b->i < cap->n_alts; b->i++)
+        if (strlen(cap->alts[b->i]) == b->len && memcmp(cap->alts[b->i], b->s, b->len) == 0)
+            return true;
+    return false;
+}
+
 /* The dotted name has the path's length, so offsets agree and captures point into the path. */
 static bool take_groups(const struct wfs_name *name, const PCRE2_SIZE *at, const char *path,
                         struct wfs_match *match)
@@ -77,7 +94,9 @@ static bool take_groups(const struct wfs_name *name, const PCRE2_SIZE *at, const
         uint32_t len = unset ? 0 : (uint32_t)(at[2 * group + 1] - at[2 * group]);
         if (m.b[cap].set && (m.b[cap].len != len || memcmp(m.b[cap].s, s, len) != 0))
             return false;
-        m.b[cap] = (struct wfs_binding){true, s, len, 0};
+        m.b[cap] = (struct wfs_binding){.set = true, .s = s, .len = len};
+        if (!weigh(&name->own_caps[cap], &m.b[cap]))
+            return false;
     }
     *match = m;
     return true;

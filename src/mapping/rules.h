@@ -32,10 +32,11 @@ enum wfs_value_kind {
 /* NONE: not known. MAYBE: a condition that an inverse cannot decide yet. */
 struct wfs_value {
     enum wfs_value_kind kind;
-    int64_t i; /* INT, BOOL */
+    int64_t i; /* INT, BOOL; STR: with is_number */
     double r;
     const char *s; /* STR: len bytes */
     size_t len;
+    bool is_number; /* STR: a number's digits, which count as one where a number is asked for */
     bool is_path; /* STR: components between WFS_SEP; else as wfs_path_join writes them with '.' */
 };
 
@@ -126,6 +127,7 @@ struct wfs_cap {
     int64_t lo, hi;
     uint32_t n_alts;
     const char *const *alts;
+    bool in_regex;  /* a group of a regular expression, which has no type */
     bool in_source; /* some source pattern binds it; else a fan-out makes it */
 };
 
@@ -159,7 +161,8 @@ struct wfs_binding {
     bool set;
     const char *s; /* len bytes */
     uint32_t len;
-    int64_t i; /* INT: its value; ALT: which */
+    int64_t i;      /* INT: its value; ALT: which */
+    bool is_number; /* of a regular expression: `i` is what its digits say */
 };
 struct wfs_match {
     struct wfs_binding b[WFS_RULE_MAX_CAPS];

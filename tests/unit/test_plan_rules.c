@@ -265,6 +265,46 @@ static void test_plan_rules__names_are_written_as_the_namespace_says(void **stat
     done(c, p);
 }
 
+static void test_plan_rules__digits_of_a_regex_are_numbers(void **state)
+{
+    (void)state;
+    if (!HAVE_PCRE2)
+        skip();
+    struct wfs_catalog *c = new_catalog();
+    for (int i = 0; i < 11; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "l.%d.w", i);
+        add(c, name, WFS_F32, 1, (uint64_t[]){2});
+    }
+    struct wfs_plan *p =
+        plan(c, (struct options){
+                    .rules = "/l\\.(?<n>[0-9]+)\\.w/ -> R.{n+1}.{-n+n} if n < 1 or n == \"2\"\n"});
+    find(p, "R.1.0");
+    find(p, "R.3.0");
+    find(p, "l.1.w");
+    find(p, "l.10.w");
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "/l\\.(?<n>[0-9]+)\\.w/ -> R : stack(n, 0)\n"});
+    assert_int_equal(p->n_targets, 1);
+    float got[22];
+    struct wfs_error err = {0};
+    assert_int_equal(wfs_expr_read(find(p, "R")->expr, got, sizeof(got), 0, &err), 0);
+    for (int i = 0; i < 11; i++)
+        assert_true(got[2 * i] == (float)(1000 * i));
+    wfs_plan_free(p);
+    ADD(c, "l.3.v", 2);
+    p = plan(
+        c, (struct options){.rules = "l.{n:2-3}.w & /l\\.(?<n>[0-9]+)\\.v/ -> S.{n} : stack(0)\n"});
+    find(p, "S.3"); /* a number as another pattern has it */
+    wfs_plan_free(p);
+    ADD(c, "l.01.w", 2);
+    expect_refused(c, (struct options){.rules = "/l\\.(?<n>[0-9]+)\\.w/ -> R : stack(n, 0)\n"},
+                   "stack(n, 0): expected {n} to be a number in l.01.w");
+    expect_refused(c, (struct options){.rules = "/l\\.(?<n>[0-9]+)\\.w/ -> R.{n+1}\n"},
+                   "arithmetic on what is no number");
+    wfs_catalog_free(c);
+}
+
 /* ---- dots ---------------------------------------------------------------------------------- */
 
 static const char *const dotted_conditions[] = {
@@ -328,6 +368,7 @@ static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__digits_of_a_regex_are_numbers),
         cmocka_unit_test(test_plan_rules__a_collision_names_its_sources_and_rules),
         cmocka_unit_test(test_plan_rules__conditions_see_dots_between_components),
         cmocka_unit_test(test_plan_rules__dots_of_a_text_separate_components),
