@@ -3,6 +3,7 @@
  * refused.
  */
 #include "plan_fixture.h"
+#include "weightfs/file.h"
 
 /* ---- rules --------------------------------------------------------------------------------- */
 
@@ -305,6 +306,20 @@ static void test_plan_rules__digits_of_a_regex_are_numbers(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_plan_rules__every_writer_is_a_kind_of_file(void **state)
+{
+    (void)state;
+    char text[64];
+    struct wfs_catalog *c = bert();
+    for (const struct wfs_writer *const *w = wfs_writers(); *w; w++) {
+        snprintf(text, sizeof(text), "files %s\n", (*w)->name);
+        struct wfs_plan *p = plan(c, (struct options){.rules = text});
+        assert_string_equal(p->files[0], (*w)->name);
+        wfs_plan_free(p);
+    }
+    wfs_catalog_free(c);
+}
+
 /* ---- dots ---------------------------------------------------------------------------------- */
 
 static const char *const dotted_conditions[] = {
@@ -368,6 +383,7 @@ static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__every_writer_is_a_kind_of_file),
         cmocka_unit_test(test_plan_rules__digits_of_a_regex_are_numbers),
         cmocka_unit_test(test_plan_rules__a_collision_names_its_sources_and_rules),
         cmocka_unit_test(test_plan_rules__conditions_see_dots_between_components),
