@@ -133,12 +133,27 @@ static const char *target_key(struct wfs_stage *st, const char *collection, cons
     return wfs_arena_printf(st->names, WFS_SEP_STR "%s" WFS_SEP_STR "%s", collection, path);
 }
 
-static int add_seen(struct wfs_stage *st, const struct wfs_item *item, struct wfs_strmap *seen)
+static int add_seen(struct wfs_stage *st, size_t index, struct wfs_strmap *seen)
 {
+    const struct wfs_item *item = &st->out.items[index];
     const char *key = target_key(st, item->collection, item->path);
-    if (!key || wfs_strmap_set(seen, key, 1))
+    if (!key || wfs_strmap_set(seen, key, index))
         return wfs_error_nomem(st->mapper->err, "names");
     return 0;
+}
+
+/* A fill gives way to a mapping, an included one to this file's, one for a name to one for all that
+ * are like it; two of a kind contradict each other. */
+static void report_rival(struct wfs_stage *st, const struct wfs_rule *rule, size_t index)
+{
+    const struct wfs_item *item = &st->out.items[index];
+    const struct wfs_rule *first = item->named_by;
+    bool ours = first >= st->set->rules && first < st->set->rules + st->set->n_rules;
+    if (ours && first->kind == WFS_RULE_FILL && first != rule && first->level == rule->level &&
+        first->sources.n == rule->sources.n && !rule->for_target)
+        wfs_report(st->mapper, WFS_COLLISION, item->path,
+                   "%s:%u fills it, and %s:%u: the first is shown", first->where, first->pos.col,
+                   rule->where, rule->pos.col);
 }
 
 /* Makes one filled target, unless the target is there already. */
@@ -160,10 +175,13 @@ static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct 
         wfs_buf_ok(&path) && path.len ? target_key(st, target->collection, path.data) : NULL;
     if (!key)
         return wfs_error_nomem(st->mapper->err, "names");
-    if (wfs_strmap_get(seen, key, NULL))
+    uint64_t there;
+    if (wfs_strmap_get(seen, key, &there)) {
+        report_rival(st, rule, there);
         return 0;
+    }
     r = wfs_rule_run_one(st, rule, &val);
-    return r ? r : add_seen(st, &st->out.items[st->out.n - 1], seen);
+    return r ? r : add_seen(st, st->out.n - 1, seen);
 }
 
 static int fill_for(struct wfs_stage *st, const struct wfs_rule *rule, struct wfs_strmap *seen)
@@ -197,7 +215,7 @@ static int run_fills(struct wfs_stage *st)
     for (uint32_t i = 0; i < st->set->n_rules; i++)
         any |= st->set->rules[i].kind == WFS_RULE_FILL;
     for (size_t i = 0; any && !r && i < st->out.n; i++)
-        r = add_seen(st, &st->out.items[i], &seen);
+        r = add_seen(st, i, &seen);
     for (uint32_t i = 0; !r && i < st->set->n_rules; i++) {
         const struct wfs_rule *rule = &st->set->rules[i];
         if (rule->kind != WFS_RULE_FILL || !wfs_rule_may_hold(st, rule))

@@ -320,6 +320,23 @@ static void test_plan_rules__every_writer_is_a_kind_of_file(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_plan_rules__two_fills_of_one_target_are_a_collision(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = bert();
+    struct wfs_plan *p =
+        plan(c, (struct options){
+                    .rules = "set t\nfill y : zeros(float32, 2)\nfill y : ones(float32, 3)\n"});
+    HAS(find_entry(p, WFS_COLLISION)->text, ".map:2:1 fills it, and ", ".map:3:1");
+    wfs_plan_free(p);
+    /* One rule that comes upon it again, and a fill where a mapping was, are none. */
+    p = plan(c, (struct options){.rules =
+                                     "fill y : zeros(float32, 2) for {p:+}\n{p:+}.weight -> {p}.k\n"
+                                     "fill norm.k : zeros(float32, 2)\n"});
+    assert_int_equal(p->n_by_status[WFS_COLLISION], 0);
+    done(c, p);
+}
+
 /* ---- dots ---------------------------------------------------------------------------------- */
 
 static const char *const dotted_conditions[] = {
@@ -383,6 +400,7 @@ static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__two_fills_of_one_target_are_a_collision),
         cmocka_unit_test(test_plan_rules__every_writer_is_a_kind_of_file),
         cmocka_unit_test(test_plan_rules__digits_of_a_regex_are_numbers),
         cmocka_unit_test(test_plan_rules__a_collision_names_its_sources_and_rules),
