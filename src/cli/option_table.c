@@ -87,7 +87,7 @@ static int apply_set(struct wfs_options *o, const char *value, struct wfs_error 
 {
     if (!strchr(value, '='))
         return wfs_error_set(err, EINVAL, "-o set=%s: NAME=VALUE is expected", value);
-    return wfs_options_add_string(o, &o->every.set, value, err);
+    return wfs_options_add_setting(o, &o->every.set, value, err);
 }
 
 static int apply_index(struct wfs_options *o, const char *value, struct wfs_error *err)

@@ -50,7 +50,7 @@ static int add_spec_item(void *ctx, char *item, struct wfs_error *err)
     if (strcmp(item, "template") == 0)
         return set_path(scope->options, &spec->template_path, value, err);
     if (strcmp(item, "set") == 0)
-        return wfs_options_add_string(scope->options, &spec->set, value, err);
+        return wfs_options_add_setting(scope->options, &spec->set, value, err);
     if (strcmp(item, "dtype"))
         return wfs_error_set(err, EINVAL, "--view %s: it has no option %s", spec->name, item);
     spec->dtype = wfs_arena_strdup(scope->options->arena, value);

@@ -46,6 +46,24 @@ int wfs_options_add_string(struct wfs_options *options, struct wfs_strings *stri
     return 0;
 }
 
+/* tp.GLOB=AXIS: the glob may hold a '='. */
+static size_t setting_name_len(const char *setting)
+{
+    const char *eq = strncmp(setting, "tp.", 3) == 0 ? strrchr(setting, '=') : NULL;
+    return eq ? (size_t)(eq - setting) : strcspn(setting, "=");
+}
+
+int wfs_options_add_setting(struct wfs_options *options, struct wfs_strings *strings,
+                            const char *value, struct wfs_error *err)
+{
+    size_t len = setting_name_len(value);
+    for (size_t i = 0; i < strings->n; i++)
+        if (setting_name_len(strings->list[i]) == len && memcmp(strings->list[i], value, len) == 0)
+            return wfs_error_set(err, EINVAL, "-o set=%s: it is set=%s already", value,
+                                 strings->list[i]);
+    return wfs_options_add_string(options, strings, value, err);
+}
+
 const char *wfs_options_absolute(struct wfs_options *options, const char *path,
                                  struct wfs_error *err)
 {

@@ -38,6 +38,9 @@ void wfs_options_free(struct wfs_options *options);
 int wfs_options_add_list(struct wfs_options *options, const char *list, struct wfs_error *err);
 /* One argument of --view: NAME[:key=value,...]. */
 int wfs_options_add_view(struct wfs_options *options, const char *spec, struct wfs_error *err);
+/* The same for NAME=VALUE of set=; -EINVAL where the name has a value already. */
+int wfs_options_add_setting(struct wfs_options *options, struct wfs_strings *strings,
+                            const char *value, struct wfs_error *err);
 int wfs_options_add_string(struct wfs_options *options, struct wfs_strings *strings,
                            const char *value, struct wfs_error *err);
 /* A path made absolute, links as they are (a snapshot's link names its directory). NULL: failed. */

@@ -102,3 +102,12 @@ def test_map__rules_with_a_mistake_are_2(checkpoint, tmp_path):
     assert done.returncode == 2 and "bad.map" in done.stderr
     done = run("map", checkpoint, "--view", "flax", "--rules", tmp_path / "none.map", check=False)
     assert done.returncode == 2 and "none.map" in done.stderr
+
+
+def test_map__a_name_set_twice_is_2(checkpoint):
+    done = run("map", checkpoint, "--view", "flax", "-o", "set=q=2", "-o", "set=q=3", check=False)
+    assert done.returncode == 2 and "-o set=q=3: it is set=q=2 already" in done.stderr
+    done = run("map", checkpoint, "--view", "flax:set=q=2,set=q=3", check=False)
+    assert done.returncode == 2 and "set=q=3" in done.stderr
+    # A view's own goes before what is said to all.
+    run("map", checkpoint, "--view", "flax:set=q=2", "-o", "set=q=3,set=r=3")
