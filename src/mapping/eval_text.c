@@ -155,8 +155,12 @@ static int call_number(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     if (e->op == WFS_FN_MIN || e->op == WFS_FN_MAX) {
         v = (a < b) == (e->op == WFS_FN_MIN) ? a : b;
     } else {
-        if (b <= 0 || a < 0 || a > INT64_MAX - b)
+        if (b == 0)
+            return call_error(scope, e, "the divisor is 0");
+        if (b < 0 || a < 0)
             return call_error(scope, e, "expected numbers that are not negative");
+        if (a > INT64_MAX - b)
+            return call_error(scope, e, "a number beyond 64 bits");
         v = (a + b - 1) / b;
         if (e->op == WFS_FN_ROUNDUP)
             v *= b;

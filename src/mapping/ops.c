@@ -22,12 +22,15 @@ int wfs_op_error(struct wfs_stage *stage, const struct wfs_op *op, const char *f
                          op->pos.col, op->text, message);
 }
 
-/* The same for a failed tensor operation: the rule's place goes in front. */
+/* The same for a failed tensor operation: the rule's place goes in front, where a value or
+ * wfs_op_error has not said it already. */
 static int placed(struct wfs_stage *stage, const struct wfs_op *op, int r)
 {
-    if (r)
-        wfs_error_prefix(stage->mapper->err, "%s:%u:%u: %s", op->pos.file, op->pos.line,
-                         op->pos.col, op->text);
+    struct wfs_error *err = stage->mapper->err;
+    char line[WFS_ERROR_MESSAGE_MAX];
+    int n = snprintf(line, sizeof(line), "%s:%u:", op->pos.file, op->pos.line);
+    if (r && strncmp(err->message, line, (size_t)n) != 0)
+        wfs_error_prefix(err, "%s:%u:%u: %s", op->pos.file, op->pos.line, op->pos.col, op->text);
     return r;
 }
 

@@ -337,6 +337,33 @@ static void test_plan_rules__two_fills_of_one_target_are_a_collision(void **stat
     done(c, p);
 }
 
+static void expect_place_once(const struct wfs_catalog *c, const char *rules, const char *place)
+{
+    struct wfs_error err = {0};
+    struct wfs_plan *p = NULL;
+    assert_int_equal(make(c, (struct options){.rules = rules}, &p, &err), -EINVAL);
+    const char *first = strstr(err.message, place);
+    if (!first || strstr(first + 1, place))
+        fail_msg("\"%s\" is not once in \"%s\"", place, err.message);
+}
+
+static void test_plan_rules__errors_say_what_and_where_once(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = bert();
+    expect_place_once(c, "norm.weight -> n : permute(0, 1)", ".map:1:20: permute(0, 1): 2 axes");
+    expect_place_once(c, "norm.weight -> n : permute(0, 1)", ".map:1:");
+    expect_place_once(c, "norm.weight -> n : slice(0, 5, 1000000)",
+                      ".map:1:20: slice(0, 5, 1000000)");
+    expect_place_once(c, "let q = config.q\nnorm.weight -> n : scale(q)",
+                      ".map:2:26: the value 'q'");
+    expect_refused(c, (struct options){.rules = "{p:+} -> {p} if ceildiv(7, 0) == 1"},
+                   "the divisor is 0");
+    expect_refused(c, (struct options){.rules = "{p:+} -> {p} if roundup(7, -1) == 1"},
+                   "expected numbers that are not negative");
+    wfs_catalog_free(c);
+}
+
 /* ---- dots ---------------------------------------------------------------------------------- */
 
 static const char *const dotted_conditions[] = {
@@ -400,6 +427,7 @@ static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__errors_say_what_and_where_once),
         cmocka_unit_test(test_plan_rules__two_fills_of_one_target_are_a_collision),
         cmocka_unit_test(test_plan_rules__every_writer_is_a_kind_of_file),
         cmocka_unit_test(test_plan_rules__digits_of_a_regex_are_numbers),
