@@ -74,6 +74,17 @@ static int check_sizes(const struct wfs_scope *scope, const struct wfs_op *op,
     return 0;
 }
 
+/* scale and add say so too (ops.c). */
+static void report_wrapping(struct wfs_stage *stage, const struct wfs_op *op,
+                            const struct wfs_val *v, size_t n)
+{
+    enum wfs_dtype_kind kind = wfs_dtype_info(v[0].expr->dtype)->kind;
+    if (n > 1 && kind != WFS_KIND_FLOAT && kind != WFS_KIND_COMPLEX && v[0].item != WFS_NO_INDEX)
+        wfs_report(stage->mapper, WFS_INEXACT, stage->in->items[v[0].item].path,
+                   "%s: whole numbers of %s may wrap", op->text,
+                   wfs_dtype_info(v[0].expr->dtype)->name);
+}
+
 /* Joins v[0..n) into one. */
 static int join(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
                 const struct wfs_val *v, size_t n, struct wfs_val *ret)
@@ -102,6 +113,8 @@ static int join(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
     if (r)
         return wfs_error_prefix(mapper->err, "%s:%u:%u: %s", op->pos.file, op->pos.line,
                                 op->pos.col, op->text);
+    if (op->kind == WFS_OP_SUM)
+        report_wrapping(stage, op, v, n);
     r = join_sources(stage, v, n, &out);
     if (op->cap != WFS_NO_INDEX)
         out.m.b[op->cap].set = false;

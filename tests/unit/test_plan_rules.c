@@ -364,6 +364,23 @@ static void test_plan_rules__errors_say_what_and_where_once(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_plan_rules__a_sum_of_whole_numbers_may_wrap(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    for (int i = 0; i < 2; i++)
+        add(c, i ? "b.i" : "a.i", WFS_I32, 1, (uint64_t[]){2});
+    ADD(c, "a.f", 2);
+    ADD(c, "b.f", 2);
+    struct wfs_plan *p = plan(c, (struct options){.rules = "a.{k} & b.{k} -> {k} : sum\n"});
+    assert_int_equal(p->n_by_status[WFS_INEXACT], 1);
+    assert_string_equal(find_entry(p, WFS_INEXACT)->subject, "a.i");
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "{x}.{k} -> {x}.{k} : add(100)\n"});
+    assert_int_equal(p->n_by_status[WFS_INEXACT], 4);
+    done(c, p);
+}
+
 /* ---- dots ---------------------------------------------------------------------------------- */
 
 static const char *const dotted_conditions[] = {
@@ -427,6 +444,7 @@ static void test_plan_rules__a_dot_in_a_component_is_no_separator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_rules__a_sum_of_whole_numbers_may_wrap),
         cmocka_unit_test(test_plan_rules__errors_say_what_and_where_once),
         cmocka_unit_test(test_plan_rules__two_fills_of_one_target_are_a_collision),
         cmocka_unit_test(test_plan_rules__every_writer_is_a_kind_of_file),
