@@ -14,10 +14,11 @@
 /* Something the user should know about the source; shown in info/report.txt, and on stderr from
  * warning up. */
 enum wfs_note_kind {
-    WFS_NOTE_INFO,    /* a choice that was made: which weights, what was passed over */
-    WFS_NOTE_WARNING, /* an oddity that costs nothing: a record longer than its storage */
-    WFS_NOTE_DANGER,  /* a pickle that calls what attacks call; --strict refuses the file */
-    WFS_NOTE_REFUSED, /* one tensor that was not shown, and why */
+    WFS_NOTE_INFO,     /* a choice that was made: which weights, what was passed over */
+    WFS_NOTE_WARNING,  /* an oddity that costs nothing: a record longer than its storage */
+    WFS_NOTE_DANGER,   /* a pickle that calls what attacks call; --strict refuses the file */
+    WFS_NOTE_REFUSED,  /* one tensor that was not shown, and why */
+    WFS_NOTE_LEFT_OUT, /* parameters that no view maps; a problem of --strict */
 };
 struct wfs_note {
     enum wfs_note_kind kind;

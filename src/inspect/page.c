@@ -122,7 +122,7 @@ static void add_view(struct wfs_buf *out, const struct wfs_plan *plan, const uin
 /* Only what the user should look at. */
 static void add_notes(struct wfs_buf *out, const struct wfs_catalog *catalog)
 {
-    static const char *const names[] = {"note", "warning", "DANGER", "refused"};
+    static const char *const names[] = {"note", "warning", "DANGER", "refused", "left out"};
     const char *comma = "";
     wfs_buf_str(out, ",\"notes\":[");
     for (uint32_t i = 0; i < catalog->n_notes; i++) {

@@ -16,9 +16,10 @@ uint64_t wfs_plan_n_problems(const struct wfs_plan *plan)
 uint64_t wfs_catalog_n_problems(const struct wfs_catalog *catalog)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < catalog->n_notes; i++)
-        n +=
-            catalog->notes[i].kind == WFS_NOTE_DANGER || catalog->notes[i].kind == WFS_NOTE_REFUSED;
+    for (uint32_t i = 0; i < catalog->n_notes; i++) {
+        enum wfs_note_kind kind = catalog->notes[i].kind;
+        n += kind == WFS_NOTE_DANGER || kind == WFS_NOTE_REFUSED || kind == WFS_NOTE_LEFT_OUT;
+    }
     return n;
 }
 

@@ -9,7 +9,8 @@
  * name is looked into only for one child beside which nothing would be left out. Several children
  * are one nested state dict, unless two of them have the same names and shapes: then nobody can
  * tell, and no tree is chosen until -o root= does. Every other tree beside the chosen one is noted,
- * and whether it has the same names and shapes (moving averages).
+ * and whether it has the same names and shapes (moving averages). Tensors beside it that are in no
+ * tree are named, since no root= but the whole has them.
  *
  * Invariant: a tree's tensors are neighbours in the catalog, [first, end), since the walk is
  * depth-first.
@@ -19,7 +20,8 @@
 
 #include "source/objects.h"
 
-#define NO_TREE UINT32_MAX
+#define NO_TREE     UINT32_MAX
+#define NAMES_SHOWN 5 /* of tensors that are left out */
 
 static const char *const usual_names[] = {"state_dict", "model_state_dict", "model",
                                           "module",     "params",           "net"};
@@ -35,13 +37,18 @@ static bool is_child(const struct objects_walk *w, uint32_t child, uint32_t pare
 }
 
 /* What training keeps beside the weights. */
-static bool is_candidate(const struct objects_tree *tree)
+static bool is_of_training(const char *key)
 {
     static const char *const others[] = {"optim", "sched", "scaler", "rng", "callback", "loops"};
     for (size_t i = 0; i < WFS_ARRAY_SIZE(others); i++)
-        if (strstr(tree->key, others[i]))
-            return false;
-    return !tree->is_optimizer;
+        if (strstr(key, others[i]))
+            return true;
+    return false;
+}
+
+static bool is_candidate(const struct objects_tree *tree)
+{
+    return !tree->is_optimizer && !is_of_training(tree->key);
 }
 
 /* The same names and shapes, in the same order. */
@@ -187,6 +194,45 @@ static int note_other(const struct objects_walk *w, uint32_t chosen, uint32_t ot
     return 0;
 }
 
+/* Not a step, a random state or a list of losses. */
+static bool may_be_parameter(const struct wfs_tensor *tensor)
+{
+    static const char *const records[] = {"loss", "metric", "history"};
+    const struct wfs_expr *expr = tensor->expr;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(records); i++)
+        if (strstr(tensor->name, records[i]))
+            return false;
+    return (wfs_dtype_is_float(expr->dtype) || expr->ndim > 1) && expr->n_elems > 1 &&
+           !is_of_training(tensor->name);
+}
+
+/* Tensors of containers around the chosen tree: root= can name none of these but with the whole. */
+static int note_left_out(const struct objects_walk *w, uint32_t chosen, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf names = {0};
+    const char *than = wfs_path_join_dup(w->t->scratch, w->trees[chosen].path, '.');
+    struct wfs_catalog *catalog = w->t->catalog;
+    uint32_t n = 0, n_parameters = 0;
+    for (uint32_t i = w->trees[0].first; i < w->trees[0].end; i++) {
+        const struct wfs_tensor *tensor = &catalog->tensors[i];
+        if (tensor->root)
+            continue;
+        n_parameters += may_be_parameter(tensor);
+        if (n++ < NAMES_SHOWN)
+            wfs_buf_printf(&names, "%s%s", n > 1 ? ", " : "", tensor->name);
+    }
+    if (n > NAMES_SHOWN)
+        wfs_buf_printf(&names, " and %u more", n - NAMES_SHOWN);
+    if (!than || !wfs_buf_ok(&names))
+        return wfs_error_nomem(err, "a note");
+    if (n)
+        wfs_catalog_note(catalog, n_parameters ? WFS_NOTE_LEFT_OUT : WFS_NOTE_INFO, w->t->name,
+                         "%u tensors lie beside %s, which is mapped, and are left out: %s; root=. "
+                         "maps the whole, root=%s says that it is meant",
+                         n, than, names.data, than);
+    return 0;
+}
+
 static bool lies_above(const struct objects_walk *w, uint32_t above, uint32_t tree)
 {
     while (tree != above && tree != w->trees[tree].parent)
@@ -212,7 +258,7 @@ static int add_roots(struct objects_walk *w, uint32_t chosen, struct wfs_error *
         if (!rc && i != chosen && !wfs_path_is_statistics_of(tree->path, w->trees[chosen].path))
             rc = note_other(w, chosen, i, err);
     }
-    return rc;
+    return rc ? rc : note_left_out(w, chosen, err);
 }
 
 /* Two equal candidates: both are roots, none is chosen. */

@@ -58,7 +58,7 @@ static void make_objects(const struct wfs_session *session, uint32_t plan, struc
     wfs_buf_char(out, '\n');
 }
 
-static const char *const note_names[] = {"note", "warning", "DANGER", "refused"};
+static const char *const note_names[] = {"note", "warning", "DANGER", "refused", "left out"};
 
 static void make_report(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
 {

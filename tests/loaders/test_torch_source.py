@@ -4,11 +4,13 @@ import copy
 import io
 import pickle
 import struct
+import subprocess
 import tarfile
 
 import pytest
 import torch
 
+from conftest import BIN
 from torch_tools import (TOOL, Catalog, Refused, assert_equal, check, flatten, rewrite_zip,
                          tensor_bytes)
 
@@ -486,6 +488,29 @@ def test_roots__a_state_dict_with_children_of_usual_names(tmp_path):
         assert check(save(tmp_path, obj)).chosen == [outer]
     wrapped = {"state_dict": state(), "ema": state(), "optim": {"m": torch.ones(2)}}
     assert check(save(tmp_path, {"model": wrapped})).chosen == ["model.state_dict"]
+
+
+def test_roots__tensors_in_no_tree_are_named(tmp_path):
+    path = save(tmp_path, {"model": {"w": torch.ones(3)}, "fc.weight": torch.ones(3, 4), "fc.bias": torch.ones(3)})
+    catalog = Catalog(path)
+    assert catalog.chosen == ["model"]
+    note, = catalog.note("left out", "beside model")
+    assert note["text"].startswith("2 tensors") and "fc.weight, fc.bias" in note["text"]
+    for args, status in (((), 0), (("--strict",), 1), (("--strict", "-o", "root=model"), 0)):
+        done = subprocess.run([BIN, "map", "--view", "flax", *args, path], capture_output=True, text=True)
+        assert done.returncode == status and ("fc.weight" in done.stderr) == ("root=model" not in args)
+    many = Catalog(save(tmp_path, {"net": {"w": torch.ones(3)}, **{f"w{i}": torch.ones(2) for i in range(9)}}))
+    assert "w4 and 4 more" in many.note("left out", "beside net")[0]["text"]
+
+
+def test_roots__what_training_keeps_is_no_warning(tmp_path):
+    path = save(tmp_path, {
+        "model": state(), "ema": state(), "optimizer": {"m": torch.ones(3)}, "epoch": 3, "best": torch.tensor(1.),
+        "torch_rng_state": torch.get_rng_state(), "train_loss": torch.ones(9), "step": torch.tensor([5])})
+    catalog = Catalog(path, "-s")
+    assert catalog.chosen == ["model"] and not catalog.note("warning", "") and not catalog.note("left out", "")
+    note, = catalog.note("info", "are left out")
+    assert "best, torch_rng_state, train_loss, step" in note["text"]
 
 
 # ---- variants of the ZIP ------------------------------------------------------------------------

@@ -66,7 +66,7 @@ static void put_tensor(struct wfs_buf *out, const struct wfs_catalog *catalog, u
 
 static void put_catalog(struct wfs_buf *out, const struct wfs_catalog *catalog)
 {
-    static const char *const kinds[] = {"info", "warning", "danger", "refused"};
+    static const char *const kinds[] = {"info", "warning", "danger", "refused", "left out"};
     wfs_buf_printf(out, "{\"catalog\": 1");
     field(out, "format", catalog->format);
     wfs_buf_printf(out, ", \"files\": %u, \"objects\": %s}\n", catalog->n_files,

@@ -37,7 +37,7 @@ static void add_tensor(struct wfs_buf *out, const struct wfs_tensor *t)
 
 static void add_notes(struct wfs_buf *out, const struct wfs_catalog *c)
 {
-    static const char *const kinds[] = {"info", "warning", "danger", "refused"};
+    static const char *const kinds[] = {"info", "warning", "danger", "refused", "left out"};
     for (uint32_t i = 0; i < c->n_notes; i++) {
         wfs_buf_printf(out, "%s[\"%s\", ", i ? ", " : "", kinds[c->notes[i].kind]);
         wfs_buf_json(out, c->notes[i].subject);
