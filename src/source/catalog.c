@@ -374,6 +374,39 @@ bool wfs_path_is_statistics_of(const char *path, const char *root)
            has_prefix_path(path + n_above, statistics);
 }
 
+/* Does a key with a dot in it make `path` read as if it were below `root`, too? */
+static bool reads_as_below(const char *path, const char *root)
+{
+    bool has_dot = false;
+    for (; *root; root++, path++) {
+        bool is_dot = *path == '.' && *root == WFS_SEP;
+        if (*path != *root && !is_dot)
+            return false;
+        has_dot |= is_dot;
+    }
+    return has_dot && (*path == '.' || *path == WFS_SEP);
+}
+
+static int check_root(const struct wfs_catalog *catalog, const struct wfs_root *root,
+                      const char *name, uint32_t n_below, struct wfs_error *err)
+{
+    for (uint32_t i = 0; i < catalog->n_tensors; i++) {
+        const char *path = catalog->tensors[i].path;
+        if (n_below && reads_as_below(path, root->path))
+            return wfs_error_set(err, EINVAL,
+                                 "%s: root=%s may be one key or several: %s is below it only if a "
+                                 "dot is part of a key; root=. maps the whole",
+                                 catalog->source, name, catalog->tensors[i].name);
+        if (!n_below && strcmp(path, root->path) == 0)
+            return wfs_error_set(err, EINVAL, "%s: root=%s is a tensor, not a tree of them",
+                                 catalog->source, name);
+    }
+    if (n_below == 0)
+        return wfs_error_set(err, ENOENT, "%s: no tensor lies below root=%s", catalog->source,
+                             name);
+    return 0;
+}
+
 /* roots[i] for -o root=PATH: tensors below it belong to it; a root of none is a mistake. "." is the
  * whole. */
 static int add_root(struct wfs_catalog *catalog, uint32_t index, const char *name,
@@ -389,15 +422,13 @@ static int add_root(struct wfs_catalog *catalog, uint32_t index, const char *nam
     catalog->roots[index] = (struct wfs_root){.path = path, .is_chosen = true};
     uint32_t n_below = 0;
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {
-        if (!has_prefix_path(catalog->tensors[i].path, path))
+        const char *at = catalog->tensors[i].path;
+        if (!has_prefix_path(at, path) || strcmp(at, path) == 0)
             continue;
         catalog->tensors[i].root = index;
         n_below++;
     }
-    if (n_below == 0)
-        return wfs_error_set(err, ENOENT, "%s: no tensor lies below root=%s", catalog->source,
-                             name);
-    return 0;
+    return check_root(catalog, &catalog->roots[index], name, n_below, err);
 }
 
 /* A reader that knows of trees has filled roots; for the others the whole is the one root, unless

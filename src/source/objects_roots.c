@@ -289,13 +289,34 @@ static int refuse_choice(struct objects_walk *w, uint32_t a, uint32_t b, struct 
     return rc;
 }
 
+/* The user's own roots; what is below them is looked up when all files are there. A key with a dot,
+ * or a number and its text, may make one path of two trees. */
+static int check_own(const struct objects_walk *w, const char *const *names, struct wfs_error *err)
+{
+    for (; *names; names++) {
+        const char *path = wfs_path_from_name(w->t->scratch, *names, '.');
+        uint32_t n = 0;
+        if (!path)
+            return wfs_error_nomem(err, "the roots");
+        for (uint32_t i = 1; i < w->n_trees; i++)
+            n += has_tensors(&w->trees[i]) && strcmp(w->trees[i].path, path) == 0;
+        if (n > 1)
+            return wfs_error_set(err, EINVAL,
+                                 "%s: root=%s names %u trees of different keys: nothing tells "
+                                 "which is meant; root=. maps the whole",
+                                 w->t->name, *names, n);
+    }
+    return 0;
+}
+
 int objects_settle_roots(struct objects_walk *w, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;
     uint32_t a = 0, b = 0, root;
-    /* The user's own roots, and those of a set, are settled when all files are there. */
-    if (w->n_trees == 0 || catalog->n_roots || catalog->is_set ||
-        (w->t->options && w->t->options->roots && w->t->options->roots[0]))
+    if (w->t->options && w->t->options->roots && w->t->options->roots[0])
+        return check_own(w, w->t->options->roots, err);
+    /* Those of a set are settled when all files are there. */
+    if (w->n_trees == 0 || catalog->n_roots || catalog->is_set)
         return 0;
     uint32_t chosen = choose(w, &a, &b);
     if (chosen == 0)

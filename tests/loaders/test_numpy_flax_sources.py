@@ -231,3 +231,13 @@ def test_train_state_with_batch_stats_maps_both_collections(tmp_path):
     both = keys(state, "-o", "root=params", "-o", "root=opt_state.0.mu")
     assert set(both) == {"params." + n for n in expected} | {n for n in both if n.startswith("opt_state.0.mu.")}
     assert "opt_state.0.mu.Dense_0.weight" in both
+
+
+def test_root_that_a_key_with_a_dot_makes_two_of_is_refused(tmp_path):
+    path = tmp_path / "x.msgpack"
+    w = np.ones(3)
+    path.write_bytes(serialization.msgpack_serialize({"a.b": {"kernel": w}, "a": {"b": {"kernel": w + 1}}, "c": w}))
+    for root, message in (("a.b", "one key or several: a.b/kernel"), ("c", "is a tensor"), ("d", "no tensor")):
+        done = run("map", "--view", "torch", "-o", f"root={root}", path, check=False)
+        assert done.returncode == 2 and message in done.stderr
+    assert run("map", "--view", "torch", "-o", "root=a", path).returncode == 0

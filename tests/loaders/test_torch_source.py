@@ -513,6 +513,19 @@ def test_roots__what_training_keeps_is_no_warning(tmp_path):
     assert "best, torch_rng_state, train_loss, step" in note["text"]
 
 
+def test_roots__a_name_of_two_trees_or_of_a_tensor_is_refused(tmp_path):
+    for obj in ({"a.b": state(), "a": {"b": state()}}, {"a.b": {"v": torch.ones(2)}, "a": {"b": state()}}):
+        path = save(tmp_path, obj)
+        with pytest.raises(Refused, match="root=a.b names 2 trees"):
+            Catalog(path, "-r", "a.b")
+        assert Catalog(path, "-r", ".").chosen == [""]
+    path = save(tmp_path, {"a": {"weight": torch.ones(2), "b": state()}, "c.d": state()})
+    with pytest.raises(Refused, match="root=a.weight is a tensor"):
+        Catalog(path, "-r", "a.weight")
+    for root in ("a", "a.b", "a.b.fc", "c.d", "c"):
+        assert Catalog(path, "-r", root).chosen == [root]
+
+
 # ---- variants of the ZIP ------------------------------------------------------------------------
 
 def test_zip__records_deflated_reordered_and_left_out(tmp_path):
