@@ -387,6 +387,10 @@ def make_cases():
     cases["pickle_after_stop"] = (torch_zip(GOOD + attack_pickle(ATTACKS["os_system"][0])),
                                   shown("w", note=("warning", "after the end")))
 
+    deep = 100_000
+    cases["states_in_states"] = (torch_zip(program(dict_of(w=tensor(), x=(name("foo", "Bar") + b")\x81") * deep
+                                                           + b"b" * (deep - 1)))), refused("200 deep"))
+
     # ZIP
     cases["zip_duplicate"] = (raw().add("x/data/0", FLOATS[::-1]).bytes(), refused("two members"))
     cases["zip_duplicate_pickle"] = (raw().add("x/data.pkl", attack_pickle(ATTACKS["eval"][0])).bytes(),

@@ -158,7 +158,9 @@ static int walk_child(struct objects_walk *w, const struct wfs_node *child, cons
     }
     if (component)
         enter(w, component, is_split);
+    w->nesting++;
     int rc = walk(w, child, tree, &has_plain);
+    w->nesting--;
     if (component)
         leave(w, path_len);
     bool keep = (has_plain || always) && !json_is_full(w);
@@ -438,7 +440,7 @@ static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tr
     struct wfs_torch_tensor tensor = {0};
     const struct wfs_node *rest = NULL;
     struct wfs_error why = {0};
-    if (w->depth > OBJECTS_MAX_DEPTH)
+    if (w->depth > OBJECTS_MAX_DEPTH || w->nesting > OBJECTS_MAX_NESTING)
         return bomb(w, "lie in one another more than 200 deep");
     if (w->visits_left-- == 0)
         return bomb(w, "contain each other too often");

@@ -10,6 +10,8 @@
 /* Beyond this, values are named in objects.json, not shown. */
 #define OBJECTS_MAX_JSON_BYTES (16u << 20)
 #define OBJECTS_MAX_DEPTH      200
+/* Not every container has a name in the path: a module's state and its dict of modules do not. */
+#define OBJECTS_MAX_NESTING (4 * OBJECTS_MAX_DEPTH)
 /* A longer key is none. */
 #define OBJECTS_KEY_MAX_BYTES (1u << 16)
 /* Of one tensor; of all tensors and trees, and of all keys: one long key has many tensors below it,
@@ -39,7 +41,8 @@ struct objects_walk {
     uint64_t visits_left;
     uint64_t paths_bytes, keys_bytes; /* so far */
     bool was_cut;                     /* a value, for want of room in the JSON */
-    uint32_t depth;
+    uint32_t depth;                   /* components of the path */
+    uint32_t nesting;                 /* containers */
     uint32_t n_trees;
     struct objects_tree *trees;
     bool skips_aliases; /* of what is below: tensors that were shown are not shown again */
