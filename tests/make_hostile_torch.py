@@ -390,6 +390,14 @@ def make_cases():
     deep = 100_000
     cases["states_in_states"] = (torch_zip(program(dict_of(w=tensor(), x=(name("foo", "Bar") + b")\x81") * deep
                                                            + b"b" * (deep - 1)))), refused("200 deep"))
+    wrapped = (name("torch._tensor", "_rebuild_from_type_v2") + b"(" + name("torch._utils", "_rebuild_wrapper_subclass")
+               + name("foo", "W") + tuple_of(name("foo", "W"), name("torch", "float32"), numbers([2])))
+    cases["wrappers_in_wrappers"] = (
+        torch_zip(program(dict_of(w=tensor(), x=wrapped * 999 + b"N" + b"tR" * 999))), refused("200 deep"))
+    cases["wrapper_of_nothing"] = (torch_zip(program(dict_of(w=tensor(), x=wrapped + b"NtR"))),
+                                   shown("w", note=("refused", "has no bytes of it")))
+    cases["wrapper_of_itself"] = (torch_zip(program(dict_of(w=tensor(), x=wrapped + b"}q\x01" + text("y") + b"h\x01stR"))),
+                                  shown("w", note=("refused", "has no bytes of it")))
 
     # ZIP
     cases["zip_duplicate"] = (raw().add("x/data/0", FLOATS[::-1]).bytes(), refused("two members"))

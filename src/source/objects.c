@@ -433,6 +433,36 @@ static void add_value(struct objects_walk *w, const struct wfs_node *node)
         objects_json_value(&w->json, node);
 }
 
+/* What is in a tensor that has no bytes of its own, at its place; `what` it is. */
+static int walk_wrapped(struct objects_walk *w, const struct wfs_node *inner, uint32_t tree,
+                        const struct wfs_error *what, bool *ret_has_plain)
+{
+    struct wfs_node *open = (struct wfs_node *)inner; /* the mark is the walk's own */
+    struct wfs_error why = {0};
+    uint32_t n_before = w->t->catalog->n_tensors;
+    bool any = false;
+    int rc = 0;
+    if (inner && inner->is_open) {
+        wfs_buf_str(&w->json, "{\"$itself\": true}");
+        return 0;
+    }
+    if (inner && inner->kind == WFS_NODE_DICT) {
+        open->is_open = true;
+        rc = walk_pairs(w, inner, tree, ret_has_plain);
+        open->is_open = false;
+    } else if (inner) {
+        rc = walk_child(w, inner, "state", false, tree, NULL, true, &any);
+    } else {
+        wfs_buf_str(&w->json, "null");
+    }
+    if (rc)
+        return rc;
+    wfs_error_set(&why, EINVAL, "%s: %s", what->message,
+                  w->t->catalog->n_tensors > n_before ? "what the file has of it is shown below it"
+                                                      : "the file has no bytes of it");
+    return refuse_tensor(w, &why);
+}
+
 static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain)
 {
@@ -453,6 +483,8 @@ static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tr
         return wfs_error_set(w->err, -rc, "%s", why.message);
     if (what == WFS_TORCH_TENSOR)
         return walk_tensor(w, &tensor, rest, tree);
+    if (what == WFS_TORCH_WRAPPER)
+        return walk_wrapped(w, rest, tree, &why, ret_has_plain);
     if (is_container(rest))
         return walk_container(w, rest, tree, ret_has_plain);
     add_value(w, rest);

@@ -92,8 +92,9 @@ bool wfs_torch_shape_of(const struct wfs_node *node, uint32_t *ret_ndim,
                         uint64_t shape[WFS_MAX_NDIM]);
 
 enum wfs_torch_what {
-    WFS_TORCH_OTHER,  /* no tensor: *ret_node is what to show (itself, or what it wraps) */
-    WFS_TORCH_TENSOR, /* *ret; and *ret_node, where not NULL, a DICT of parts beside it */
+    WFS_TORCH_OTHER,   /* no tensor: *ret_node is what to show (itself, or what it wraps) */
+    WFS_TORCH_TENSOR,  /* *ret; and *ret_node, where not NULL, a DICT of parts beside it */
+    WFS_TORCH_WRAPPER, /* of other tensors: *ret_node has them, or is NULL; err says what it is */
 };
 /* What a node is. -EINVAL and the like: a tensor that cannot be shown, and why. */
 int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,

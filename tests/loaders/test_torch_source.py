@@ -104,6 +104,68 @@ def test_protocols__of_legacy_streams(tmp_path, protocol):
     assert catalog.format == "torch-legacy" and catalog.objects == {"n": 7}
 
 
+class Wrapper(torch.Tensor):
+    """A tensor of others, as torchao's are: no bytes of its own."""
+
+    @staticmethod
+    def __new__(cls, data, scale):
+        return torch.Tensor._make_wrapper_subclass(cls, data.shape, dtype=torch.float32)
+
+    def __init__(self, data, scale):
+        self.data8, self.scale, self.note = data, scale, "x"
+
+    __torch_dispatch__ = classmethod(lambda cls, f, types, args=(), kwargs=None: f(*args, **(kwargs or {})))
+
+
+def test_wrappers__show_what_they_wrap(tmp_path):
+    inner = {"data8": torch.arange(4, dtype=torch.int8), "scale": torch.ones(1)}
+    path = save(tmp_path, {"q": Wrapper(inner["data8"], inner["scale"]), "ok": torch.ones(2)})
+    catalog = check(path, {"q": inner, "ok": torch.ones(2)})
+    assert catalog.note("refused", "(Wrapper) of type float32 and shape (4,): what the file has of it is shown below")
+    assert catalog.objects["q"] == {"note": "x"}
+
+
+class Rank:
+    """A DTensor's pickle for any placement and local part, without the processes."""
+
+    def __init__(self, local, shape, *placements):
+        import torch.distributed.tensor as dt
+        from torch.distributed.tensor._dtensor_spec import DTensorSpec
+        spec = DTensorSpec.__new__(DTensorSpec)
+        spec.__dict__.update(placements=placements)
+        self.args = (torch._utils._rebuild_wrapper_subclass, dt.DTensor,
+                     (dt.DTensor, local.dtype, shape, (1,) * len(shape), 0, torch.strided, torch.device("cpu"), False),
+                     (None, {"_local_tensor": local, "_spec": spec}))
+
+    def __reduce_ex__(self, protocol):
+        return torch._tensor._rebuild_from_type_v2, self.args
+
+
+def test_dtensor__whole_is_the_tensor_a_part_is_shown_below_it(tmp_path):
+    from torch.distributed.tensor import Partial, Replicate, Shard
+    w, part = torch.randn(2, 3), torch.randn(2, 3)
+    path = save(tmp_path, {"one": Rank(w, (2, 3), Shard(0)), "copy": Rank(w.T, (3, 2), Replicate(), Replicate()),
+                           "shard": Rank(part, (4, 3), Shard(0)), "sum": Rank(part + 1, (2, 3), Partial())})
+    catalog = check(path, {"one": w, "copy": w.T, "shard": {"_local_tensor": part}, "sum": {"_local_tensor": part + 1}})
+    assert {n["subject"] for n in catalog.notes if n["kind"] == "refused"} == {"shard", "sum"}
+    assert catalog.note("refused", "(DTensor) of type float32 and shape (4, 3), placed Shard(0): what the file has")
+    assert catalog.note("refused", "placed Partial")
+
+
+def test_dtensor__of_torchs_own(tmp_path):
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    try:
+        mesh, w = init_device_mesh("cpu", (1,)), torch.randn(2, 3)
+        path = save(tmp_path, {"w": distribute_tensor(w, mesh, [Shard(0)]),
+                               "p": torch.nn.Parameter(distribute_tensor(w + 1, mesh, [Replicate()]))})
+    finally:
+        dist.destroy_process_group()
+    assert not check(path, {"w": w, "p": w + 1}).notes
+
+
 # ---- views --------------------------------------------------------------------------------------
 
 def views(base):
