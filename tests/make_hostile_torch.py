@@ -332,7 +332,7 @@ def make_cases():
     cases["long_bomb"] = (torch_zip(program(b"\x8b\xff\xff\xff\x7f" + b"\xff" * 64)), refused("1024 bytes"))
     cases["string_bomb"] = (torch_zip(program(b"X\xff\xff\xff\xff")), refused("cut off"))
     cases["marks_bomb"] = (torch_zip(program(b"(" * 100000)), refused("marks"))
-    cases["dup_bomb"] = (torch_zip(program(b"N" + b"2" * (1 << 22) + b"0" * (1 << 22)), compress=("data.pkl",)), refused("too deep"))
+    cases["dup_bomb"] = (torch_zip(program(b"N" + b"2" * (1 << 22) + b"0" * (1 << 22))), refused("too deep"))
     cases["deep_lists"] = (torch_zip(program(dict_of(w=tensor(), d=b"]" * 5000 + b"a" * 4999))), refused("200 deep"))
     cases["deep_tuples"] = (torch_zip(program(dict_of(w=tensor(), d=b")" + b"\x85" * 5000))), refused("200 deep"))
     cases["billion_laughs"] = (torch_zip(program(dict_of(w=tensor(), d=bomb_of_lists()))), refused("too often"))
@@ -398,6 +398,18 @@ def make_cases():
                                    shown("w", note=("refused", "has no bytes of it")))
     cases["wrapper_of_itself"] = (torch_zip(program(dict_of(w=tensor(), x=wrapped + b"}q\x01" + text("y") + b"h\x01stR"))),
                                   shown("w", note=("refused", "has no bytes of it")))
+
+    named = b"q\x01" + b"".join(b"J" + struct.pack("<i", i) + b"h\x01" for i in range(250_000))
+    cases["one_tensor_many_names"] = (
+        torch_zip(program(b"}(" + text("w") + tensor() + named + b"u"), compress=("data.pkl",)),
+        refused("more tensors than its size allows"))
+    cases["one_refusal_many_names"] = (
+        torch_zip(program(b"}(" + text("v") + tensor() + text("w") + tensor(numel=9, size=(9,)) + named + b"u"),
+                  compress=("data.pkl",)), refused("more tensors than its size allows"))
+    cases["inflated_pickle"] = (torch_zip(program(dict_of(w=tensor(), x=b"](" + b"]" * 10_000_000 + b"e")),
+                                          compress=("data.pkl",)), refused("deflated to less than a 64th"))
+    cases["inflated_zeros"] = (torch_zip(program(dict_of(w=tensor(), x=b"](" + b"K\0" * 1_000_000 + b"e")),
+                                         compress=("data.pkl",)), shown("w"))
 
     # ZIP
     cases["zip_duplicate"] = (raw().add("x/data/0", FLOATS[::-1]).bytes(), refused("two members"))

@@ -79,10 +79,21 @@ static bool is_taken(const struct objects_walk *w, const char *path)
     return other && (w->t->assemble || other->file == w->t->file) && strcmp(other->path, path) == 0;
 }
 
+static int charge_tensor(struct objects_walk *w)
+{
+    if (w->tensors_left == 0)
+        return wfs_error_set(w->err, EINVAL,
+                             "%s: its objects name more tensors than its size allows", w->t->name);
+    w->tensors_left--;
+    return 0;
+}
+
 static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
 {
     const char *path;
-    int rc = current_path(w, &path);
+    int rc = charge_tensor(w);
+    if (!rc)
+        rc = current_path(w, &path);
     if (rc)
         return rc;
     const char *name = wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep);
@@ -109,7 +120,9 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
         return 0;
     *ret_index = WFS_NO_INDEX;
     const char *path;
-    int rc = current_path(w, &path);
+    int rc = charge_tensor(w);
+    if (!rc)
+        rc = current_path(w, &path);
     if (rc)
         return rc;
     if (is_taken(w, path))
@@ -520,10 +533,11 @@ static int check_found(struct objects_walk *w, uint32_t n_before)
 
 int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err)
 {
-    struct objects_walk w = {.t = t,
-                             .err = err,
-                             .visits_left = (uint64_t)t->pickle.n_nodes * OBJECTS_VISITS_A_NODE +
-                                            OBJECTS_FREE_VISITS};
+    struct objects_walk w = {.t = t, .err = err};
+    uint64_t size = t->catalog->files[t->file].bytes->size_bytes;
+    w.visits_left = (uint64_t)t->pickle.n_nodes * OBJECTS_VISITS_A_NODE + OBJECTS_FREE_VISITS +
+                    (t->pickle.end_off - t->pickle.begin_off); /* small integers share nodes */
+    w.tensors_left = size / OBJECTS_BYTES_A_TENSOR + OBJECTS_FREE_TENSORS;
     uint32_t n_before = t->catalog->n_tensors;
     bool has_plain = false;
     int rc = wfs_torch_note_dangers(t, &t->pickle, err);

@@ -18,6 +18,10 @@
  * and one long text is many keys. */
 #define OBJECTS_PATH_MAX_BYTES  (1u << 16)
 #define OBJECTS_PATHS_MAX_BYTES (UINT64_C(256) << 20)
+/* A tensor takes more bytes of its file than this, in its pickle, its record and its data; what
+ * names one tensor again and again, in a pickle that is deflated, does not. */
+#define OBJECTS_BYTES_A_TENSOR 16u
+#define OBJECTS_FREE_TENSORS   65536u
 /* Containers that may be a state dict: the outer ones only. */
 #define OBJECTS_MAX_TREES      1024
 #define OBJECTS_MAX_TREE_DEPTH 4
@@ -39,6 +43,7 @@ struct objects_walk {
     struct wfs_buf path; /* components of where the walk is */
     struct wfs_buf json;
     uint64_t visits_left;
+    uint64_t tensors_left;            /* that may be named, shown or not */
     uint64_t paths_bytes, keys_bytes; /* so far */
     bool was_cut;                     /* a value, for want of room in the JSON */
     uint32_t depth;                   /* components of the path */

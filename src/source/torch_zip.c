@@ -19,8 +19,12 @@
 
 #define TORCH_MAX_SMALL_RECORD 64
 #define TORCH_MAX_PICKLE_BYTES (UINT64_C(1) << 32)
-#define TORCH_MAX_VERSION      10
-#define TORCH_HASH_CHUNK       (1u << 16)
+/* Of a deflated pickle: each byte may become a node of 40 bytes, and DEFLATE packs 1000 bytes of
+ * one kind into one. */
+#define TORCH_FREE_INFLATED (UINT64_C(4) << 20)
+#define TORCH_MAX_INFLATION 64u
+#define TORCH_MAX_VERSION   10
+#define TORCH_HASH_CHUNK    (1u << 16)
 
 struct torch_zip {
     struct wfs_zip *zip;
@@ -198,6 +202,9 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
         return refuse_no_pickle(t, err);
     if (member->size_bytes > TORCH_MAX_PICKLE_BYTES)
         return refuse(t, err, "its pickle is larger than 4 GiB");
+    if (member->size_bytes > TORCH_FREE_INFLATED &&
+        (member->size_bytes - TORCH_FREE_INFLATED) / TORCH_MAX_INFLATION > member->stored_bytes)
+        return refuse(t, err, "its pickle is deflated to less than a 64th: none of torch's");
     rc = record_data(t, member, &bytes, &off, err);
     if (!rc)
         rc = wfs_cursor_init(cur, bytes, off, member->size_bytes, err);

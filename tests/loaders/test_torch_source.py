@@ -191,6 +191,16 @@ def test_views__of_v3_types(tmp_path):
     check(save(tmp_path, views(any_bits(torch.float8_e4m3fn, 8, 6))))
 
 
+def test_views__very_many_of_one_storage(tmp_path):
+    rows = torch.randn(100_000, 1)
+    path = save(tmp_path, {str(i): row for i, row in enumerate(rows)})
+    rewrite_zip(path, tmp_path / "y.pt", compress=("data.pkl",))
+    for file in (path, tmp_path / "y.pt"):
+        done = subprocess.run([TOOL, file], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count('{"tensor":') == 100_000
+
+
 def test_tied__weights_are_aliases(tmp_path):
     w = torch.randn(4, 3)
     catalog = check(save(tmp_path, {"a": w, "b": w, "c": w.view(4, 3), "t": w.t(), "part": w[1:],
