@@ -175,9 +175,10 @@ struct wfs_export_options {
  * leaves no marker, and is run again. A part whose marker is there already does nothing. */
 int wfs_export(const struct wfs_vfile *file, struct wfs_cache *cache,
                const struct wfs_export_options *options, struct wfs_error *err);
-/* Checks that every part is there and of this plan and source, writes the CRC corrections, fsyncs,
- * renames and removes the markers. -ENOENT naming the parts that are missing, -EBUSY while
- * another process finishes it or writes a part. */
+/* Checks that every part is there and of this plan and source, reads the bytes back and compares
+ * them with the hashes that the parts left, writes the CRC corrections, fsyncs, renames and removes
+ * the markers. -ENOENT naming the parts that are missing, -EBUSY while another process finishes it
+ * or writes a part. */
 int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
                       struct wfs_error *err);
 /* Removes PATH.partial and all markers; PATH itself stays. -ENOENT where there is nothing, -EEXIST

@@ -41,9 +41,9 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
                              wfs_tree_node(session->tree, node)->name);
     options->source_id = wfs_export_source_id(session, plan);
     options->mode = session->catalog->mode | 0200;
+    wfs_signals_catch();
     if (export->finish)
         return wfs_export_finish(file, options, err);
-    wfs_signals_catch();
     wfs_windows_keep(WINDOWS_KEPT_BYTES);
     return wfs_export(file, session->cache, options, err);
 }
@@ -154,7 +154,7 @@ const struct wfs_verb wfs_verb_export = {
         "  --as NAME        which file of the view, where FILE's name or extension does not tell\n"
         "  -j, --jobs N     threads; one a processor by default\n"
         "  --part I/N       write the I-th of N parts of FILE.partial\n"
-        "  --finish         check that all parts are there, and make them FILE\n"
+        "  --finish         check that all parts are there and intact, and make them FILE\n"
         "  --abort          remove FILE.partial and the parts' markers\n",
     .short_options = "j:",
     .long_options = long_options,

@@ -1,10 +1,10 @@
 /*
- * export_chunks.c - fills a file chunk by chunk, with several threads.
+ * export_chunks.c - fills a file chunk by chunk, or reads it back, with several threads.
  *
  * Each worker takes the next chunk, has its bytes computed into a buffer of its own (corrections as
  * zeros: they are written last), takes their hash and CRCs, and writes what is not zeros. Writeback
- * is started at once, so that the fsync at the end finds little to do. The first failure stops
- * everyone.
+ * is started at once, so that the fsync at the end finds little to do. What is read back is hashed
+ * the same way. The first failure stops everyone.
  */
 #include "file/export_internal.h"
 
@@ -24,6 +24,7 @@
 struct job {
     const struct wfs_export_run *run;
     struct wfs_progress *progress;
+    bool reads_back;
     struct wfs_hash *hashes;   /* one a chunk, from first_chunk on */
     atomic_uint_fast64_t next; /* counts from first_chunk */
 };
@@ -90,18 +91,39 @@ static int write_chunk(const struct wfs_export_run *run, const uint8_t *buf, siz
     return r;
 }
 
+/* A --finish that was interrupted may have written corrections. */
+static int read_chunk(const struct wfs_export_run *run, uint64_t chunk, uint8_t *buf, size_t len,
+                      struct wfs_error *err)
+{
+    uint64_t off = chunk * WFS_EXPORT_CHUNK_BYTES;
+    for (size_t at = 0; at < len;) {
+        ssize_t n = pread(run->fd, buf + at, len - at, (off_t)(off + at));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return wfs_error_set(err, n < 0 ? errno : EIO, "%s: cannot read byte %llu: %s",
+                                 run->path, (unsigned long long)(off + at),
+                                 n < 0 ? strerror(errno) : "it ends there");
+        at += (size_t)n;
+    }
+    wfs_corrections_blank(run->corrections, chunk, buf, len);
+    return 0;
+}
+
 static int do_chunk(struct job *job, uint64_t chunk, uint8_t *buf, struct wfs_error *err)
 {
     const struct wfs_export_run *run = job->run;
     uint64_t off = chunk * WFS_EXPORT_CHUNK_BYTES;
     size_t len = (size_t)wfs_min_u64(WFS_EXPORT_CHUNK_BYTES, run->file->size_bytes - off);
     struct fill_ctx ctx = {.run = run, .buf = buf};
-    int r = wfs_vfile_walk(run->file, off, len, fill_span, &ctx, err);
+    int r = job->reads_back ? read_chunk(run, chunk, buf, len, err)
+                            : wfs_vfile_walk(run->file, off, len, fill_span, &ctx, err);
     if (r)
         return r;
     wfs_corrections_take(run->corrections, chunk, buf, len);
     job->hashes[chunk - run->first_chunk] = wfs_hash_bytes(buf, len);
-    r = write_chunk(run, buf, len, off, err);
+    if (!job->reads_back)
+        r = write_chunk(run, buf, len, off, err);
     wfs_progress_add(job->progress, len);
     return r;
 }
@@ -152,24 +174,41 @@ static unsigned thread_count(const struct wfs_export_run *run)
     return (unsigned)wfs_min_u64((uint64_t)n, run->end_chunk - run->first_chunk);
 }
 
+static int run_job(struct job *job, const char *label, struct wfs_error *err)
+{
+    const struct wfs_export_run *run = job->run;
+    unsigned n_workers = thread_count(run);
+    if (run->options->progress && run->end_chunk > run->first_chunk) {
+        uint64_t end = wfs_min_u64(run->end_chunk * WFS_EXPORT_CHUNK_BYTES, run->file->size_bytes);
+        job->progress = wfs_progress_new(label, end - run->first_chunk * WFS_EXPORT_CHUNK_BYTES);
+    }
+    int r = wfs_parallel_run(n_workers, n_workers, work, job, err);
+    wfs_progress_free(job->progress);
+    return r;
+}
+
+struct wfs_hash wfs_export_join(const struct wfs_hash *hashes, uint64_t n_chunks)
+{
+    return wfs_hash_bytes(hashes, (size_t)n_chunks * sizeof(*hashes));
+}
+
 int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
                       struct wfs_error *err)
 {
-    size_t n_chunks = (size_t)(run->end_chunk - run->first_chunk);
-    struct job job = {.run = run};
-    unsigned n_workers = thread_count(run);
-    struct wfs_hash *hashes wfs_cleanup(wfs_freep) = calloc(n_chunks + 1, sizeof(*hashes));
+    uint64_t n_chunks = run->end_chunk - run->first_chunk;
+    struct wfs_hash *hashes wfs_cleanup(wfs_freep) = calloc((size_t)n_chunks + 1, sizeof(*hashes));
     if (!hashes)
         return wfs_error_nomem(err, "the hashes of an export");
-    job.hashes = hashes;
-    if (run->options->progress && n_chunks > 0) {
-        uint64_t end = wfs_min_u64(run->end_chunk * WFS_EXPORT_CHUNK_BYTES, run->file->size_bytes);
-        job.progress = wfs_progress_new("export", end - run->first_chunk * WFS_EXPORT_CHUNK_BYTES);
-    }
-    int r = wfs_parallel_run(n_workers, n_workers, work, &job, err);
-    wfs_progress_free(job.progress);
-    if (r)
-        return r;
-    *ret_hash = wfs_hash_bytes(hashes, n_chunks * sizeof(*hashes));
-    return 0;
+    struct job job = {.run = run, .hashes = hashes};
+    int r = run_job(&job, "export", err);
+    if (r == 0)
+        *ret_hash = wfs_export_join(hashes, n_chunks);
+    return r;
+}
+
+int wfs_export_read_back(const struct wfs_export_run *run, struct wfs_hash *ret_hashes,
+                         struct wfs_error *err)
+{
+    struct job job = {.run = run, .reads_back = true, .hashes = ret_hashes};
+    return run_job(&job, "verify", err);
 }

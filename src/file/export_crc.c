@@ -9,6 +9,7 @@
 #include "file/export_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "file/crc.h"
@@ -104,6 +105,31 @@ void wfs_corrections_take(struct wfs_corrections *c, uint64_t chunk, const uint8
         uint64_t from = wfs_max_u64(item->off, start), to = wfs_min_u64(item->off + item->len, end);
         c->crcs[item->first_segment + chunk - first_chunk_of(item)] =
             wfs_crc32(0, data + (from - start), (size_t)(to - from));
+    }
+}
+
+/* The first correction whose own bytes reach past `off`: they ascend. */
+static uint32_t first_at(const struct wfs_corrections *c, uint64_t off)
+{
+    uint32_t lo = 0, hi = c->n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (c->items[mid].at + WFS_ZIP_CORRECTION_BYTES <= off)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+void wfs_corrections_blank(const struct wfs_corrections *c, uint64_t chunk, uint8_t *data,
+                           size_t len)
+{
+    uint64_t start = chunk * CHUNK, end = start + len;
+    for (uint32_t i = first_at(c, start); i < c->n && c->items[i].at < end; i++) {
+        uint64_t from = wfs_max_u64(c->items[i].at, start);
+        uint64_t to = wfs_min_u64(c->items[i].at + WFS_ZIP_CORRECTION_BYTES, end);
+        memset(data + (from - start), 0, (size_t)(to - from));
     }
 }
 

@@ -35,6 +35,9 @@ void wfs_corrections_free(struct wfs_corrections *c);
 /* Takes the CRCs of all segments in chunk `chunk`, whose bytes are data[0..len). */
 void wfs_corrections_take(struct wfs_corrections *c, uint64_t chunk, const uint8_t *data,
                           size_t len);
+/* Zeros in place of the corrections' own bytes, as a part leaves them. */
+void wfs_corrections_blank(const struct wfs_corrections *c, uint64_t chunk, uint8_t *data,
+                           size_t len);
 /* Calls fn for the CRC of each segment of the chunks [first, end), in one fixed order; stops at the
  * first that is not 0. */
 int wfs_corrections_each(struct wfs_corrections *c, uint64_t first_chunk, uint64_t end_chunk,
@@ -57,6 +60,11 @@ struct wfs_export_run {
 /* Writes the chunks, by several threads. ret_hash: of the bytes written, corrections as zeros. */
 int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
                       struct wfs_error *err);
+/* Reads the chunks back instead, from fd: their CRCs, and the hash of each in ret_hashes. */
+int wfs_export_read_back(const struct wfs_export_run *run, struct wfs_hash *ret_hashes,
+                         struct wfs_error *err);
+/* What a part's marker holds, of the hashes of the part's chunks. */
+struct wfs_hash wfs_export_join(const struct wfs_hash *hashes, uint64_t n_chunks);
 
 /* ---- files (export.c) ---------------------------------------------------------------------- */
 
@@ -131,10 +139,14 @@ int wfs_export_mark(const char *partial, const struct wfs_export_plan *plan, uin
 bool wfs_export_is_marked(const char *partial, uint32_t part, uint32_t n_parts);
 /* True where any part has left a marker, of whatever number of parts. */
 bool wfs_export_any_marked(const char *partial);
-/* Reads a marker back into the corrections. -EINVAL where it is of another plan or damaged. */
+/* Reads a marker back: the part's hash in hex. -EINVAL where it is damaged. */
+struct wfs_export_marker {
+    char hash[33];
+};
 int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
                            struct wfs_corrections *corrections, uint64_t first_chunk,
-                           uint64_t end_chunk, struct wfs_error *err);
+                           uint64_t end_chunk, struct wfs_export_marker *ret,
+                           struct wfs_error *err);
 /* Removes the declaration and all markers; returns how many there were. */
 unsigned wfs_export_unmark(const char *partial);
 

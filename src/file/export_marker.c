@@ -318,13 +318,13 @@ static int scan_crc(uint32_t *crc, void *ctx)
 }
 
 static int read_crcs(FILE *f, const char *path, uint32_t part, struct wfs_corrections *c,
-                     uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err)
+                     uint64_t first_chunk, uint64_t end_chunk, struct wfs_export_marker *ret,
+                     struct wfs_error *err)
 {
     uint64_t first, end, n;
     uint32_t said;
-    char hex[33];
     if (fscanf(f, "part=%" SCNu32 " chunks=%" SCNu64 "-%" SCNu64 " hash=%32[0-9a-f] crcs=%" SCNu64,
-               &said, &first, &end, hex, &n) != 5 ||
+               &said, &first, &end, ret->hash, &n) != 5 ||
         said != part || first != first_chunk || end != end_chunk ||
         n != n_crcs(c, first_chunk, end_chunk) ||
         wfs_corrections_each(c, first_chunk, end_chunk, scan_crc, f))
@@ -337,7 +337,7 @@ static int read_crcs(FILE *f, const char *path, uint32_t part, struct wfs_correc
 
 int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
                            struct wfs_corrections *corrections, uint64_t first_chunk,
-                           uint64_t end_chunk, struct wfs_error *err)
+                           uint64_t end_chunk, struct wfs_export_marker *ret, struct wfs_error *err)
 {
     char line[LINE_MAX_BYTES];
     char *path wfs_cleanup(wfs_freep) = marker_path(partial, part, plan->n_parts);
@@ -347,7 +347,7 @@ int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *pl
     if (!fgets(line, sizeof(line), f))
         return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
     int r = check_line(path, line, plan, err);
-    return r ? r : read_crcs(f, path, part, corrections, first_chunk, end_chunk, err);
+    return r ? r : read_crcs(f, path, part, corrections, first_chunk, end_chunk, ret, err);
 }
 
 /* ---- all of them --------------------------------------------------------------------------- */

@@ -3,10 +3,10 @@
  *
  * Part I of N is a run of whole chunks, so parts never write the same byte. Order on disk: the
  * declaration (PATH.partial.plan) before PATH.partial, a part's bytes fsynced before its marker,
- * all markers before the rename. So a part that was killed is simply run again, and --finish
- * believes markers without reading the bytes. Corrections are zeros until --finish, which combines
- * them from the CRCs in the markers. Parts hold a shared lock on PATH.partial, --finish an
- * exclusive one from its checks to the removal of the markers: nobody writes to what is PATH
+ * all markers before the rename. So a part that was killed is simply run again. --finish reads all
+ * bytes back and compares their hashes with the markers'. Corrections are zeros until then; it
+ * combines them from the CRCs of what it read. Parts hold a shared lock on PATH.partial, --finish
+ * an exclusive one from its checks to the removal of the markers: nobody writes to what is PATH
  * already.
  */
 #include "file/export_internal.h"
@@ -170,23 +170,59 @@ static int check_all_marked(const char *partial, uint32_t n_parts, struct wfs_er
 
 static int read_markers(const struct wfs_vfile *file, const char *partial,
                         const struct wfs_export_plan *plan, struct wfs_corrections *corrections,
-                        struct wfs_error *err)
+                        struct wfs_export_marker *ret, struct wfs_error *err)
 {
     int r = 0;
     for (uint32_t part = 1; part <= plan->n_parts && r == 0; part++) {
         uint64_t first, end;
         wfs_export_part_chunks(file, part, plan->n_parts, &first, &end);
-        r = wfs_export_read_marker(partial, plan, part, corrections, first, end, err);
+        r = wfs_export_read_marker(partial, plan, part, corrections, first, end, &ret[part - 1],
+                                   err);
     }
     return r;
+}
+
+static int compare(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
+                   const struct wfs_export_marker *markers, const struct wfs_hash *hashes,
+                   struct wfs_error *err)
+{
+    for (uint32_t part = 1; part <= plan->n_parts; part++) {
+        uint64_t first, end;
+        char hex[33];
+        wfs_export_part_chunks(run->file, part, plan->n_parts, &first, &end);
+        struct wfs_hash hash = wfs_export_join(hashes + first, end - first);
+        wfs_hash_hex(&hash, hex);
+        if (strcmp(hex, markers[part - 1].hash) != 0)
+            return wfs_error_set(err, EEXIST,
+                                 "%s: the bytes of part %u of %u are not those that it wrote; "
+                                 "--abort the export, and run all parts again",
+                                 run->path, part, plan->n_parts);
+    }
+    return 0;
+}
+
+/* Every byte, before any is written. */
+static int verify(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
+                  struct wfs_error *err)
+{
+    struct wfs_export_marker *markers wfs_cleanup(wfs_freep) =
+        calloc(plan->n_parts, sizeof(*markers));
+    struct wfs_hash *hashes wfs_cleanup(wfs_freep) =
+        calloc((size_t)run->end_chunk + 1, sizeof(*hashes));
+    if (!markers || !hashes)
+        return wfs_error_nomem(err, "the hashes of an export");
+    int r = read_markers(run->file, run->path, plan, run->corrections, markers, err);
+    if (r == 0)
+        r = wfs_export_read_back(run, hashes, err);
+    return r ? r : compare(run, plan, markers, hashes, err);
 }
 
 static int open_complete(const char *partial, const struct wfs_export_plan *plan, int *ret_fd,
                          struct wfs_error *err)
 {
     struct wfs_hash id = wfs_export_plan_id(plan);
-    enum wfs_export_kind kind;
-    uint64_t size_bytes;
+    enum wfs_export_kind kind = WFS_EXPORT_FOREIGN;
+    uint64_t size_bytes = 0;
     if (access(partial, F_OK) != 0)
         return wfs_error_set(err, ENOENT,
                              "%s: it is not there: another --finish has just published it, or it "
@@ -197,8 +233,11 @@ static int open_complete(const char *partial, const struct wfs_export_plan *plan
         r = wfs_export_lock(*ret_fd, LOCK_EX, partial, err);
     if (r == 0)
         r = wfs_export_stamp_kind(*ret_fd, partial, &id, &kind, &size_bytes, err);
-    if (r == 0 &&
-        (kind != WFS_EXPORT_STAMPED || size_bytes != wfs_export_stamped_bytes(plan->size_bytes)))
+    /* Without its stamp: another --finish was killed just before the rename. Its bytes tell. */
+    bool is_whole = kind == WFS_EXPORT_STAMPED
+                        ? size_bytes == wfs_export_stamped_bytes(plan->size_bytes)
+                        : size_bytes == plan->size_bytes;
+    if (r == 0 && !is_whole)
         r = wfs_error_set(err, EEXIST,
                           "%s: it is not the file that the parts were written to; --abort the "
                           "export",
@@ -222,19 +261,25 @@ static int publish_complete(int fd, const char *partial, const struct wfs_export
  * is looked at again. */
 static int finish_declared(const struct wfs_vfile *file, const char *partial,
                            const struct wfs_export_plan *plan, struct wfs_corrections *corrections,
-                           const char *path, struct wfs_error *err)
+                           const struct wfs_export_options *options, struct wfs_error *err)
 {
     int fd wfs_cleanup(wfs_closep) = -1; /* the lock goes with it */
+    struct wfs_export_run run = {.file = file,
+                                 .options = options,
+                                 .corrections = corrections,
+                                 .path = partial,
+                                 .end_chunk = wfs_export_n_chunks(file->size_bytes)};
     int r = check_all_marked(partial, plan->n_parts, err);
     if (r == 0)
         r = open_complete(partial, plan, &fd, err);
     if (r == 0)
         r = wfs_export_check_declared(partial, plan, err);
+    run.fd = fd;
     if (r == 0)
-        r = read_markers(file, partial, plan, corrections, err);
+        r = verify(&run, plan, err);
     if (r == 0)
         r = wfs_corrections_write(corrections, fd, partial, err);
-    return r ? r : publish_complete(fd, partial, plan, path, err);
+    return r ? r : publish_complete(fd, partial, plan, options->path, err);
 }
 
 int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_options *options,
@@ -255,7 +300,7 @@ int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_opti
     if (r == 0)
         r = wfs_corrections_new(file, &corrections, err);
     if (r == 0)
-        r = finish_declared(file, partial, &plan, &corrections, options->path, err);
+        r = finish_declared(file, partial, &plan, &corrections, options, err);
     wfs_corrections_free(&corrections);
     return r;
 }

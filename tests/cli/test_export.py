@@ -200,6 +200,39 @@ def test_export__finish_never_publishes_what_was_lost(source, tmp_path):
     assert done.returncode == 2 and "--abort" in done.stderr and not out.exists()
 
 
+def test_export__finish_reads_what_it_publishes(source, tmp_path):
+    out, partial = tmp_path / "tensors.npz", tmp_path / "tensors.npz.partial"
+    for part in ("1/2", "2/2"):
+        run("export", source, "--view", "flax", out, "--part", part)
+    before = partial.read_bytes()
+    for at in (5, 20 * MIB, 60 * MIB):
+        with open(partial, "r+b") as f:
+            f.seek(at)
+            f.write(bytes([before[at] ^ 1]))
+        done = run("export", source, "--view", "flax", out, "--finish", check=False)
+        assert done.returncode == 2 and not out.exists(), done.stderr
+        assert f"part {1 if at < 32 * MIB else 2} of 2" in done.stderr
+        partial.write_bytes(before)
+    run("export", source, "--view", "flax", out, "--finish")
+    assert out.read_bytes() == cat(source, "flax/tensors.npz", "--view", "flax")
+
+
+def test_export__finish_killed_before_the_rename_is_repeated(source, tmp_path):
+    """The corrections are written, the stamp is off, the markers are there."""
+    out = tmp_path / "tensors.npz"
+    for part in ("1/2", "2/2"):
+        run("export", source, "--view", "flax", out, "--part", part)
+    markers = {p: p.read_bytes() for p in tmp_path.iterdir() if p.suffix != ".partial"}
+    run("export", source, "--view", "flax", out, "--finish")
+    assert os.listdir(tmp_path) == [out.name]
+    out.rename(tmp_path / "tensors.npz.partial")
+    for path, data in markers.items():
+        path.write_bytes(data)
+    run("export", source, "--view", "flax", out, "--finish")
+    assert os.listdir(tmp_path) == [out.name]
+    assert out.read_bytes() == cat(source, "flax/tensors.npz", "--view", "flax")
+
+
 def test_export__no_room_leaves_nothing(source, tmp_path):
     out = tmp_path / "model.safetensors"
     out.write_text("what was there before")
