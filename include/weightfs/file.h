@@ -165,6 +165,7 @@ int wfs_raw_plan(const struct wfs_expr *expr, struct wfs_arena *arena, const str
 struct wfs_export_options {
     const char *path;
     struct wfs_hash source_id;    /* equal on every machine that reads the same checkpoint */
+    struct wfs_hash state_id;     /* equal as long as nobody touches its files */
     mode_t mode;                  /* of a new file, under the umask; 0: 0666 */
     unsigned n_threads;           /* 0: one a processor, at least 2 and at most 8 */
     uint32_t part, n_parts;       /* 1 <= part <= n_parts; 0, 0: the whole file */

@@ -88,10 +88,19 @@ static void add_number(struct wfs_buf *out, uint64_t v)
 
 static void add_file(struct wfs_buf *out, const struct wfs_source_file *file)
 {
-    const struct wfs_file_info *info = wfs_bytes_file_info(file->bytes);
     wfs_buf_printf(out, "%s\n", file->name);
     add_number(out, file->bytes->size_bytes);
-    add_number(out, info ? (uint64_t)info->identity.mtime_ns : 0);
+}
+
+/* ctime: whoever writes a file can put its mtime back. */
+static void add_state(struct wfs_buf *out, const struct wfs_source_file *file)
+{
+    const struct wfs_file_info *info = wfs_bytes_file_info(file->bytes);
+    if (!info)
+        return;
+    add_number(out, info->identity.ino);
+    add_number(out, (uint64_t)info->identity.mtime_ns);
+    add_number(out, (uint64_t)info->identity.ctime_ns);
 }
 
 static void add_target(struct wfs_buf *out, const struct wfs_target *target)
@@ -109,6 +118,14 @@ struct wfs_hash wfs_export_source_id(const struct wfs_session *session, const st
         add_file(&text, &session->catalog->files[i]);
     for (uint32_t i = 0; i < plan->n_targets; i++)
         add_target(&text, &plan->targets[i]);
+    return wfs_hash_bytes(text.data, text.len);
+}
+
+struct wfs_hash wfs_export_state_id(const struct wfs_session *session)
+{
+    struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
+    for (uint32_t i = 0; i < session->catalog->n_files; i++)
+        add_state(&text, &session->catalog->files[i]);
     return wfs_hash_bytes(text.data, text.len);
 }
 

@@ -12,9 +12,12 @@
 int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *plan,
                     const char *file, const char *as, uint32_t *ret_node, struct wfs_error *err);
 /* Equal where the same files are mapped the same way, whatever their device and inode are called
- * there: names, sizes, times, and what the view does with each tensor. */
+ * there: names, sizes, and what the view does with each tensor. */
 struct wfs_hash wfs_export_source_id(const struct wfs_session *session,
                                      const struct wfs_plan *plan);
+/* Equal until a file of the checkpoint is written, replaced or touched: inodes and times. No
+ * device, which each machine numbers by itself. */
+struct wfs_hash wfs_export_state_id(const struct wfs_session *session);
 /* -EINVAL where `file` is one of the checkpoint's own. */
 int wfs_export_check_apart(const struct wfs_session *session, const char *file,
                            struct wfs_error *err);

@@ -40,6 +40,7 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
         return wfs_error_set(err, EINVAL, "%s: a file of the checkpoint, not of a view: copy it",
                              wfs_tree_node(session->tree, node)->name);
     options->source_id = wfs_export_source_id(session, plan);
+    options->state_id = wfs_export_state_id(session);
     options->mode = session->catalog->mode | 0200;
     wfs_signals_catch();
     if (export->finish)

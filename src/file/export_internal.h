@@ -112,7 +112,7 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
 
 /* What all parts of one export agree on. */
 struct wfs_export_plan {
-    struct wfs_hash plan, source;
+    struct wfs_hash plan, source, state;
     uint64_t size_bytes;
     uint32_t n_parts;
 };

@@ -119,11 +119,30 @@ static char *marker_path(const char *partial, uint32_t part, uint32_t n_parts)
 
 static void put_plan_line(struct wfs_buf *out, const struct wfs_export_plan *plan)
 {
-    char plan_hex[33], source_hex[33];
+    char plan_hex[33], source_hex[33], state_hex[33];
     wfs_hash_hex(&plan->plan, plan_hex);
     wfs_hash_hex(&plan->source, source_hex);
-    wfs_buf_printf(out, LINE_MAGIC "plan=%s source=%s size=%" PRIu64 " parts=%u\n", plan_hex,
-                   source_hex, plan->size_bytes, plan->n_parts);
+    wfs_hash_hex(&plan->state, state_hex);
+    wfs_buf_printf(out,
+                   LINE_MAGIC "plan=%s source=%s state=%s size=%" PRIu64 " parts=%" PRIu32 "\n",
+                   plan_hex, source_hex, state_hex, plan->size_bytes, plan->n_parts);
+}
+
+/* A line taken apart. */
+struct line {
+    char plan[33], source[33], state[33];
+    uint64_t size_bytes;
+    uint32_t n_parts;
+};
+
+static bool parse_line(const char *text, struct line *ret)
+{
+    int end = 0;
+    return sscanf(text,
+                  LINE_MAGIC "plan=%32[0-9a-f] source=%32[0-9a-f] state=%32[0-9a-f] size=%" SCNu64
+                             " parts=%" SCNu32 "%n",
+                  ret->plan, ret->source, ret->state, &ret->size_bytes, &ret->n_parts, &end) == 5 &&
+           strcmp(text + end, "\n") == 0;
 }
 
 struct wfs_hash wfs_export_plan_id(const struct wfs_export_plan *plan)
@@ -180,19 +199,35 @@ static int read_first_line(const char *path, char line[LINE_MAX_BYTES], struct w
     return 0;
 }
 
-static int check_line(const char *path, const char *line, const struct wfs_export_plan *plan,
+/* What a line of another export differs in, the first of it. */
+static const char *difference(const struct line *a, const struct line *b)
+{
+    if (strcmp(a->source, b->source) != 0)
+        return "of another checkpoint or view";
+    if (strcmp(a->plan, b->plan) != 0 || a->size_bytes != b->size_bytes)
+        return "of another view, file or version of weightfs";
+    if (strcmp(a->state, b->state) != 0)
+        return "older than a change to the checkpoint: another inode, mtime or ctime of a file";
+    return a->n_parts != b->n_parts ? "of another number of parts" : NULL;
+}
+
+/* -EINVAL where the line is no whole one, -EEXIST where it is of another plan. */
+static int check_line(const char *path, const char *text, const struct wfs_export_plan *plan,
                       struct wfs_error *err)
 {
     struct wfs_buf expected wfs_cleanup(wfs_buf_free) = {0};
+    struct line theirs, ours;
     put_plan_line(&expected, plan);
     if (!wfs_buf_ok(&expected))
         return wfs_error_nomem(err, "a marker");
-    if (strcmp(line, expected.data) == 0)
+    if (strcmp(text, expected.data) == 0)
         return 0;
-    return wfs_error_set(err, EEXIST,
-                         "%s: it is of another checkpoint, view, version or number of parts; "
-                         "--abort removes it",
-                         path);
+    const char *what = parse_line(text, &theirs) && parse_line(expected.data, &ours)
+                           ? difference(&theirs, &ours)
+                           : NULL;
+    if (!what)
+        return wfs_error_set(err, EINVAL, "%s: a damaged marker; --abort the export", path);
+    return wfs_error_set(err, EEXIST, "%s: it is %s; --abort removes it", path, what);
 }
 
 /* Puts the line where none is. link(2) never replaces; where there are no links a rename does, with
@@ -241,20 +276,19 @@ bool wfs_export_is_declared(const char *partial)
 
 int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_error *err)
 {
-    char line[LINE_MAX_BYTES];
-    uint32_t n;
+    char text[LINE_MAX_BYTES];
+    struct line line;
     char *path wfs_cleanup(wfs_freep) = plan_path(partial);
     if (!path)
         return wfs_error_nomem(err, "a file's name");
     if (access(path, F_OK) != 0)
         return wfs_error_set(err, ENOENT, "%s: no export in parts is under way", partial);
-    int r = read_first_line(path, line, err);
+    int r = read_first_line(path, text, err);
     if (r)
         return r;
-    const char *at = strstr(line, " parts=");
-    if (!at || sscanf(at, " parts=%" SCNu32, &n) != 1 || n < 1 || n > WFS_EXPORT_MAX_PARTS)
-        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
-    *ret_n = n;
+    if (!parse_line(text, &line) || line.n_parts < 1 || line.n_parts > WFS_EXPORT_MAX_PARTS)
+        return wfs_error_set(err, EINVAL, "%s: a damaged marker; --abort the export", path);
+    *ret_n = line.n_parts;
     return 0;
 }
 

@@ -25,6 +25,7 @@ static struct wfs_export_plan plan_of(const struct wfs_vfile *file,
 {
     return (struct wfs_export_plan){.plan = wfs_export_plan_hash(file),
                                     .source = options->source_id,
+                                    .state = options->state_id,
                                     .size_bytes = file->size_bytes,
                                     .n_parts = n_parts};
 }

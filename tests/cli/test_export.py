@@ -121,9 +121,27 @@ def test_export__finish_refuses_another_source_or_view(source, tmp_path):
         f.write(b"\x11")
     os.utime(mine, (1, 1))
     refused = run("export", mine, "--view", "flax", out, "--finish", check=False)
-    assert refused.returncode == 2 and "another checkpoint" in refused.stderr
+    assert refused.returncode == 2 and "change to the checkpoint" in refused.stderr
     run("export", mine, out, "--abort")
     assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_export__a_rewrite_between_parts_is_seen(source, tmp_path):
+    """In place, and its mtime put back: the ctime tells."""
+    mine, out = tmp_path / "model.safetensors", tmp_path / "out.npz"
+    mine.write_bytes(source.read_bytes())
+    before = mine.stat()
+    run("export", mine, "--view", "flax", out, "--part", "1/2")
+    time.sleep(0.05)  # the clock of ctime has steps
+    with open(mine, "r+b") as f:
+        f.seek(before.st_size - 1)
+        f.write(b"\x11")
+    os.utime(mine, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for args in (["--part", "2/2"], ["--finish"]):
+        refused = run("export", mine, "--view", "flax", out, *args, check=False)
+        assert refused.returncode == 2 and "mtime or ctime" in refused.stderr
+    run("export", mine, out, "--abort")
+    assert os.listdir(tmp_path) == [mine.name]
 
 
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])

@@ -407,6 +407,11 @@ static void test_export__another_plan_or_source_is_refused(void **state)
     f.options.source_id.bytes[3] = 9;
     assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
     f.options.source_id.bytes[3] = 0;
+    f.options.state_id.bytes[3] = 9;
+    assert_int_equal(wfs_export(f.file, NULL, &f.options, &err), -EEXIST);
+    assert_non_null(strstr(err.message, "mtime or ctime"));
+    err = (struct wfs_error){0};
+    f.options.state_id.bytes[3] = 0;
     f.options.n_parts = 3;
     assert_int_equal(wfs_export(f.file, NULL, &f.options, NULL), -EEXIST);
     f.options.n_parts = f.options.part = 0;
