@@ -125,13 +125,13 @@ static int open_locked(const char *partial, mode_t mode, int *ret_fd, struct wfs
 static int write_whole(const struct wfs_export_run *run, struct wfs_error *err)
 {
     static const struct wfs_hash whole = {{0}}; /* an id that no plan has */
-    struct wfs_hash hash;
+    struct wfs_export_marker unused;
     uint64_t size_bytes = run->file->size_bytes;
     if (ftruncate(run->fd, 0) != 0)
         return wfs_error_set(err, errno, "%s: %s", run->path, strerror(errno));
     int r = wfs_export_stamp(run->fd, run->path, size_bytes, &whole, err);
     if (r == 0)
-        r = wfs_export_chunks(run, &hash, err);
+        r = wfs_export_chunks(run, &unused, err);
     if (r == 0)
         r = wfs_corrections_write(run->corrections, run->fd, run->path, err);
     return r ? r

@@ -192,7 +192,7 @@ struct wfs_hash wfs_export_join(const struct wfs_hash *hashes, uint64_t n_chunks
     return wfs_hash_bytes(hashes, (size_t)n_chunks * sizeof(*hashes));
 }
 
-int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
+int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_export_marker *ret,
                       struct wfs_error *err)
 {
     uint64_t n_chunks = run->end_chunk - run->first_chunk;
@@ -201,9 +201,12 @@ int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_has
         return wfs_error_nomem(err, "the hashes of an export");
     struct job job = {.run = run, .hashes = hashes};
     int r = run_job(&job, "export", err);
-    if (r == 0)
-        *ret_hash = wfs_export_join(hashes, n_chunks);
-    return r;
+    if (r)
+        return r;
+    struct wfs_hash all = wfs_export_join(hashes, n_chunks);
+    wfs_hash_hex(&all, ret->hash);
+    wfs_hash_hex(&hashes[0], ret->head); /* of no chunks: zeros */
+    return 0;
 }
 
 int wfs_export_read_back(const struct wfs_export_run *run, struct wfs_hash *ret_hashes,

@@ -1,7 +1,7 @@
 /*
  * export_internal.h - what the parts of export share: the corrections and the CRCs they are made of
  * (export_crc.c), the workers that fill chunks (export_chunks.c), what tells a file as ours
- * (export_stamp.c), files, markers and their order (export.c, export_parts.c).
+ * (export_stamp.c), files, markers and their order (export.c, export_parts.c, export_abort.c).
  */
 #ifndef WEIGHTFS_FILE_EXPORT_INTERNAL_H
 #define WEIGHTFS_FILE_EXPORT_INTERNAL_H
@@ -57,8 +57,12 @@ struct wfs_export_run {
     const char *path; /* of fd, for messages */
     uint64_t first_chunk, end_chunk;
 };
-/* Writes the chunks, by several threads. ret_hash: of the bytes written, corrections as zeros. */
-int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_hash *ret_hash,
+/* The hashes of a part's bytes and of its first chunk's, in hex; corrections as zeros. */
+struct wfs_export_marker {
+    char hash[33], head[33];
+};
+/* Writes the chunks, by several threads. */
+int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_export_marker *ret,
                       struct wfs_error *err);
 /* Reads the chunks back instead, from fd: their CRCs, and the hash of each in ret_hashes. */
 int wfs_export_read_back(const struct wfs_export_run *run, struct wfs_hash *ret_hashes,
@@ -132,21 +136,23 @@ int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_e
 /* The chunks of one part. */
 void wfs_export_part_chunks(const struct wfs_vfile *file, uint32_t part, uint32_t n_parts,
                             uint64_t *ret_first, uint64_t *ret_end);
-/* A part's marker, fsynced and renamed into place: its hash and its segments' CRCs. */
+/* A part's marker, fsynced and renamed into place: its hashes and its segments' CRCs. */
 int wfs_export_mark(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
-                    const struct wfs_hash *hash, struct wfs_corrections *corrections,
+                    const struct wfs_export_marker *marker, struct wfs_corrections *corrections,
                     uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err);
 bool wfs_export_is_marked(const char *partial, uint32_t part, uint32_t n_parts);
 /* True where any part has left a marker, of whatever number of parts. */
 bool wfs_export_any_marked(const char *partial);
-/* Reads a marker back: the part's hash in hex. -EINVAL where it is damaged. */
-struct wfs_export_marker {
-    char hash[33];
-};
+/* Reads a marker back. -EINVAL where it is damaged, -EEXIST where it is of another plan. */
 int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
                            struct wfs_corrections *corrections, uint64_t first_chunk,
                            uint64_t end_chunk, struct wfs_export_marker *ret,
                            struct wfs_error *err);
+/* Calls fn for each whole marker beside `partial`, whatever its plan: the hash of that chunk of a
+ * file of size_bytes. */
+typedef void (*wfs_export_head_fn)(void *ctx, uint64_t chunk, uint64_t size_bytes,
+                                   const char *head);
+void wfs_export_each_head(const char *partial, wfs_export_head_fn fn, void *ctx);
 /* Removes the declaration and all markers; returns how many there were. */
 unsigned wfs_export_unmark(const char *partial);
 

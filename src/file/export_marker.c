@@ -2,7 +2,8 @@
  * export_marker.c - the small files beside PATH.partial.
  *
  *   PATH.partial.plan       one line: what all parts agree on
- *   PATH.partial.3-of-8     the same line; "part=3 chunks=12-18 hash=... crcs=N"; N lines of a CRC
+ *   PATH.partial.3-of-8     the same line; "part=3 chunks=12-18 hash=... head=... crcs=N"; N lines
+ *                           of a CRC. head: the hash of the part's first chunk
  *
  * They are written whole under another name, fsynced and put into place, so none is ever half. They
  * may come from another machine and another version, so reading believes nothing: a line that is
@@ -189,13 +190,27 @@ static int write_temporary(const char *path, const struct wfs_buf *text, char **
 
 /* ---- the declaration ----------------------------------------------------------------------- */
 
+#define REMEDY_PLAN "--abort the export"
+#define REMEDY_PART "remove it, and run this part again"
+
+static int damaged(const char *path, const char *remedy, struct wfs_error *err)
+{
+    return wfs_error_set(err, EINVAL, "%s: a damaged marker; %s", path, remedy);
+}
+
+/* As far as it goes: a marker may be cut off. */
+static bool is_begin_of_line(const char *text, size_t len)
+{
+    return memcmp(text, LINE_MAGIC, wfs_min_u64(len, strlen(LINE_MAGIC))) == 0;
+}
+
 static int read_first_line(const char *path, char line[LINE_MAX_BYTES], struct wfs_error *err)
 {
     FILE *f wfs_cleanup(wfs_fclosep) = fopen(path, "re");
     if (!f)
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
     if (!fgets(line, LINE_MAX_BYTES, f))
-        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
+        return damaged(path, REMEDY_PLAN, err);
     return 0;
 }
 
@@ -213,7 +228,7 @@ static const char *difference(const struct line *a, const struct line *b)
 
 /* -EINVAL where the line is no whole one, -EEXIST where it is of another plan. */
 static int check_line(const char *path, const char *text, const struct wfs_export_plan *plan,
-                      struct wfs_error *err)
+                      const char *remedy, struct wfs_error *err)
 {
     struct wfs_buf expected wfs_cleanup(wfs_buf_free) = {0};
     struct line theirs, ours;
@@ -225,8 +240,10 @@ static int check_line(const char *path, const char *text, const struct wfs_expor
     const char *what = parse_line(text, &theirs) && parse_line(expected.data, &ours)
                            ? difference(&theirs, &ours)
                            : NULL;
+    if (!what && is_begin_of_line(text, strlen(text)))
+        return damaged(path, remedy, err);
     if (!what)
-        return wfs_error_set(err, EINVAL, "%s: a damaged marker; --abort the export", path);
+        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
     return wfs_error_set(err, EEXIST, "%s: it is %s; --abort removes it", path, what);
 }
 
@@ -265,7 +282,7 @@ int wfs_export_check_declared(const char *partial, const struct wfs_export_plan 
     if (!path)
         return wfs_error_nomem(err, "a file's name");
     int r = read_first_line(path, line, err);
-    return r ? r : check_line(path, line, plan, err);
+    return r ? r : check_line(path, line, plan, REMEDY_PLAN, err);
 }
 
 bool wfs_export_is_declared(const char *partial)
@@ -287,7 +304,7 @@ int wfs_export_declared_parts(const char *partial, uint32_t *ret_n, struct wfs_e
     if (r)
         return r;
     if (!parse_line(text, &line) || line.n_parts < 1 || line.n_parts > WFS_EXPORT_MAX_PARTS)
-        return wfs_error_set(err, EINVAL, "%s: a damaged marker; --abort the export", path);
+        return damaged(path, REMEDY_PLAN, err);
     *ret_n = line.n_parts;
     return 0;
 }
@@ -315,19 +332,19 @@ static uint64_t n_crcs(struct wfs_corrections *c, uint64_t first_chunk, uint64_t
 }
 
 int wfs_export_mark(const char *partial, const struct wfs_export_plan *plan, uint32_t part,
-                    const struct wfs_hash *hash, struct wfs_corrections *corrections,
+                    const struct wfs_export_marker *marker, struct wfs_corrections *corrections,
                     uint64_t first_chunk, uint64_t end_chunk, struct wfs_error *err)
 {
     struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
     char *temporary wfs_cleanup(wfs_freep) = NULL;
     char *path wfs_cleanup(wfs_freep) = marker_path(partial, part, plan->n_parts);
-    char hex[33];
     if (!path)
         return wfs_error_nomem(err, "a file's name");
-    wfs_hash_hex(hash, hex);
     put_plan_line(&text, plan);
-    wfs_buf_printf(&text, "part=%u chunks=%" PRIu64 "-%" PRIu64 " hash=%s crcs=%" PRIu64 "\n", part,
-                   first_chunk, end_chunk, hex, n_crcs(corrections, first_chunk, end_chunk));
+    wfs_buf_printf(&text,
+                   "part=%u chunks=%" PRIu64 "-%" PRIu64 " hash=%s head=%s crcs=%" PRIu64 "\n",
+                   part, first_chunk, end_chunk, marker->hash, marker->head,
+                   n_crcs(corrections, first_chunk, end_chunk));
     wfs_corrections_each(corrections, first_chunk, end_chunk, put_crc, &text);
     int r = write_temporary(path, &text, &temporary, err);
     if (r)
@@ -351,21 +368,32 @@ static int scan_crc(uint32_t *crc, void *ctx)
     return fscanf(ctx, "%8" SCNx32, crc) == 1 ? 0 : -EINVAL;
 }
 
+/* The second line. */
+struct part_line {
+    uint32_t part;
+    uint64_t first_chunk, end_chunk, n_crcs;
+    struct wfs_export_marker marker;
+};
+
+static bool scan_part_line(FILE *f, struct part_line *ret)
+{
+    return fscanf(f,
+                  "part=%" SCNu32 " chunks=%" SCNu64 "-%" SCNu64
+                  " hash=%32[0-9a-f] head=%32[0-9a-f] crcs=%" SCNu64,
+                  &ret->part, &ret->first_chunk, &ret->end_chunk, ret->marker.hash,
+                  ret->marker.head, &ret->n_crcs) == 6;
+}
+
 static int read_crcs(FILE *f, const char *path, uint32_t part, struct wfs_corrections *c,
                      uint64_t first_chunk, uint64_t end_chunk, struct wfs_export_marker *ret,
                      struct wfs_error *err)
 {
-    uint64_t first, end, n;
-    uint32_t said;
-    if (fscanf(f, "part=%" SCNu32 " chunks=%" SCNu64 "-%" SCNu64 " hash=%32[0-9a-f] crcs=%" SCNu64,
-               &said, &first, &end, ret->hash, &n) != 5 ||
-        said != part || first != first_chunk || end != end_chunk ||
-        n != n_crcs(c, first_chunk, end_chunk) ||
+    struct part_line line;
+    if (!scan_part_line(f, &line) || line.part != part || line.first_chunk != first_chunk ||
+        line.end_chunk != end_chunk || line.n_crcs != n_crcs(c, first_chunk, end_chunk) ||
         wfs_corrections_each(c, first_chunk, end_chunk, scan_crc, f))
-        return wfs_error_set(err, EINVAL,
-                             "%s: a damaged marker; run this part again after "
-                             "removing it",
-                             path);
+        return damaged(path, REMEDY_PART, err);
+    *ret = line.marker;
     return 0;
 }
 
@@ -379,8 +407,8 @@ int wfs_export_read_marker(const char *partial, const struct wfs_export_plan *pl
     if (!f)
         return wfs_error_set(err, errno, "%s: part %u: %s", partial, part, strerror(errno));
     if (!fgets(line, sizeof(line), f))
-        return wfs_error_set(err, EINVAL, "%s: no marker of weightfs", path);
-    int r = check_line(path, line, plan, err);
+        return damaged(path, REMEDY_PART, err);
+    int r = check_line(path, line, plan, REMEDY_PART, err);
     return r ? r : read_crcs(f, path, part, corrections, first_chunk, end_chunk, ret, err);
 }
 
@@ -400,14 +428,14 @@ static bool is_ours(const char *rest)
     return *rest == '\0' || (*rest == '.' && strlen(rest) == 7);
 }
 
-/* A checkpoint may have such a name too. A temporary may be empty still. */
+/* A checkpoint may have such a name too. A temporary may be empty still, and anything cut off. */
 static bool is_written_by_us(int dir_fd, const char *name)
 {
     char head[sizeof(LINE_MAGIC) - 1];
     int fd wfs_cleanup(wfs_closep) =
         openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
-    return n == 0 || (n == (ssize_t)sizeof(head) && memcmp(head, LINE_MAGIC, sizeof(head)) == 0);
+    return n >= 0 && is_begin_of_line(head, (size_t)n);
 }
 
 typedef void (*beside_fn)(void *ctx, int dir_fd, const char *name, const char *rest);
@@ -441,6 +469,34 @@ bool wfs_export_any_marked(const char *partial)
     bool any = false;
     each_beside(partial, see_marker, &any);
     return any;
+}
+
+struct head_ctx {
+    wfs_export_head_fn fn;
+    void *ctx;
+};
+
+static void read_head(void *ctx_void, int dir_fd, const char *name, const char *rest)
+{
+    const struct head_ctx *ctx = ctx_void;
+    char text[LINE_MAX_BYTES];
+    struct line line;
+    struct part_line part;
+    if (strncmp(rest, "plan", 4) == 0 || strchr(rest, '.'))
+        return;
+    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    FILE *f wfs_cleanup(wfs_fclosep) = fd < 0 ? NULL : fdopen(fd, "r");
+    if (!f && fd >= 0)
+        close(fd);
+    if (f && fgets(text, sizeof(text), f) && parse_line(text, &line) && scan_part_line(f, &part) &&
+        part.first_chunk < part.end_chunk && part.end_chunk <= wfs_export_n_chunks(line.size_bytes))
+        ctx->fn(ctx->ctx, part.first_chunk, line.size_bytes, part.marker.head);
+}
+
+void wfs_export_each_head(const char *partial, wfs_export_head_fn fn, void *ctx)
+{
+    struct head_ctx head = {fn, ctx};
+    each_beside(partial, read_head, &head);
 }
 
 static void remove_file(void *ctx, int dir_fd, const char *name, const char *rest)

@@ -77,17 +77,17 @@ static int check_still_there(int fd, const char *partial, struct wfs_error *err)
 static int write_part(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
                       bool was_marked, struct wfs_error *err)
 {
-    struct wfs_hash hash;
+    struct wfs_export_marker marker;
     int r = begin_partial(run->fd, run->path, plan, was_marked, err);
     if (r == 0)
-        r = wfs_export_chunks(run, &hash, err);
+        r = wfs_export_chunks(run, &marker, err);
     if (r == 0 && fsync(run->fd) != 0)
         r = wfs_error_set(err, errno, "%s: %s", run->path, strerror(errno));
     if (r == 0)
         r = check_still_there(run->fd, run->path, err);
     if (r)
         return r;
-    return wfs_export_mark(run->path, plan, run->options->part, &hash, run->corrections,
+    return wfs_export_mark(run->path, plan, run->options->part, &marker, run->corrections,
                            run->first_chunk, run->end_chunk, err);
 }
 
@@ -97,7 +97,7 @@ static int check_nothing_older(const char *partial, struct wfs_error *err)
     if (access(partial, F_OK) == 0 && !wfs_export_is_declared(partial))
         return wfs_error_set(err, EEXIST,
                              "%s: left by an export that was not in parts, or by something else; "
-                             "--abort or remove it",
+                             "--abort it, or remove it yourself where that leaves it",
                              partial);
     return 0;
 }
@@ -150,7 +150,7 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
     return r;
 }
 
-/* ---- finish and abort ---------------------------------------------------------------------- */
+/* ---- finish -------------------------------------------------------------------------------- */
 
 static int check_all_marked(const char *partial, uint32_t n_parts, struct wfs_error *err)
 {
@@ -304,56 +304,4 @@ int wfs_export_finish(const struct wfs_vfile *file, const struct wfs_export_opti
         r = finish_declared(file, partial, &plan, &corrections, options, err);
     wfs_corrections_free(&corrections);
     return r;
-}
-
-/* 1 where PATH.partial was removed, 0 where there is none. */
-static int remove_partial(const char *partial, struct wfs_error *err)
-{
-    enum wfs_export_kind kind = WFS_EXPORT_FOREIGN;
-    uint64_t size_bytes;
-    struct stat st;
-    if (lstat(partial, &st) != 0)
-        return errno == ENOENT ? 0 : wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
-    if (S_ISREG(st.st_mode)) {
-        int fd wfs_cleanup(wfs_closep) = open(partial, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        int r = fd < 0 ? wfs_error_set(err, errno, "%s: %s", partial, strerror(errno))
-                       : wfs_export_stamp_kind(fd, partial, NULL, &kind, &size_bytes, err);
-        if (r)
-            return r;
-    }
-    if (kind != WFS_EXPORT_EMPTY && kind != WFS_EXPORT_STAMPED)
-        return wfs_error_set(err, EEXIST,
-                             "%s: not known to be of an export, so it stays; remove it yourself "
-                             "if it is nobody's",
-                             partial);
-    return unlink(partial) == 0 ? 1 : wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
-}
-
-/* Parts under way may be aborted, on whatever machine they hang. What is being published may not: a
- * PATH.partial begun after this one would be renamed in its place. */
-static int lock_for_abort(const char *partial, int *ret_fd, struct wfs_error *err)
-{
-    *ret_fd = open(partial, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (*ret_fd < 0 || flock(*ret_fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-        return 0;
-    return wfs_error_set(err, EBUSY, "%s: another export is writing or finishing it", partial);
-}
-
-int wfs_export_abort(const char *path, struct wfs_error *err)
-{
-    char *partial wfs_cleanup(wfs_freep) = wfs_export_partial_path(path);
-    int lock wfs_cleanup(wfs_closep) = -1;
-    if (!partial)
-        return wfs_error_nomem(err, "a file's name");
-    if (lock_for_abort(partial, &lock, err))
-        return -EBUSY;
-    unsigned n = wfs_export_unmark(partial); /* first: without it no part leaves a marker */
-    int r = remove_partial(partial, err);
-    if (r < 0)
-        return r;
-    if (wfs_export_is_declared(partial))
-        return wfs_error_set(err, EEXIST, "%s.plan: not of an export, so it stays", partial);
-    if (n + (unsigned)r == 0)
-        return wfs_error_set(err, ENOENT, "%s: no export is under way", partial);
-    return 0;
 }

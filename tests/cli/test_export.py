@@ -251,6 +251,37 @@ def test_export__finish_killed_before_the_rename_is_repeated(source, tmp_path):
     assert out.read_bytes() == cat(source, "flax/tensors.npz", "--view", "flax")
 
 
+@pytest.mark.parametrize("size, stays", [(30_000_000, False), (1000, True)])
+def test_export__abort_of_what_was_cut_off(source, tmp_path, size, stays):
+    """A part's first chunk proves whose it is; where there is none the user is told."""
+    out, partial = tmp_path / "q.npz", tmp_path / "q.npz.partial"
+    for part in ("1/2", "2/2"):
+        run("export", source, "--view", "flax", "--as", "npz", out, "--part", part)
+    os.truncate(partial, size)
+    done = run("export", source, "--view", "flax", "--as", "npz", out, "--finish", check=False)
+    assert done.returncode == 2 and "--abort" in done.stderr and not out.exists()
+    done = run("export", source, out, "--abort", check=False)
+    assert done.returncode == (2 if stays else 0), done.stderr
+    assert ("remove it yourself" in done.stderr) == stays
+    assert os.listdir(tmp_path) == ([partial.name] if stays else [])
+
+
+@pytest.mark.parametrize("keep", [0, 7, 60, 170, 215])
+def test_export__a_marker_cut_off_is_damaged(source, tmp_path, keep):
+    out = tmp_path / "q.npz"
+    for part in ("1/2", "2/2"):
+        run("export", source, "--view", "flax", "--as", "npz", out, "--part", part)
+    marker = tmp_path / "q.npz.partial.1-of-2"
+    assert marker.stat().st_size > 250
+    os.truncate(marker, keep)
+    done = run("export", source, "--view", "flax", "--as", "npz", out, "--finish", check=False)
+    assert done.returncode == 2 and "damaged" in done.stderr, done.stderr
+    marker.unlink()
+    run("export", source, "--view", "flax", "--as", "npz", out, "--part", "1/2")
+    run("export", source, "--view", "flax", "--as", "npz", out, "--finish")
+    assert os.listdir(tmp_path) == [out.name]
+
+
 def test_export__no_room_leaves_nothing(source, tmp_path):
     out = tmp_path / "model.safetensors"
     out.write_text("what was there before")
