@@ -89,7 +89,8 @@ static bool parse_jobs(const char *text, unsigned *ret)
     char *end;
     unsigned long n = strtoul(text, &end, 10);
     *ret = (unsigned)wfs_min_u64(n, UINT32_MAX);
-    return end != text && *end == '\0' && n > 0;
+    /* strtoul takes a sign. */
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n > 0;
 }
 
 /* 0, or the exit status of what is wrong. */

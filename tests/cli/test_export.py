@@ -333,7 +333,7 @@ def test_export__zeros_are_holes(tmp_path):
 
 
 @pytest.mark.parametrize("args", [["--part", "0/2"], ["--part", "3/2"], ["--part", "x"],
-                                  ["--part", "1/2", "--finish"], ["-j", "0"], ["--as", "nothing"],
+                                  ["--part", "1/2", "--finish"], ["-j", "0"], ["-j", "-1"], ["-j", ""], ["--as", "nothing"],
                                   ["--finish"], ["--abort"], ["--source", "--view", "flax"]])
 def test_export__misuse(tmp_path, args):
     done = run("export", DATA / "bert", tmp_path / "model.safetensors", *args, check=False)
