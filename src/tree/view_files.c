@@ -257,6 +257,11 @@ int tree_add_view_files(struct tree_builder *b, uint32_t dir, uint32_t plan, str
     const struct wfs_session *session = b->session;
     int r = 0;
     bool shards = wants_shards(session, session->plans[plan]);
+    if (shards && !is_wanted(session, session->plans[plan], wfs_writer_by_name("safetensors"))) {
+        note_refusal(b, plan, WFS_SHARDS_INDEX_NAME,
+                     "-o files= leaves safetensors out, so -o shards= has no effect");
+        shards = false;
+    }
     for (const struct wfs_writer *const *w = wfs_writers(); *w && !r; w++)
         if (is_wanted(session, session->plans[plan], *w) &&
             !(shards && strcmp((*w)->name, "safetensors") == 0))

@@ -212,3 +212,14 @@ def test_npz__a_member_without_numbers_is_named_with_its_file(tmp_path):
     np.savez(tmp_path / "some.npz", a=np.ones(3, np.float32), s=np.array(["x"]))
     done = run("ls", tmp_path / "some.npz")
     assert done.stderr == "weightfs: some.npz: s.npy: numpy type '<U1' holds no numbers\n"
+
+
+@pytest.mark.parametrize("files, shown", [("none", False), ("torch", False), ("torch:safetensors", True),
+                                          ("all", True), (None, True)])
+def test_ls__shards_only_where_files_chooses_safetensors(checkpoint, files, shown):
+    options = ["-o", "shards=100" + (f",files={files}" if files else "")]
+    names = run("ls", checkpoint, "source", *options).stdout.split()
+    assert any(name.startswith("model-00001-of-") for name in names) == shown
+    assert ("model.safetensors.index.json" in names) == shown
+    report = run("cat", checkpoint, "info/report.txt", *options).stdout
+    assert ("-o shards= has no effect" in report) == (not shown)
