@@ -566,7 +566,7 @@ static void test_export__abort_removes_what_is_ours(void **state)
 static void test_export__finished_by_many_at_once(void **state)
 {
     (void)state;
-    enum { N = 4, ROUNDS = 6 };
+    enum { N = 3, ROUNDS = 3 };
     struct fixture f;
     set_up(&f);
     for (int round = 0; round < ROUNDS; round++) {
