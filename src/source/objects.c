@@ -85,6 +85,7 @@ static int charge_tensor(struct objects_walk *w)
         return wfs_error_set(w->err, EINVAL,
                              "%s: its objects name more tensors than its size allows", w->t->name);
     w->tensors_left--;
+    w->n_muted += w->is_muted;
     return 0;
 }
 
@@ -92,8 +93,9 @@ static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
 {
     const char *path;
     int rc = charge_tensor(w);
-    if (!rc)
-        rc = current_path(w, &path);
+    if (rc || w->is_muted)
+        return rc;
+    rc = current_path(w, &path);
     if (rc)
         return rc;
     const char *name = wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep);
@@ -121,8 +123,9 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     *ret_index = WFS_NO_INDEX;
     const char *path;
     int rc = charge_tensor(w);
-    if (!rc)
-        rc = current_path(w, &path);
+    if (rc || w->is_muted)
+        return rc;
+    rc = current_path(w, &path);
     if (rc)
         return rc;
     if (is_taken(w, path))
@@ -213,16 +216,51 @@ static int last_pairs(struct objects_walk *w, struct wfs_arena *arena, const str
     return 0;
 }
 
-/* A pair that is not walked: without a name, or replaced by a later one of its key. Looking at it
- * is a visit, too. */
-static int skip_pair(struct objects_walk *w, const char *key)
+/* A pair that is not walked, or not shown. Looking at it is a visit, too. */
+static int skip_pair(struct objects_walk *w)
 {
     if (w->visits_left == 0)
         return bomb(w, "contain each other too often");
     w->visits_left--;
-    if (!key)
-        wfs_catalog_note(w->t->catalog, WFS_NOTE_WARNING, w->t->name,
-                         "a dict has a key that is no name; its value is not shown");
+    return 0;
+}
+
+/* The value of a key that is no name: nothing of it is shown, its tensors are counted. */
+static int walk_muted(struct objects_walk *w, const struct wfs_node *value, uint32_t tree)
+{
+    bool was_muted = w->is_muted, any = false;
+    size_t json_len = w->json.len;
+    int rc = skip_pair(w);
+    if (rc)
+        return rc;
+    w->is_muted = true;
+    rc = walk_child(w, value, "?", false, tree, NULL, false, &any);
+    w->is_muted = was_muted;
+    if (w->json.data) {
+        w->json.len = json_len;
+        w->json.data[json_len] = 0;
+    }
+    return rc;
+}
+
+/* Says of a dict which keys are no names; the first of them is `key`. */
+static int note_nameless(struct objects_walk *w, const struct wfs_node *key, uint32_t n_keys,
+                         uint64_t n_tensors)
+{
+    const char *path;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf kind = {0};
+    objects_key_kind(&kind, key);
+    int rc = w->path.len ? current_path(w, &path) : 0;
+    if (rc)
+        return rc;
+    const char *name =
+        w->path.len ? wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep) : w->t->name;
+    if (!name || !wfs_buf_ok(&kind))
+        return wfs_error_nomem(w->err, "a note");
+    wfs_catalog_note(w->t->catalog, n_tensors ? WFS_NOTE_REFUSED : WFS_NOTE_WARNING, name,
+                     "a dict with %u keys that are no name (the first: %.200s): %llu tensors below "
+                     "them are not shown",
+                     n_keys, kind.data, (unsigned long long)n_tensors);
     return 0;
 }
 
@@ -244,6 +282,9 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     wfs_cleanup(wfs_strmap_free) struct wfs_strmap last = {0};
     bool any = false, is_module = is_module_state(dict);
+    const struct wfs_node *nameless = NULL;
+    uint32_t n_nameless = 0;
+    uint64_t n_hidden = 0;
     const char **keys = arena ? wfs_arena_array(arena, dict->n, sizeof(*keys)) : NULL;
     int rc = keys ? last_pairs(w, arena, dict, &last, keys) : wfs_error_nomem(w->err, "a dict");
     wfs_buf_char(&w->json, '{');
@@ -251,8 +292,15 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
         uint64_t winner;
         const struct wfs_node *key = dict->items[2 * (size_t)i];
         const struct wfs_node *value = dict->items[2 * (size_t)i + 1];
-        if (!keys[i] || (wfs_strmap_get(&last, keys[i], &winner) && winner != i)) {
-            rc = skip_pair(w, keys[i]);
+        if (!keys[i]) {
+            nameless = n_nameless++ ? nameless : key;
+            uint64_t n_muted = w->n_muted;
+            rc = walk_muted(w, value, tree);
+            n_hidden += w->n_muted - n_muted;
+            continue;
+        }
+        if (wfs_strmap_get(&last, keys[i], &winner) && winner != i) {
+            rc = skip_pair(w);
             continue;
         }
         const char *text = keys[i] + 1;
@@ -264,6 +312,8 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
     }
     wfs_buf_char(&w->json, '}');
     *ret_has_plain = any || dict->n == 0;
+    if (!rc && nameless && !w->is_muted)
+        rc = note_nameless(w, nameless, n_nameless, n_hidden);
     return rc;
 }
 
@@ -331,7 +381,7 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
                      uint32_t *ret)
 {
     *ret = parent;
-    if (w->n_trees >= OBJECTS_MAX_TREES || w->depth > OBJECTS_MAX_TREE_DEPTH)
+    if (w->is_muted || w->n_trees >= OBJECTS_MAX_TREES || w->depth > OBJECTS_MAX_TREE_DEPTH)
         return 0;
     struct wfs_torch *t = w->t;
     const char *path = "";

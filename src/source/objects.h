@@ -51,15 +51,19 @@ struct objects_walk {
     uint32_t n_trees;
     struct objects_tree *trees;
     bool skips_aliases; /* of what is below: tensors that were shown are not shown again */
+    bool is_muted;      /* below a key that is no name: tensors are counted, not shown */
+    uint64_t n_muted;
     uint32_t n_refused;
     const char *first_refusal;
 };
 
 /* A plain value (no container, no tensor) as JSON. */
 void objects_json_value(struct wfs_buf *out, const struct wfs_node *node);
-/* Appends a dict's key as the text of a component; false where it is none (too long, not UTF-8):
- * what was looked at is in `out` all the same. */
+/* Appends a dict's key as the text of a component, with \xNN for what is not UTF-8; false where it
+ * is none (too long, of no kind that has a text): what was looked at is in `out` all the same. */
 bool objects_key(struct wfs_buf *out, const struct wfs_node *key);
+/* What a key is that is no name: "a text of 70000 bytes". */
+void objects_key_kind(struct wfs_buf *out, const struct wfs_node *key);
 /* "module.name" of a global or a call's callee. */
 void objects_global_name(struct wfs_buf *out, const struct wfs_node *node);
 /* Chooses the state dict among the trees and fills the catalog's roots. */

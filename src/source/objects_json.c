@@ -132,13 +132,18 @@ static bool key_text(struct wfs_buf *out, const struct wfs_node_str *str)
 {
     if (!str->data || str->len > OBJECTS_KEY_MAX_BYTES)
         return false;
+    /* Surrogates, and bytes: a name is UTF-8. */
+    if (!wfs_utf8_valid(str->data, (size_t)str->len)) {
+        wfs_buf_visible(out, str->data);
+        return strlen(str->data) == str->len;
+    }
     for (uint64_t i = 0; i < str->len; i++) {
         if (str->data[i])
             wfs_buf_char(out, str->data[i]);
         else
             wfs_buf_add(out, "\xc0\x80", 2);
     }
-    return wfs_utf8_valid(str->data, (size_t)str->len);
+    return true;
 }
 
 /* The items, until they are too long: a tuple may hold one long text many times. */
@@ -180,6 +185,31 @@ bool objects_key(struct wfs_buf *out, const struct wfs_node *key)
         return true;
     default:
         return false;
+    }
+}
+
+void objects_key_kind(struct wfs_buf *out, const struct wfs_node *key)
+{
+    switch (key->kind) {
+    case WFS_NODE_STR:
+    case WFS_NODE_BYTES:
+        wfs_buf_printf(out, "a text of %llu bytes", (unsigned long long)key->str->len);
+        break;
+    case WFS_NODE_LONG:
+        wfs_buf_printf(out, "an integer of %llu bytes", (unsigned long long)key->str->len);
+        break;
+    case WFS_NODE_TUPLE:
+        wfs_buf_str(out, "a tuple");
+        break;
+    case WFS_NODE_SET:
+        wfs_buf_str(out, "a set");
+        break;
+    case WFS_NODE_CALL:
+        wfs_buf_str(out, "an object of ");
+        objects_global_name(out, key);
+        break;
+    default:
+        wfs_buf_str(out, "an object");
     }
 }
 

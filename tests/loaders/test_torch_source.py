@@ -438,6 +438,25 @@ def test_objects__duplicate_and_colliding_names(tmp_path):
     assert catalog.note("refused", "another's")
 
 
+def test_objects__keys_that_are_no_names(tmp_path):
+    w, p = torch.ones(2), torch.nn.Parameter(torch.ones(3))
+    moments = {"exp_avg": torch.ones(3), "exp_avg_sq": torch.ones(3), "step": 1}
+    catalog = check(save(tmp_path, {"n": {"x" * 70000: w, "ok": w, frozenset([1]): [w, {"a": w}]}, "a": {p: moments},
+                                    "plain": {frozenset([2]): 1}, "ok": w,
+                                    frozenset([3]): 2}), {"n": {"ok": w}, "ok": w})
+    assert len(catalog.notes) == 4
+    assert catalog.note("warning", "x.pta dict with 1 keys that are no name (the first: a set): 0 tensors")
+    assert catalog.note("refused", "na dict with 2 keys that are no name (the first: a text of 70000 bytes): 3 tensors")
+    assert catalog.note("refused", "(the first: an object of torch._utils._rebuild_parameter): 2 tensors")
+    assert catalog.note("warning", "plaina dict with 1 keys that are no name (the first: a set): 0 tensors")
+
+
+def test_objects__keys_of_surrogates(tmp_path):
+    w = torch.ones(2)
+    catalog = check(save(tmp_path, {"\ud800x": w, "n": {"\udfff": w}}), {"\\xed\\xa0\\x80x": w, "n": {"\\xed\\xbf\\xbf": w}})
+    assert not catalog.notes
+
+
 def test_objects__self_containing(tmp_path):
     obj = {"w": torch.ones(2)}
     obj["self"] = obj
