@@ -18,8 +18,10 @@
 #define OBJECTS_VISITS_A_NODE 16u
 #define OBJECTS_FREE_VISITS   65536u
 #define JSON_BYTES_AN_ESCAPE  6u /* \u0001 */
-/* nn.RNN, LSTM and GRU keep their parameters a second time; state_dict() has them once. */
-#define RNN_OWN_LIST "_flat_weights"
+/* nn.RNN, LSTM and GRU keep their parameters a second time; state_dict() has them once. The names
+ * tell such a module where it is a TorchScript object, whose parameters are plain attributes. */
+#define RNN_OWN_LIST  "_flat_weights"
+#define RNN_OWN_NAMES "_flat_weights_names"
 
 static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain);
@@ -282,6 +284,7 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     wfs_cleanup(wfs_strmap_free) struct wfs_strmap last = {0};
     bool any = false, is_module = is_module_state(dict);
+    bool has_copies = is_module || wfs_node_get(dict, RNN_OWN_NAMES);
     const struct wfs_node *nameless = NULL;
     uint32_t n_nameless = 0;
     uint64_t n_hidden = 0;
@@ -305,7 +308,7 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
         }
         const char *text = keys[i] + 1;
         bool hides = is_module && is_transparent(text), skipped = w->skips_aliases;
-        w->skips_aliases |= is_module && strcmp(text, RNN_OWN_LIST) == 0;
+        w->skips_aliases |= has_copies && strcmp(text, RNN_OWN_LIST) == 0;
         rc = walk_child(w, value, hides ? NULL : text, key->kind == WFS_NODE_STR, tree, text, false,
                         &any);
         w->skips_aliases = skipped;

@@ -668,6 +668,12 @@ def test_torchscript__parameters(tmp_path):
     assert catalog.note("info", "TorchScript")
 
 
+def test_torchscript__recurrent_modules_have_their_parameters_once(tmp_path):
+    m = torch.nn.Sequential(torch.nn.LSTM(3, 2, bidirectional=True), torch.nn.GRU(4, 2))
+    torch.jit.script(m).save(str(tmp_path / "x.pt"))
+    check(tmp_path / "x.pt", m)
+
+
 # ---- tar ----------------------------------------------------------------------------------------
 
 def write_tar(path, obj, tensors, storages, parts=()):
