@@ -587,7 +587,8 @@ static int check_found(struct objects_walk *w, uint32_t n_before)
 int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err)
 {
     struct objects_walk w = {.t = t, .err = err};
-    uint64_t size = t->catalog->files[t->file].bytes->size_bytes;
+    uint64_t size = t->file < t->catalog->n_files ? t->catalog->files[t->file].bytes->size_bytes
+                                                  : t->pickle.end_off - t->pickle.begin_off;
     w.visits_left = (uint64_t)t->pickle.n_nodes * OBJECTS_VISITS_A_NODE + OBJECTS_FREE_VISITS +
                     (t->pickle.end_off - t->pickle.begin_off); /* small integers share nodes */
     w.tensors_left = size / OBJECTS_BYTES_A_TENSOR + OBJECTS_FREE_TENSORS;
