@@ -464,11 +464,45 @@ static int refuse_dangers(const struct wfs_catalog *catalog, struct wfs_error *e
     return 0;
 }
 
+/* Keras joins names by '/', and a safetensors file does not say what joins its own: where none has
+ * a dot, slashes do. */
+static bool has_slashes_alone(const struct wfs_catalog *catalog)
+{
+    bool has_slash = false;
+    if (!catalog->format || strcmp(catalog->format, "safetensors") != 0)
+        return false;
+    for (uint32_t i = 0; i < catalog->n_tensors; i++) {
+        if (strchr(catalog->tensors[i].name, '.'))
+            return false;
+        has_slash = has_slash || strchr(catalog->tensors[i].name, '/');
+    }
+    return has_slash;
+}
+
+static int join_by_slashes(struct catalog *c, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = &c->pub;
+    int r = 0;
+    catalog->sep = '/';
+    wfs_strmap_free(&c->by_path);
+    c->by_path = (struct wfs_strmap){0};
+    for (uint32_t i = 0; !r && i < catalog->n_tensors; i++) {
+        struct wfs_tensor *tensor = &catalog->tensors[i];
+        tensor->path = wfs_path_from_name(catalog->arena, tensor->name, '/');
+        r = tensor->path ? wfs_strmap_add(&c->by_path, tensor->path, i) : -ENOMEM;
+        if (r == -EEXIST)
+            return duplicate_tensor(catalog, tensor, err);
+    }
+    return r ? wfs_error_nomem(err, "the map of tensors") : 0;
+}
+
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err)
 {
     struct catalog *c = catalog_of(catalog);
     int r = options && options->strict ? refuse_dangers(catalog, err) : 0;
+    if (!r && has_slashes_alone(catalog))
+        r = join_by_slashes(c, err);
     if (!r)
         r = settle_roots(catalog, options, err);
     for (uint32_t i = 0; !r && i < catalog->n_files; i++)

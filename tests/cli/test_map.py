@@ -111,3 +111,23 @@ def test_map__a_name_set_twice_is_2(checkpoint):
     assert done.returncode == 2 and "set=q=3" in done.stderr
     # A view's own goes before what is said to all.
     run("map", checkpoint, "--view", "flax:set=q=2", "-o", "set=q=3,set=r=3")
+
+
+def test_map__slashes_of_the_keras_view_are_read_back(tmp_path):
+    source = write_safetensors(tmp_path / "m.safetensors", small_bert(2), {"format": "pt"})
+    own = tmp_path / "keras.safetensors"
+    run("cp", "--view", "keras", source, "keras/model.safetensors", own)
+    assert "ambiguous" not in run("map", source, "--view", "keras", "-o", f"template={own}").stdout
+    assert run("check", source, "--view", "keras", "--against", own, "--no-values").returncode == 0
+    assert "renamed" not in run("diff", "--view", "keras", source, own).stdout
+    assert "identity" in run("map", own, "--view", "keras").stdout
+    again = tmp_path / "again.safetensors"
+    run("cp", own, "source/model.safetensors", again)
+    assert again.read_bytes() == own.read_bytes()
+    names = run("table", own, "--keys").stdout
+    assert "encoder/layer/0/" in names and run("ls", own, "source/tensors/encoder/layer").stdout.split() == ["0", "1"]
+
+
+def test_map__slashes_beside_dots_are_parts_of_names(tmp_path):
+    source = write_safetensors(tmp_path / "m.safetensors", {"a/b": np.zeros(2, np.float32), "c.d": np.zeros(2, np.float32)})
+    assert run("ls", source, "source/tensors").stdout.split() == ["a%2Fb.npy", "c"]
