@@ -18,7 +18,7 @@ struct wfs_inspect_row {
     const char *name;   /* joined by the view's separator, without the root */
     const char *dotted; /* the same, joined by '.' */
     const char *path;   /* WFS_SEP path, without the root */
-    const char *source; /* the same of the first tensor it is made of; NULL: filled */
+    const char *source; /* WFS_SEP path of the first tensor it is made of, whole; NULL: filled */
     const struct wfs_target *target;
     const struct wfs_expr *expr;
     int32_t shard_axis; /* -1: replicated */

@@ -81,33 +81,35 @@ static bool is_taken(const struct objects_walk *w, const char *path)
     return other && (w->t->assemble || other->file == w->t->file) && strcmp(other->path, path) == 0;
 }
 
-static int charge_tensor(struct objects_walk *w)
+/* The path of a tensor that is met, shown or not; NULL where it is only counted. */
+static int meet_tensor(struct objects_walk *w, const char **ret_path)
 {
+    *ret_path = NULL;
     if (w->tensors_left == 0)
         return wfs_error_set(w->err, EINVAL,
                              "%s: its objects name more tensors than its size allows", w->t->name);
     w->tensors_left--;
     w->n_muted += w->is_muted;
-    return 0;
+    return w->is_muted ? 0 : current_path(w, ret_path);
 }
 
-static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
+static int note_refusal(struct objects_walk *w, const char *path, const char *why)
 {
-    const char *path;
-    int rc = charge_tensor(w);
-    if (rc || w->is_muted)
-        return rc;
-    rc = current_path(w, &path);
-    if (rc)
-        return rc;
     const char *name = wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep);
-    char *text = wfs_arena_strdup(w->t->scratch, why->message);
+    char *text = wfs_arena_strdup(w->t->scratch, why);
     if (!name || !text)
         return wfs_error_nomem(w->err, "a note");
     wfs_catalog_note(w->t->catalog, WFS_NOTE_REFUSED, name, "%s", text);
     if (w->n_refused++ == 0)
         w->first_refusal = wfs_arena_printf(w->t->scratch, "%s: %s", name, text);
     return 0;
+}
+
+static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
+{
+    const char *path;
+    int rc = meet_tensor(w, &path);
+    return rc || !path ? rc : note_refusal(w, path, why->message);
 }
 
 /* *ret_index: the tensor's, or what is shown in its place; WFS_NO_INDEX: it is refused. */
@@ -123,19 +125,15 @@ static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *fou
     if (first != WFS_NO_INDEX && w->skips_aliases)
         return 0;
     *ret_index = WFS_NO_INDEX;
-    const char *path;
-    int rc = charge_tensor(w);
-    if (rc || w->is_muted)
+    const char *own, *path;
+    int rc = meet_tensor(w, &own);
+    if (rc || !own)
         return rc;
-    rc = current_path(w, &path);
-    if (rc)
-        return rc;
-    if (is_taken(w, path))
-        path = unsplit_path(w, path, key_at);
+    path = is_taken(w, own) ? unsplit_path(w, own, key_at) : own;
     if (path && is_taken(w, path))
         path = unsplit_path(w, path, 0);
     if (path && is_taken(w, path)) /* 1 beside "1" */
-        return refuse_tensor(w, &(struct wfs_error){.message = "its name is another's, too"});
+        return note_refusal(w, own, "its name is another's, too");
     const char *name = path ? wfs_path_join_dup(catalog->arena, path, catalog->sep) : NULL;
     if (!name)
         return wfs_error_nomem(w->err, "a tensor's name");
