@@ -34,25 +34,34 @@ static bool uses(const struct wfs_vexpr *e, uint32_t cap)
     return found;
 }
 
-/* Evaluates equation i under the assignment; a division by zero is no solution. */
-static bool holds(struct solving *s, uint32_t i)
+/*
+ * Evaluates equation i under the assignment; a division by zero is no solution. The planner's own
+ * state serves, with its errors sent elsewhere: a copy of the state would own the same buffers.
+ */
+static int holds(struct solving *s, uint32_t i, bool *ret)
 {
+    struct wfs_mapper *mapper = s->stage->mapper;
     struct wfs_error ignored = {0};
-    struct wfs_mapper quiet = *s->stage->mapper;
-    struct wfs_stage stage = *s->stage;
-    quiet.err = &ignored;
-    stage.mapper = &quiet;
-    struct wfs_scope scope = {.stage = &stage, .rule = s->rule, .match = &s->m};
+    struct wfs_error *err = mapper->err;
+    struct wfs_scope scope = {.stage = s->stage, .rule = s->rule, .match = &s->m};
     int64_t value;
-    return wfs_eval_int(&scope, s->rule->solves[i].expr, &value) == 0 && value == s->target[i];
+    mapper->err = &ignored;
+    int r = wfs_eval_int(&scope, s->rule->solves[i].expr, &value);
+    mapper->err = err;
+    if (r == -ENOMEM)
+        return wfs_error_set(err, ENOMEM, "out of memory");
+    *ret = r == 0 && value == s->target[i];
+    return 0;
 }
 
-static bool all_hold(struct solving *s)
+static int all_hold(struct solving *s, bool *ret)
 {
-    for (uint32_t i = 0; i < s->rule->n_solves; i++)
-        if (s->asked[i] && !holds(s, i))
-            return false;
-    return true;
+    int r = 0;
+    *ret = true;
+    for (uint32_t i = 0; i < s->rule->n_solves && !r && *ret; i++)
+        if (s->asked[i])
+            r = holds(s, i, ret);
+    return r;
 }
 
 static void assign(struct solving *s, uint32_t cap, int64_t value)
@@ -60,26 +69,31 @@ static void assign(struct solving *s, uint32_t cap, int64_t value)
     s->m.b[cap] = (struct wfs_binding){.set = true, .s = "", .i = value};
 }
 
-static void try_all(struct solving *s, uint32_t k)
+static int try_all(struct solving *s, uint32_t k)
 {
     if (k == s->n_unknown) {
-        if (all_hold(s) && s->n_found++ == 0)
+        bool all;
+        int r = all_hold(s, &all);
+        if (!r && all && s->n_found++ == 0)
             s->found = s->m;
-        return;
+        return r;
     }
     const struct wfs_cap *cap = &s->rule->caps[s->unknown[k]];
     int64_t lo = cap->ranged ? cap->lo : 0, hi = cap->ranged ? cap->hi : s->largest;
     for (int64_t v = lo; v <= hi && s->n_found < 2 && !s->open; v++) {
         if (++s->n_steps > SOLVE_MAX_STEPS) {
             s->open = true;
-            return;
+            return 0;
         }
         uint32_t n = s->n_found;
         assign(s, s->unknown[k], v);
-        try_all(s, k + 1);
+        int r = try_all(s, k + 1);
+        if (r)
+            return r;
         /* {l/32}: the numbers that give the same go on beyond the bound. */
         s->open |= !cap->ranged && v == hi && s->n_found > n;
     }
+    return 0;
 }
 
 static int prepare(struct solving *s)
@@ -115,9 +129,10 @@ int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_m
         return 0;
     struct solving s = {.stage = stage, .rule = rule, .m = *match};
     int r = prepare(&s);
+    if (!r)
+        r = try_all(&s, 0);
     if (r)
         return r;
-    try_all(&s, 0);
     *ret_found = s.n_found == 1;
     if (s.n_found > 1 || s.open)
         return wfs_error_set(stage->mapper->err, EINVAL,

@@ -258,6 +258,31 @@ static void test_plan_inverse__collections_come_off_and_tell_rules_apart(void **
     done(c, p);
 }
 
+/* A long name makes the evaluator's buffer grow while an equation is being solved. */
+static void test_plan_inverse__equations_may_ask_for_long_names(void **state)
+{
+    (void)state;
+    char name[400], rules[1600];
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = 0;
+    snprintf(rules, sizeof(rules),
+             "set s\ninvertible\nmatch first\nlet m = 3\ninverse let m = dim(z.w, 0) + 2\n"
+             "let n = 3\ninverse let n = dim(%s.0.w, 0)\nz.w -> z.w if m == 3\n"
+             "p.{l:#}.w -> q.{l+n}.w\n%s.{l:#}.w -> %s.{l}.w\n",
+             name, name, name);
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "z.w", 1);
+    ADD(c, "q.4.w", 2, 3);
+    ADD(c, "q.5.w", 2, 3);
+    char long_name[420];
+    snprintf(long_name, sizeof(long_name), "%s.0.w", name);
+    ADD(c, long_name, 3, 3);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "p.1.w");
+    find(p, "p.2.w");
+    done(c, p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_plan_inverse__a_number_of_its_own_is_asked_of_the_names_it_reads),
         cmocka_unit_test(test_plan_inverse__the_proof_knows_convolutions),
         cmocka_unit_test(test_plan_inverse__two_rules_for_one_name_are_in_doubt),
+        cmocka_unit_test(test_plan_inverse__equations_may_ask_for_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
