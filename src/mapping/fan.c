@@ -11,14 +11,6 @@
 
 #include "mapping/ops.h"
 
-int wfs_vals_add(struct wfs_vals *vals, const struct wfs_val *val, struct wfs_error *err)
-{
-    if (wfs_grow(&vals->v, &vals->cap, vals->n + 1, sizeof(*vals->v)))
-        return wfs_error_nomem(err, "mapping");
-    vals->v[vals->n++] = *val;
-    return 0;
-}
-
 /* ---- joining ------------------------------------------------------------------------------- */
 
 /* The sources of all, in order. */
@@ -123,21 +115,6 @@ static int join(struct wfs_stage *stage, const struct wfs_rule *rule, const stru
     if (!r)
         *ret = out;
     return r;
-}
-
-int wfs_binding_compare(const struct wfs_cap *cap, const struct wfs_binding *x,
-                        const struct wfs_binding *y)
-{
-    if (!x->set || !y->set)
-        return x->set - y->set;
-    if (cap->kind == WFS_CAP_INT || cap->kind == WFS_CAP_ALT)
-        return (x->i > y->i) - (x->i < y->i);
-    if (x->is_number || y->is_number)
-        return x->is_number && y->is_number ? (x->i > y->i) - (x->i < y->i)
-                                            : y->is_number - x->is_number;
-    uint32_t min = x->len < y->len ? x->len : y->len;
-    int c = min ? memcmp(x->s, y->s, min) : 0;
-    return c ? c : (x->len > y->len) - (x->len < y->len);
 }
 
 struct joining {

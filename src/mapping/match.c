@@ -44,19 +44,6 @@ static bool bytes_equal(const char *a, size_t a_len, const char *b, size_t b_len
     return a_len == b_len && memcmp(a, b, a_len) == 0;
 }
 
-/* No leading zeros, so that writing it back gives the same text. */
-uint32_t wfs_index_parse(const char *s, uint32_t len, int64_t *ret)
-{
-    uint32_t n = 0;
-    int64_t value = 0;
-    while (n < len && s[n] >= '0' && s[n] <= '9' && n < 18)
-        value = value * 10 + (s[n++] - '0');
-    if (n == 0 || (s[0] == '0' && n > 1) || (n < len && s[n] >= '0' && s[n] <= '9'))
-        return 0;
-    *ret = value;
-    return n;
-}
-
 static bool match_atoms(struct matching *g, uint32_t seg, uint32_t comp, uint32_t atom,
                         uint32_t off);
 

@@ -30,8 +30,6 @@ struct wfs_split {
     uint32_t n;
     const struct wfs_component *components;
 };
-/* Digits as Python prints an int, at the start of s: how many, and their value; or 0. */
-uint32_t wfs_index_parse(const char *s, uint32_t len, int64_t *ret);
 int wfs_split_path(struct wfs_arena *arena, const char *path, struct wfs_split *ret,
                    struct wfs_error *err);
 

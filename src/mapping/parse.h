@@ -75,4 +75,7 @@ bool wfs_parse_at_delimiter(struct wfs_parser *p);
 uint32_t wfs_parse_cap_find(const struct wfs_parser *p, const char *name, size_t len);
 int wfs_parse_cap_add(struct wfs_parser *p, const struct wfs_cap *cap, uint32_t *ret);
 
+/* Digits as Python prints an int, at the start of s: how many, and their value; or 0. */
+uint32_t wfs_index_parse(const char *s, uint32_t len, int64_t *ret);
+
 #endif

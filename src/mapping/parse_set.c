@@ -234,10 +234,10 @@ static int load_included(struct reading *rd, const char *name, struct wfs_set **
         path = name[0] == '/' || !slash
                    ? name
                    : wfs_arena_printf(p->arena, "%.*s/%s", (int)(slash - p->file), p->file, name);
-        r = path ? wfs_set_load_file(p->arena, path, rd->in, ret, p->err)
+        r = path ? rd->in->load_file(p->arena, path, rd->in, ret, p->err)
                  : wfs_error_nomem(p->err, "rules");
     } else {
-        r = wfs_set_load(p->arena, name, rd->in, ret, p->err);
+        r = rd->in->load(p->arena, name, rd->in, ret, p->err);
     }
     rd->in->depth--;
     return r;
@@ -499,10 +499,9 @@ static void free_lists(struct lists *l)
     free(l->included);
 }
 
-int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,
-                  struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err)
+int wfs_set_parse_text(struct wfs_arena *arena, const char *file, const char *text, size_t len,
+                       struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err)
 {
-    struct wfs_including none = {0};
     struct wfs_set *set = wfs_arena_alloc(arena, sizeof(*set));
     struct wfs_parser *p = wfs_arena_alloc(arena, sizeof(*p));
     if (!set || !p)
@@ -513,7 +512,7 @@ int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, s
     if (!set->file)
         return wfs_error_nomem(err, "rules");
     *p = (struct wfs_parser){arena, err, set->file, text, 0, len, 1, 0, .uses = NULL};
-    struct reading rd = {.p = p, .set = set, .in = in ? in : &none};
+    struct reading rd = {.p = p, .set = set, .in = in};
     rd.in->n_bytes += len;
     int r = 0;
     if (len > WFS_RULES_MAX_BYTES)
@@ -526,9 +525,6 @@ int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, s
     if (!r)
         r = finish(&rd);
     free_lists(&rd.lists);
-    struct wfs_set *inverse;
-    if (!r && set->invertible)
-        r = wfs_set_invert(arena, set, &inverse, err);
     if (!r)
         *ret = set;
     return r;

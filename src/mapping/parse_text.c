@@ -291,3 +291,16 @@ int wfs_parse_cap_add(struct wfs_parser *p, const struct wfs_cap *cap, uint32_t 
     *ret = p->n_caps++;
     return 0;
 }
+
+/* No leading zeros, so that writing it back gives the same text. */
+uint32_t wfs_index_parse(const char *s, uint32_t len, int64_t *ret)
+{
+    uint32_t n = 0;
+    int64_t value = 0;
+    while (n < len && s[n] >= '0' && s[n] <= '9' && n < 18)
+        value = value * 10 + (s[n++] - '0');
+    if (n == 0 || (s[0] == '0' && n > 1) || (n < len && s[n] >= '0' && s[n] <= '9'))
+        return 0;
+    *ret = value;
+    return n;
+}

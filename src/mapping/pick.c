@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "mapping/explain.h"
 #include "mapping/inverse.h"
 #include "mapping/pick.h"
 
@@ -266,8 +265,6 @@ int wfs_pick_rule(struct wfs_stage *stage, uint32_t index, struct wfs_pick *ret,
     if (found && ret->rule->doubt)
         wfs_report(stage->mapper, WFS_AMBIGUOUS, item->path, "%s: %s", ret->rule->where,
                    ret->rule->doubt);
-    if (wfs_is_explained(stage->mapper, item))
-        wfs_explain_rules(stage, index, found ? ret : NULL);
     *ret_found = found;
     return 0;
 }

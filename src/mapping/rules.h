@@ -338,7 +338,12 @@ struct wfs_set {
 };
 
 /* The includes that lead to a file, and what was read on their account so far. */
+struct wfs_set;
+struct wfs_including;
+typedef int (*wfs_set_load_fn)(struct wfs_arena *arena, const char *name, struct wfs_including *in,
+                               struct wfs_set **ret, struct wfs_error *err);
 struct wfs_including {
+    wfs_set_load_fn load, load_file; /* how an included set is found: the library's (library.c) */
     uint32_t depth, n_files;
     uint64_t n_bytes;
 };
@@ -349,6 +354,9 @@ struct wfs_including {
  * "flax.map:3:9: expected ...". */
 int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,
                   struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err);
+/* The same without what the library adds: includes by in->load, `invertible` is not proved. */
+int wfs_set_parse_text(struct wfs_arena *arena, const char *file, const char *text, size_t len,
+                       struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err);
 /* A compiled-in set by name, "~NAME" its inverse. */
 int wfs_set_load(struct wfs_arena *arena, const char *name, struct wfs_including *in,
                  struct wfs_set **ret, struct wfs_error *err);
