@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define ARENA_ALIGN     16
 #define ARENA_CHUNK_MIN ((size_t)4096)

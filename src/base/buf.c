@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 int wfs_grow(void *array_pp, size_t *cap, size_t need, size_t elem_bytes)
 {

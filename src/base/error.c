@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Names come from files: what goes to a terminal must not drive it. C1 controls are two bytes. */
 static void sanitise(char *s)

@@ -6,7 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 struct wfs_hash wfs_hash_bytes(const void *data, size_t len)
 {

@@ -8,7 +8,7 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define LOG_BURST    32 /* lines a second */
 #define LOG_LINE_MAX 1024

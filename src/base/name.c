@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define NAME_MAX_BYTES 255
 #define NAME_CUT_BYTES 200

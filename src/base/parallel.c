@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define PARALLEL_THREADS_MAX 64
 

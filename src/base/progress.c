@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define PROGRESS_INTERVAL_NS 100000000LL
 #define PROGRESS_BAR_CELLS   30

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 void wfs_freep(void *pp)
 {

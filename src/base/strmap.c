@@ -9,7 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 struct wfs_strmap_slot {
     const char *key; /* NULL: free */

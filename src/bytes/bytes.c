@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 struct wfs_bytes *wfs_bytes_ref(struct wfs_bytes *bytes)
 {

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 int wfs_cursor_init(struct wfs_cursor *cur, struct wfs_bytes *bytes, uint64_t off, uint64_t len,
                     struct wfs_error *err)

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "bytes/window.h"
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 #define FILE_PAGE       4096u
 #define FILE_BAD_ABOVE  32u          /* bytes */

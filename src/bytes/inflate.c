@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 #if HAVE_ZLIB
 #include <pthread.h>

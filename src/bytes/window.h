@@ -5,7 +5,7 @@
 #ifndef BYTES_WINDOW_H
 #define BYTES_WINDOW_H
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 /* The caller has checked the range. -ENOTSUP when it does not fit beside the windows in use: the
  * caller reads instead. */

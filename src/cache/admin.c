@@ -15,7 +15,7 @@
 #include "paths.h"
 #include "store.h"
 #include "verify.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 #define EVICT_BATCH  64u
 #define VACUUM_PAGES 4096u

@@ -10,7 +10,7 @@
  * A block that was not computed just now may be older than the last change of its source, so the
  * sources are checked before it is handed on: a changed source gives EIO, never a stale block.
  */
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

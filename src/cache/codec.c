@@ -11,7 +11,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 #define LEVEL (-50)
 /* ZSTD_c_literalCompressionMode = ZSTD_ps_enable, by the names that the stable header has. */

@@ -27,7 +27,7 @@
 
 #include <sqlite3.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define WFS_DB_APPLICATION_ID 0x57664978 /* "WfIx" */
 #define WFS_DB_SCHEMA_VERSION 2

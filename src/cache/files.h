@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Says that this process has the index at `path` in SQLite from here on, until it is released:
  * nothing below opens it then. Of zeros before; one that was never claimed may be released. */

@@ -5,7 +5,7 @@
 #define WEIGHTFS_CACHE_GEOMETRY_H
 
 #include "pool.h"
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 /* What the expression asks for, halved until WFS_BLOCKS_AT_ONCE of them (one for each worker) fit
  * the pool; where that would make them smaller than WFS_BLOCK_SMALL_BYTES, until

@@ -9,7 +9,7 @@
 #define WEIGHTFS_CACHE_INDEX_H
 
 #include "pool.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 /* Opens or makes the index that the options name. NULL: there is none (a warning says why, unless
  * the user asked for none). */

@@ -5,7 +5,7 @@
 #define WEIGHTFS_CACHE_LOANS_H
 
 #include "pool.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 /* False where a copy is as good, or no more can be lent (loans may be NULL). */
 bool wfs_loans_lend(struct wfs_loans *loans, struct wfs_pool *pool, struct wfs_block *block,

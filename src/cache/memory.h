@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_CACHE_MEMORY_H
 #define WEIGHTFS_CACHE_MEMORY_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* min(256 MiB, 1/8 of what the cgroup or the machine has). */
 uint64_t wfs_memory_default(void);

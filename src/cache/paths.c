@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "files.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 const char *const wfs_index_companions[WFS_INDEX_N_COMPANIONS] = {"", "-wal", "-shm", "-journal"};
 

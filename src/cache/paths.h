@@ -6,7 +6,7 @@
 #ifndef WEIGHTFS_CACHE_PATHS_H
 #define WEIGHTFS_CACHE_PATHS_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* $XDG_CACHE_HOME/weightfs, else ~/.cache/weightfs; malloc'd. */
 char *wfs_index_directory(struct wfs_error *err);

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 struct wfs_policy {
     pthread_mutex_t lock;

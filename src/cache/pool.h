@@ -9,7 +9,7 @@
 #ifndef WEIGHTFS_CACHE_POOL_H
 #define WEIGHTFS_CACHE_POOL_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Names a block's bytes: the hash of (expression, geometry, engine) and its number. */
 struct wfs_block_key {

@@ -6,7 +6,7 @@
 #define WEIGHTFS_CACHE_QUEUE_H
 
 #include "pool.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 enum wfs_job_kind {
     WFS_JOB_IDENTITY,

@@ -9,7 +9,7 @@
 #ifndef WEIGHTFS_CACHE_REGION_H
 #define WEIGHTFS_CACHE_REGION_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Extents are multiples of this: small enough for a small tensor's only block, large enough that
  * a budget of a gigabyte has few. */

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_CACHE_ROWS_H
 #define WEIGHTFS_CACHE_ROWS_H
 
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 /* Called with each row; 0 to go on. */
 typedef int (*wfs_row_fn)(void *ctx, const struct wfs_index_row *row);

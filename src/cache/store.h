@@ -7,7 +7,7 @@
 #define WEIGHTFS_CACHE_STORE_H
 
 #include "pool.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 struct wfs_store;
 

@@ -14,7 +14,7 @@
 #include "db.h"
 #include "files.h"
 #include "store.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 #define BLOCK_MAX ((uint64_t)WFS_DB_CHUNKS_A_BLOCK * WFS_CODEC_CHUNK_BYTES)
 

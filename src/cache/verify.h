@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Opens an index of this version at `path` or says what is wrong with it. *ret_path: resolved. */
 int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct wfs_error *err);

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_CLI_COPY_H
 #define WEIGHTFS_CLI_COPY_H
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 /* Every byte of the node, in order; -EINTR where signals are caught and one came. `name` is what is
  * written to, for messages; progress may be NULL. */

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_CLI_EXPORT_H
 #define WEIGHTFS_CLI_EXPORT_H
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 /* The file of a view that FILE names: `as` where it is not NULL, else FILE's own name, or the
  * loader file of its extension ("x.safetensors", "x.msgpack", "x.bin", "x.pt", "x.npz"). -ENOENT

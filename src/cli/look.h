@@ -5,7 +5,7 @@
 #define WEIGHTFS_CLI_LOOK_H
 
 #include "cli/cli.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 #define WFS_LOOK_ROOT    0x200
 #define WFS_LOOK_NAME    0x201

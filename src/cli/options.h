@@ -5,7 +5,7 @@
 #ifndef WEIGHTFS_CLI_OPTIONS_H
 #define WEIGHTFS_CLI_OPTIONS_H
 
-#include "weightfs/mount.h"
+#include "mount/mount.h"
 
 /* NULL-terminated list of strings. */
 struct wfs_strings {

@@ -5,7 +5,7 @@
 #ifndef WEIGHTFS_CLI_WALK_H
 #define WEIGHTFS_CLI_WALK_H
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 /* `path` is the node's, below the root of the walk; "" for that root. Non-zero ends the walk. */
 typedef int (*wfs_walk_fn)(void *ctx, uint32_t node, const char *path, struct wfs_error *err);

@@ -9,7 +9,7 @@
 #ifndef WEIGHTFS_FILE_CRC_H
 #define WEIGHTFS_FILE_CRC_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 #define WFS_CRC_RESIDUE UINT32_C(0x2144df1c)
 

@@ -6,7 +6,7 @@
 #ifndef WEIGHTFS_FILE_EXPORT_INTERNAL_H
 #define WEIGHTFS_FILE_EXPORT_INTERNAL_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 static inline uint64_t wfs_export_n_chunks(uint64_t size_bytes)
 {

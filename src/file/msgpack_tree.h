@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_FILE_MSGPACK_TREE_H
 #define WEIGHTFS_FILE_MSGPACK_TREE_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 /* msgpack-python unpacks 1024 nested maps; a chunk map below the last needs two. */
 #define WFS_MSGPACK_MAX_DEPTH 1000

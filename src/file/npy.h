@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_FILE_NPY_H
 #define WEIGHTFS_FILE_NPY_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 /* 64 dimensions of 20 digits and ", ", and the words: far below what u16 and numpy allow. */
 #define WFS_NPY_HEADER_MAX 2048

@@ -5,7 +5,7 @@
  * over the bound goes to a file of its own without closing the one being filled, so files are
  * numbered in the order in which they are closed.
  */
-#include "weightfs/file.h"
+#include "file/file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_FILE_VFILE_H
 #define WEIGHTFS_FILE_VFILE_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 /* Files are off_t's long at most. */
 #define WFS_VFILE_MAX_BYTES ((uint64_t)INT64_MAX)

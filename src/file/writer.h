@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_FILE_WRITER_H
 #define WEIGHTFS_FILE_WRITER_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 extern const struct wfs_writer wfs_msgpack_writer;
 extern const struct wfs_writer wfs_npz_writer;

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_FILE_ZIP_WRITER_H
 #define WEIGHTFS_FILE_ZIP_WRITER_H
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 #define WFS_ZIP_CORRECTION_BYTES 4
 #define WFS_ZIP_NAME_MAX         65535

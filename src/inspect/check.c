@@ -8,7 +8,7 @@
 
 #include "inspect/check_names.h"
 #include "inspect/names.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 static const char *const kind_names[WFS_N_CHECK_KINDS] = {"unused", "missing", "shape-mismatch",
                                                           "dtype-mismatch", "uninitialised"};

@@ -4,7 +4,7 @@
 #ifndef INSPECT_CHECK_NAMES_H
 #define INSPECT_CHECK_NAMES_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* True for norms, biases and running statistics, by the words of the tensor's and its module's
  * name. */

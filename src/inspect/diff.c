@@ -8,7 +8,7 @@
 #include "inspect/diff_values.h"
 #include "inspect/names.h"
 #include "inspect/renames.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 static const char *const kind_names[WFS_N_DIFF_KINDS] = {"same",  "renamed",   "changed",  "dtype",
                                                          "shape", "only-in-a", "only-in-b"};

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 static void add_shape_dtype(struct wfs_buf *out, const struct wfs_inspect_row *row)
 {

@@ -4,7 +4,7 @@
 #ifndef INSPECT_DIFF_VALUES_H
 #define INSPECT_DIFF_VALUES_H
 
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 /* Fills the entry's values. Opaque types have none: has_values stays false. */
 int diff_values(struct wfs_diff_entry *entry, const struct wfs_inspect_run *run_a,

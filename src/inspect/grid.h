@@ -11,7 +11,7 @@
 #ifndef INSPECT_GRID_H
 #define INSPECT_GRID_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define GRID_COLUMNS_MAX 16
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "inspect/scan.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 #define HASH_FACT "content-1" /* the number changes with the chunk size */
 

@@ -6,7 +6,7 @@
 #ifndef INSPECT_MASK_H
 #define INSPECT_MASK_H
 
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 /* Sets weight_decay of every row; leaves -1 where neither list is given. Lists are NULL-terminated
  * or NULL. */

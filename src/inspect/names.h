@@ -5,7 +5,7 @@
 #ifndef INSPECT_NAMES_H
 #define INSPECT_NAMES_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 struct names_side {
     size_t n;

@@ -7,7 +7,7 @@
 
 #include "inspect/norms.h"
 #include "inspect/scan.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 #define STATS_FACT "stats-2" /* the number changes with what is counted and the chunk size */
 

@@ -4,7 +4,7 @@
 #ifndef INSPECT_NORMS_H
 #define INSPECT_NORMS_H
 
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 /* {"l2", "mean", "std", "min", "max", "zeros", "nan", "inf"}; no number: null, "Infinity". */
 void stats_add_json(struct wfs_buf *out, const struct wfs_stats *stats);

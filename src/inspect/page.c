@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "inspect/page.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 static void add_shape(struct wfs_buf *out, const struct wfs_expr *expr)
 {

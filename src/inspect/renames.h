@@ -6,7 +6,7 @@
 #ifndef INSPECT_RENAMES_H
 #define INSPECT_RENAMES_H
 
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 struct renames {
     const struct wfs_inspect_rows *a, *b;

@@ -6,7 +6,7 @@
 #ifndef INSPECT_SCAN_H
 #define INSPECT_SCAN_H
 
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 /* A multiple of 3 x 16, so that no element of any type is cut (6-bit types: 4 elements in 3 bytes),
  * small enough to stay in the cache between reading and counting. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "inspect/grid.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 #define TABLE_COLUMNS    6
 #define TOTALS_DEPTH_MAX 8

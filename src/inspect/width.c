@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "inspect/width.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 static const struct {
     uint32_t first, last;

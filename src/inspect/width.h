@@ -5,7 +5,7 @@
 #ifndef INSPECT_WIDTH_H
 #define INSPECT_WIDTH_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Columns of a terminal that a UTF-8 text without control bytes takes. */
 size_t text_width(const char *text);

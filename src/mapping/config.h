@@ -5,7 +5,7 @@
 #ifndef WEIGHTFS_MAPPING_CONFIG_H
 #define WEIGHTFS_MAPPING_CONFIG_H
 
-#include "mapping/rules.h"
+#include "mapping/mapping.h"
 
 #define WFS_CONFIG_MAX_BYTES (64u << 20)
 

@@ -108,7 +108,7 @@ static int too_costly(struct wfs_stage *stage, const struct wfs_item *item,
 }
 
 /* An inverse's name that was in another collection than this target is not its. */
-static bool is_elsewhere(const struct wfs_item *item, const struct wfs_part *part)
+static bool is_elsewhere(const struct wfs_item *item, const struct wfs_rule_part *part)
 {
     return part->collection && item->read_from && strcmp(part->collection, item->read_from) != 0;
 }

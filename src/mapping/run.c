@@ -32,7 +32,7 @@ static const char *join_operations(struct wfs_stage *st, const struct wfs_val *v
 }
 
 static int emit_one(struct wfs_stage *st, const struct wfs_rule *rule,
-                    const struct wfs_part *target, const struct wfs_val *val,
+                    const struct wfs_rule_part *target, const struct wfs_val *val,
                     const char *operations)
 {
     struct wfs_mapper *mapper = st->mapper;
@@ -69,7 +69,7 @@ static int emit_one(struct wfs_stage *st, const struct wfs_rule *rule,
     return wfs_table_add(&st->out, &item, mapper->err);
 }
 
-int wfs_emit(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_part *target,
+int wfs_emit(struct wfs_stage *st, const struct wfs_rule *rule, const struct wfs_rule_part *target,
              const struct wfs_vals *vals, const char *operations)
 {
     int r = 0;
@@ -89,12 +89,12 @@ static const char *keep_text(struct wfs_stage *st, const struct wfs_buf *text)
 
 /* One target of a clause: those of `vals` that are for it (all, where it is the only one). */
 static int run_target(struct wfs_stage *st, const struct wfs_rule *rule,
-                      const struct wfs_parts *clause, uint32_t which, const struct wfs_vals *vals,
-                      const char *source_ops)
+                      const struct wfs_rule_parts *clause, uint32_t which,
+                      const struct wfs_vals *vals, const char *source_ops)
 {
     struct wfs_vals mine = {0};
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
-    const struct wfs_part *target = &clause->part[which];
+    const struct wfs_rule_part *target = &clause->part[which];
     int r = 0;
     wfs_buf_str(&text, source_ops);
     for (size_t i = 0; !r && i < vals->n; i++)
@@ -117,7 +117,7 @@ static int run_target(struct wfs_stage *st, const struct wfs_rule *rule,
 
 /* Targets joined by & take all parts: one that none of them takes would be lost. */
 static int check_targets(struct wfs_stage *st, const struct wfs_rule *rule,
-                         const struct wfs_parts *clause, const struct wfs_vals *vals)
+                         const struct wfs_rule_parts *clause, const struct wfs_vals *vals)
 {
     for (size_t i = 0; clause->n > 1 && i < vals->n; i++)
         if (vals->v[i].tag >= clause->n)
@@ -179,7 +179,7 @@ static int run_plain(struct wfs_stage *st, const struct wfs_rule *rule, const st
     const char *text = plain_text(st, rule);
     if (!text)
         return wfs_error_nomem(st->mapper->err, "mapping");
-    const struct wfs_part *target = &rule->clauses[0].part[0];
+    const struct wfs_rule_part *target = &rule->clauses[0].part[0];
     for (uint32_t i = 0; !r && rule->sources.n && i < rule->sources.part[0].ops.n; i++)
         r = wfs_op_apply(st, rule, &rule->sources.part[0].ops.op[i], &v);
     for (uint32_t i = 0; !r && i < target->ops.n; i++)

@@ -22,8 +22,9 @@ int wfs_groups_add(struct wfs_stage *stage, uint32_t item, const struct wfs_pick
 int wfs_groups_run(struct wfs_stage *stage);
 void wfs_groups_free(struct wfs_stage *stage);
 /* The result of a clause's operations -> items of stage->out. */
-int wfs_emit(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_part *target,
-             const struct wfs_vals *vals, const char *operations);
+int wfs_emit(struct wfs_stage *stage, const struct wfs_rule *rule,
+             const struct wfs_rule_part *target, const struct wfs_vals *vals,
+             const char *operations);
 /* All clauses of a rule over its tensors after their own operations. */
 int wfs_clauses_run(struct wfs_stage *stage, const struct wfs_rule *rule,
                     const struct wfs_vals *vals, const char *source_ops);

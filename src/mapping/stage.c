@@ -103,7 +103,7 @@ static int fill(struct wfs_stage *st, const struct wfs_rule *rule, const struct 
     if (r || !holds)
         return r;
     wfs_cleanup(wfs_buf_free) struct wfs_buf path = {0};
-    const struct wfs_part *target = &rule->clauses[0].part[0];
+    const struct wfs_rule_part *target = &rule->clauses[0].part[0];
     r = wfs_render(&scope, target->name, &path);
     if (r)
         return r;

@@ -9,7 +9,8 @@
 #define WEIGHTFS_MAPPING_STAGE_H
 
 #include "mapping/config.h"
-#include "mapping/match.h"
+#include "mapping/mapping.h"
+#include "rules/match.h"
 
 /* Which convolution a weight belongs to (convolution.c). */
 enum wfs_convolution {

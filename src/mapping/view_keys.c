@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "weightfs/mapping.h"
+#include "mapping/mapping.h"
 
 static const char *const no_keys[] = {NULL};
 static const char *const xlstm_keys[] = {"match", "transforms", "keys", "blocks", "unmapped", NULL};

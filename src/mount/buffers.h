@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 #define WFS_BUFFER_BYTES (1u << 20) /* what one request of the kernel asks for at most */
 #define WFS_BUFFERS_KEPT 16

@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 struct wfs_mount_entry {
     int mount_id;

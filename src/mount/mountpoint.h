@@ -7,7 +7,7 @@
 
 #include <sys/stat.h>
 
-#include "weightfs/mount.h"
+#include "mount/mount.h"
 
 struct wfs_mountpoint {
     const char *path; /* borrowed */

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_MOUNT_PROBLEMS_H
 #define WEIGHTFS_MOUNT_PROBLEMS_H
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 /* Problems of the mapped views, and source notes of danger and refusal. */
 uint64_t wfs_session_n_problems(const struct wfs_session *session);

@@ -5,7 +5,7 @@
 #ifndef WEIGHTFS_MOUNT_READAHEAD_H
 #define WEIGHTFS_MOUNT_READAHEAD_H
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* Measured best; more reads backwards too far on page faults. */
 #define WFS_READ_AHEAD_KB 4096u

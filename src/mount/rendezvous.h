@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 /* A device number is free again as soon as a mount is down, while its server may still be writing
  * the index: the next one then takes the next name. */

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "mount/buffers.h"
-#include "weightfs/mount.h"
+#include "mount/mount.h"
 
 #define WFS_MOUNT_TIMEOUT_S  3600.0
 #define WFS_MOUNT_WORKERS    16

@@ -14,7 +14,7 @@
 #include "mount/mountpoint.h"
 #include "mount/rendezvous.h"
 #include "mount/users.h"
-#include "weightfs/mount.h"
+#include "mount/mount.h"
 
 #define PATIENCE_MS 5000 /* after which umount says whom it is waiting for */
 

@@ -5,7 +5,7 @@
  * tensors costs a million lookups); everything a catalog points to lives in its arena or is freed
  * with it; after wfs_catalog_finish nothing changes, so that all threads may read it.
  */
-#include "source/source.h"
+#include "source/format.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef WEIGHTFS_SOURCE_DIRECTORY_H
 #define WEIGHTFS_SOURCE_DIRECTORY_H
 
-#include "source/source.h"
+#include "source/format.h"
 
 /* ---- names and first bytes (weight_names.c) ------------------------------------------------ */
 

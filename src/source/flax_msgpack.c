@@ -15,7 +15,7 @@
 
 #include "source/flax_roots.h"
 #include "source/msgpack.h"
-#include "source/source.h"
+#include "source/format.h"
 
 #define CHUNKS_MAX      4096                  /* 4 TiB: each but the last is a GiB */
 #define PATH_MAX_BYTES  (1u << 16)            /* of one tensor */

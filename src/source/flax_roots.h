@@ -4,7 +4,7 @@
 #ifndef SOURCE_FLAX_ROOTS_H
 #define SOURCE_FLAX_ROOTS_H
 
-#include "weightfs/source.h"
+#include "source/source.h"
 
 /* Fills the catalog's roots where a train state's parameters are to be told from what training
  * keeps; leaves them alone where the whole is one model. */

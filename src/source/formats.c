@@ -3,7 +3,7 @@
  * new format costs its own file and one row here. Content decides: the first row whose probe takes
  * the first bytes is the format, so rows with a sharp magic stand before vague ones.
  */
-#include "source/source.h"
+#include "source/format.h"
 
 #include <string.h>
 #include <strings.h>

@@ -10,7 +10,7 @@
 #ifndef WEIGHTFS_SOURCE_JSON_STREAM_H
 #define WEIGHTFS_SOURCE_JSON_STREAM_H
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 /* How deep a value that nobody wants may nest; the reference reader's limit is near. */
 #define WFS_JSON_MAX_DEPTH 128

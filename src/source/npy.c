@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "source/npy_header.h"
-#include "source/source.h"
+#include "source/format.h"
 #include "source/zip.h"
 
 static int add_array(struct wfs_catalog *catalog, uint32_t file, struct wfs_bytes *bytes,

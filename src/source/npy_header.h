@@ -4,7 +4,7 @@
 #ifndef SOURCE_NPY_HEADER_H
 #define SOURCE_NPY_HEADER_H
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 struct npy_header {
     enum wfs_dtype dtype;

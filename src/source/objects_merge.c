@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "source/source.h"
+#include "source/format.h"
 
 #define SHOWN_BYTES 100
 

@@ -11,7 +11,7 @@
 #ifndef WEIGHTFS_SOURCE_PICKLE_H
 #define WEIGHTFS_SOURCE_PICKLE_H
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 enum wfs_node_kind {
     WFS_NODE_NONE,

@@ -19,7 +19,7 @@
  * and path, its expression and a slot of the map, no allocation of its own.
  */
 #include "source/json_stream.h"
-#include "source/source.h"
+#include "source/format.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,59 +1,158 @@
 /*
- * source.h (private) - what the files of src/source share: building a catalog, scanning one weight
- * file into it, and the ways a source path is opened. Readers of formats need only the public
- * header; they are declared here so that formats.c can list them.
+ * source.h - from files to a catalog. One reader per format scans METADATA ONLY: no tensor byte is
+ * read to mount. Formats are recognised by content, never by name alone.
  */
-#ifndef WEIGHTFS_SOURCE_SOURCE_H
-#define WEIGHTFS_SOURCE_SOURCE_H
+#ifndef WEIGHTFS_SOURCE_H
+#define WEIGHTFS_SOURCE_H
 
-#include "weightfs/source.h"
+#include "tensor/tensor.h"
 
-/* ---- catalogs under construction (catalog.c) ----------------------------------------------- */
+/* ---- the catalog --------------------------------------------------------------------------- */
 
-/* An empty catalog for `source`; NULL when out of memory. Freed with wfs_catalog_free. */
-struct wfs_catalog *wfs_catalog_new(const char *source);
-/* Counts a file that is read but not shown (an index) into times, mode, owner and identity. */
-int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *bytes,
-                           struct wfs_error *err);
-/* Merges an object of plain values (one that a reader wrote, without arrays) into objects_json; a
- * conflict is noted with the file's name (objects_merge.c). */
-int wfs_objects_merge(struct wfs_catalog *catalog, const char *json, const char *file,
-                      struct wfs_error *err);
-/* Adds one file's plain values to objects_json: as they are, or by the names of several files.
- * Beyond 64 MiB in all they are left out with a note. `file` lives as long as the catalog. */
-int wfs_catalog_add_objects(struct wfs_catalog *catalog, const char *file, const char *json,
-                            struct wfs_error *err);
-/* Settles what needs every file: roots, identity, the whole-file flag. Call once, last. */
-int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
-                       struct wfs_error *err);
+/* Something the user should know about the source; shown in info/report.txt, and on stderr from
+ * warning up. */
+enum wfs_note_kind {
+    WFS_NOTE_INFO,     /* a choice that was made: which weights, what was passed over */
+    WFS_NOTE_WARNING,  /* an oddity that costs nothing: a record longer than its storage */
+    WFS_NOTE_DANGER,   /* a pickle that calls what attacks call; --strict refuses the file */
+    WFS_NOTE_REFUSED,  /* one tensor that was not shown, and why */
+    WFS_NOTE_LEFT_OUT, /* parameters that no view maps; a problem of --strict */
+};
+struct wfs_note {
+    enum wfs_note_kind kind;
+    const char *subject; /* a tensor or file name; may be "" */
+    const char *text;
+};
 
-/* ---- one weight file (formats.c) ----------------------------------------------------------- */
+struct wfs_tensor {
+    const char *name; /* as the file has it: joined by the catalog's separator */
+    const char *path; /* its components, see WFS_SEP in base.h; unique in the catalog */
+    const struct wfs_expr *expr;
+    uint32_t file;      /* index of the (first) file it lies in; WFS_NO_INDEX: none (filled) */
+    uint64_t file_off;  /* of its first byte there; UINT64_MAX: not one place */
+    uint32_t alias_of;  /* index of the earlier tensor with the same storage, offset, shape and
+                           strides (tied weights), else WFS_NO_INDEX */
+    int32_t shard_axis; /* -1: not sharded, or over several axes */
+    uint32_t n_shards;  /* 1: not sharded */
+    const char *axes;   /* axis names where the file records them ("embed,mlp"), else NULL */
+    uint32_t root;      /* index into roots: the tree (state dict) it belongs to */
+    const char
+        *quantised; /* NULL, or what makes its bytes no plain numbers ("per_tensor_affine") */
+};
 
-/* The format of a weight file by its content; a name is used only to say precisely what is wrong
- * with a file of no known format. -EINVAL naming the file when there is none. */
-int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct wfs_format **ret,
-                         struct wfs_error *err);
-/* Opens, recognises, adds and scans one weight file. Every file of a catalog has one format:
- * another one is -EINVAL. */
-int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const char *name,
-                         const struct wfs_source_options *options, uint32_t *ret_file,
-                         struct wfs_error *err);
+/* A source file whose bytes are shown; kept open. */
+struct wfs_source_file {
+    const char *path; /* as opened */
+    const char *name; /* relative to the source, for messages and tables */
+    struct wfs_bytes *bytes;
+};
 
-extern const struct wfs_format wfs_format_safetensors;
-extern const struct wfs_format wfs_format_npy;
-extern const struct wfs_format wfs_format_npz;
-extern const struct wfs_format wfs_format_flax_msgpack;
-extern const struct wfs_format wfs_format_torch_zip;
-extern const struct wfs_format wfs_format_torch_legacy;
-extern const struct wfs_format wfs_format_torch_tar;
+/* A file of the checkpoint's directory that holds no weights: passed through into every view. */
+struct wfs_side_file {
+    const char *name; /* relative path, '/'-separated, safe components */
+    const char *path; /* where to open it */
+    struct wfs_identity identity;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+};
 
-/* ---- paths (open.c) ------------------------------------------------------------------------ */
+/* A tree of tensors inside a source ("state_dict", "optimizer.state"); roots[0] is the whole. */
+struct wfs_root {
+    const char *path; /* WFS_SEP path of the prefix; "" with is_whole */
+    bool is_whole;
+    bool is_chosen; /* a view maps this one */
+};
 
-const char *wfs_source_base_name(const char *path);
-/* In the catalog's arena; "." for a bare name. */
-int wfs_source_dir_name(struct wfs_catalog *catalog, const char *path, const char **ret,
-                        struct wfs_error *err);
-/* Sets config_path where `dir` holds config.json or params.json. */
-int wfs_source_find_config(struct wfs_catalog *catalog, const char *dir, struct wfs_error *err);
+/* Is `path` (of a tensor or a tree) in the running statistics beside the parameters `root`? In Flax
+ * {"params": ..., "batch_stats": ...} are collections of one model: who maps the one maps both. */
+bool wfs_path_is_statistics_of(const char *path, const char *root);
+
+enum wfs_convention { WFS_CONVENTION_UNKNOWN, WFS_CONVENTION_TORCH, WFS_CONVENTION_FLAX };
+
+struct wfs_catalog {
+    struct wfs_arena *arena;
+    const char *source; /* the path that was opened */
+    const char *format; /* "safetensors", "torch-zip", ... of the (first) weight file */
+    char sep;           /* '.' or '/': how names of this source are joined */
+    enum wfs_convention
+        convention; /* what the format or its metadata says; names settle the rest */
+    uint32_t n_tensors;
+    struct wfs_tensor *tensors; /* in file order; wfs_tensor.path unique */
+    uint32_t n_files;
+    struct wfs_source_file *files;
+    uint32_t n_side_files;
+    struct wfs_side_file *side_files;
+    uint32_t n_roots;
+    struct wfs_root *roots;
+    uint32_t n_metadata;
+    const char *(*metadata)[2]; /* safetensors' __metadata__, GGUF's KVs ... */
+    uint32_t n_notes;
+    struct wfs_note *notes;
+    const char *objects_json; /* plain values beside the tensors (info/objects.json), or NULL */
+    const char *config_path;  /* config.json (or params.json) beside the weights, or NULL */
+    /* The whole checkpoint is this one safetensors file: source/model.safetensors is it. */
+    uint32_t whole_safetensors_file; /* or WFS_NO_INDEX */
+    int64_t mtime_ns;                /* latest of the files */
+    mode_t mode;                     /* strictest of the files, & 0444 */
+    uid_t uid;
+    gid_t gid;
+    struct wfs_hash id; /* identity of the checkpoint: of all its files */
+    bool is_network;
+    bool is_set; /* several files are one checkpoint: no file alone tells the roots */
+};
+
+struct wfs_source_options {
+    const char *weights;      /* -o weights=GLOB, or NULL */
+    const char *const *roots; /* -o root=PATH, dotted; NULL-terminated or NULL */
+    const char *const *set;   /* -o set=NAME=VALUE (Megatron dimensions and the like), likewise */
+    bool strict;
+};
+
+/* Opens a file, a directory or an index. On failure nothing is left open; the message names the
+ * file, the tensor and the byte. */
+int wfs_catalog_open(const char *path, const struct wfs_source_options *options,
+                     struct wfs_catalog **ret, struct wfs_error *err);
+void wfs_catalog_free(struct wfs_catalog *catalog);
+void wfs_catalog_freep(struct wfs_catalog **catalog);
+
+/* "axis 0, 4 parts", "several axes, 4 parts" or "Replicated". */
+void wfs_sharding_format(struct wfs_buf *out, int32_t shard_axis, uint32_t n_shards);
+struct stat;
+/* True where the file is one of the checkpoint's own, under whatever name. */
+bool wfs_catalog_has_file(const struct wfs_catalog *catalog, const struct stat *st);
+/* By joined name or by path; NULL when there is none. */
+const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, const char *name);
+
+/* ---- for readers --------------------------------------------------------------------------- */
+
+/* Appends while scanning. add_file takes a reference of its own on `bytes` and copies its strings,
+ * add_metadata and note copy theirs; a tensor's strings and expression are NOT copied: they lie in
+ * catalog->arena already. Set catalog->sep before the first tensor. -EEXIST from add_tensor: the
+ * path is there already (the message names both files). Metadata that an earlier file has with
+ * another value keeps the first, with a note. Returns the index. */
+int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
+                         struct wfs_bytes *bytes, uint32_t *ret_file, struct wfs_error *err);
+int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor *tensor,
+                           uint32_t *ret_index, struct wfs_error *err);
+int wfs_catalog_add_metadata(struct wfs_catalog *catalog, const char *key, const char *value,
+                             struct wfs_error *err);
+void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, const char *subject,
+                      const char *fmt, ...) WFS_PRINTF(4, 5);
+
+/* One descriptor a format, one row in src/source/formats.c. */
+#define WFS_PROBE_BYTES 512
+struct wfs_format {
+    const char *name;
+    const char *missing; /* NULL, or the library it was compiled without: detected, then refused */
+    /* head[0..len) are the first min(size, WFS_PROBE_BYTES) bytes. */
+    bool (*probe)(const uint8_t *head, size_t len, uint64_t size_bytes);
+    /* Adds the tensors of one weight file (already added as `file`) to the catalog. */
+    int (*scan)(struct wfs_catalog *catalog, uint32_t file,
+                const struct wfs_source_options *options, struct wfs_error *err);
+};
+/* The format of these bytes, or NULL. */
+const struct wfs_format *wfs_format_probe(struct wfs_bytes *bytes, struct wfs_error *err);
+const struct wfs_format *const *wfs_formats(void); /* NULL-terminated */
 
 #endif

@@ -9,7 +9,7 @@
 #define WEIGHTFS_SOURCE_TORCH_H
 
 #include "source/pickle.h"
-#include "source/source.h"
+#include "source/format.h"
 
 /* One storage of the file: `bytes[off, off + size_bytes)` once it is located. */
 struct wfs_torch_storage {

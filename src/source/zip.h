@@ -11,7 +11,7 @@
 #ifndef WEIGHTFS_SOURCE_ZIP_H
 #define WEIGHTFS_SOURCE_ZIP_H
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 #define WFS_ZIP_STORED   0
 #define WFS_ZIP_DEFLATED 8

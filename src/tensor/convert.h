@@ -10,7 +10,7 @@
 #ifndef WFS_TENSOR_CONVERT_H
 #define WFS_TENSOR_CONVERT_H
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 enum wfs_num_class { WFS_NUM_NONE, WFS_NUM_BOOL, WFS_NUM_INT, WFS_NUM_UINT, WFS_NUM_FLOAT };
 

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 /* name, safetensors, npy, torch, torch storage, flax, bits, kind */
 static const struct wfs_dtype_info table[WFS_N_DTYPES] = {

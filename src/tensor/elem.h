@@ -8,7 +8,7 @@
 #ifndef WEIGHTFS_TENSOR_ELEM_H
 #define WEIGHTFS_TENSOR_ELEM_H
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 /* Applies one operation to n elements of type `from`; `out` gets n elements of op->dtype. in == out
  * is allowed where both types have the same size. CAST takes any pair of numeric types; SCALE and

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 #define WFS_MAX_FACTORS 64
 /* Bits that one source may reach to: keeps stride * count inside int64. 256 PiB. */

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 int wfs_shape_size(enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
                    uint64_t *ret_n_elems, uint64_t *ret_size_bytes, struct wfs_error *err)

@@ -5,7 +5,7 @@
 #ifndef WFS_TENSOR_STATS_H
 #define WFS_TENSOR_STATS_H
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 /* Of x - shift; n_zero, min and max of x, and only where shift is 0. With NaN or infinity among the
  * numbers the sum of squares is not finite, and then min, max and n_zero say nothing. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tree/tree_internal.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 #define STATS_BYTES 65536 /* stats.json is padded to this */
 

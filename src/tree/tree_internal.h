@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 /* ---- virtual files ------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@
 
 #include "bench.h"
 #include "tensor/kernel.h"
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 #define MAX_REPEATS 101
 #define ROOM_BYTES  (UINT64_C(736) << 20)

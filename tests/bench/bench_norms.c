@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "weightfs/inspect.h"
+#include "inspect/inspect.h"
 
 #define MAX_REPEATS  101
 #define BUFFER_BYTES ((size_t)768 << 10)

@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "bench.h"
-#include "source/source.h"
-#include "weightfs/mapping.h"
+#include "source/format.h"
+#include "mapping/mapping.h"
 
 #define N_TENSORS   100000u
 #define MAX_REPEATS 101

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cache/codec.h"
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 #define FUZZ_HEAD_BYTES 3
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "mapping/convolution.h"
-#include "source/source.h"
+#include "source/format.h"
 
 static const char *const names[] = {
     "a.weight",

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "source/source.h"
+#include "source/format.h"
 
 #define FUZZ_READ_MAX 4096
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 #define MIB (UINT64_C(1) << 20)
 

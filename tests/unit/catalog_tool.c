@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "weightfs/source.h"
+#include "source/source.h"
 
 #define MAX_OPTIONS 32
 #define CHUNK_BYTES (1u << 20)

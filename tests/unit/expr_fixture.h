@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 #define N_VALUES 65536
 

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 #define STACK_MAX 64
 #define WORDS_MAX 256

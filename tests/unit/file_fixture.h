@@ -14,7 +14,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "weightfs/file.h"
+#include "file/file.h"
 
 #define assert_ok(call, err)                                                                       \
     do {                                                                                           \

@@ -13,8 +13,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "source/source.h"
-#include "weightfs/mapping.h"
+#include "source/format.h"
+#include "mapping/mapping.h"
 
 /* ---- catalogs ------------------------------------------------------------------------------ */
 

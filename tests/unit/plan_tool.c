@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/mapping.h"
+#include "mapping/mapping.h"
 
 #define MAX_OPTIONS 64
 #define CHUNK       (1u << 20)

@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_SCAN_BYTES_H
 #define TESTS_UNIT_SCAN_BYTES_H
 
-#include "source/source.h"
+#include "source/format.h"
 
 /* 0 and a catalog to be freed, or the scan's failure with its message in err. */
 static inline int scan_bytes(const struct wfs_format *format, const void *data, size_t len,

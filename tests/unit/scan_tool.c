@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/source.h"
+#include "source/source.h"
 
 #define MAX_ROOTS 8
 

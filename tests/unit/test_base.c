@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 static struct wfs_arena *arena;
 

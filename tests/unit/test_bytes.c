@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 #if HAVE_ZLIB
 #include <zlib.h>
 #endif

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "failing_alloc.h"
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 #define N_MAX 400 /* more allocations than one round makes */
 

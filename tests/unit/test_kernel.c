@@ -18,7 +18,7 @@
 
 #include "tensor/kernel.h"
 #include "tensor/kernel_plane.h"
-#include "weightfs/base.h"
+#include "base/base.h"
 
 static uint64_t rng_state;
 

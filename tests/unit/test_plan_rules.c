@@ -3,7 +3,7 @@
  * refused.
  */
 #include "plan_fixture.h"
-#include "weightfs/file.h"
+#include "file/file.h"
 
 /* ---- rules --------------------------------------------------------------------------------- */
 

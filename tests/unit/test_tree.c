@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 static char dir[] = "/tmp/wfs-tree-XXXXXX";
 

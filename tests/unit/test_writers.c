@@ -1,7 +1,7 @@
 /* The writers: golden bytes, what they refuse, sizes beyond 4 GiB, and that our own readers find in
  * each file what was planned into it. */
 #include "file_fixture.h"
-#include "weightfs/source.h"
+#include "source/source.h"
 
 #include <unistd.h>
 

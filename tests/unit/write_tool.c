@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weightfs/file.h"
-#include "weightfs/source.h"
+#include "file/file.h"
+#include "source/source.h"
 
 static int compare_entries(const void *a, const void *b)
 {

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#include "weightfs/base.h"
+#include "base/base.h"
 
 struct wfs_bytes;
 struct wfs_window;

@@ -1,13 +1,13 @@
 /*
  * rules.h - what the parser makes of a rule file. The language itself is described on one page, in
- * src/mapping/LANGUAGE.
+ * src/rules/LANGUAGE.
  *
  * INVARIANT: everything here lives in the arena it was parsed in and is const after.
  */
-#ifndef WEIGHTFS_MAPPING_RULES_H
-#define WEIGHTFS_MAPPING_RULES_H
+#ifndef WEIGHTFS_RULES_RULES_H
+#define WEIGHTFS_RULES_RULES_H
 
-#include "weightfs/mapping.h"
+#include "tensor/tensor.h"
 
 #define WFS_RULES_MAX_BYTES (4u << 20) /* a rule file */
 #define WFS_RULE_MAX_CAPS   16         /* captures of one rule */
@@ -226,15 +226,15 @@ struct wfs_ops {
 
 /* ---- statements ---------------------------------------------------------------------------- */
 
-struct wfs_part {
+struct wfs_rule_part {
     const struct wfs_name *name;
     struct wfs_ops ops;
     const char *collection; /* targets: NULL is the default one; an inverse's sources: NULL is any,
                              * "" none */
 };
-struct wfs_parts {
+struct wfs_rule_parts {
     uint32_t n;
-    const struct wfs_part *part;
+    const struct wfs_rule_part *part;
 };
 
 enum wfs_rule_kind {
@@ -258,23 +258,23 @@ struct wfs_rule {
     const char *where; /* "flax.map:12" */
     uint32_t n_caps;
     const struct wfs_cap *caps;
-    struct wfs_parts
+    struct wfs_rule_parts
         sources; /* MAP: the patterns; DROP, ALIAS: one; FILL: the `for` pattern or none */
     uint32_t n_clauses;
-    const struct wfs_parts *clauses;    /* MAP: each `->`; FILL: one target */
-    const struct wfs_name *of;          /* ALIAS */
-    const struct wfs_op *restore;       /* DROP: what the inverse fills ... */
-    const struct wfs_name *restore_for; /* ... for each source name like this */
-    const struct wfs_vexpr *cond;       /* or NULL */
-    const struct wfs_rule *origin;      /* an inverse's: whose condition says whether there was
+    const struct wfs_rule_parts *clauses; /* MAP: each `->`; FILL: one target */
+    const struct wfs_name *of;            /* ALIAS */
+    const struct wfs_op *restore;         /* DROP: what the inverse fills ... */
+    const struct wfs_name *restore_for;   /* ... for each source name like this */
+    const struct wfs_vexpr *cond;         /* or NULL */
+    const struct wfs_rule *origin;        /* an inverse's: whose condition says whether there was
                                          * anything to undo; or NULL */
-    const char *doubt;                  /* reported as ambiguous where the rule takes a tensor */
-    bool takes_packed;                  /* its condition asks for `packed` */
-    bool asks_convolution;              /* ... for `convolution` */
-    uint32_t level;                     /* 0: of the file itself; else how deep it was included */
-    uint32_t fan_caps;                  /* bit i: capture i is fanned in */
-    bool fans_in;                       /* several source parts, or a fan-in over a capture */
-    uint32_t n_solves;                  /* of an inverse */
+    const char *doubt;                    /* reported as ambiguous where the rule takes a tensor */
+    bool takes_packed;                    /* its condition asks for `packed` */
+    bool asks_convolution;                /* ... for `convolution` */
+    uint32_t level;                       /* 0: of the file itself; else how deep it was included */
+    uint32_t fan_caps;                    /* bit i: capture i is fanned in */
+    bool fans_in;                         /* several source parts, or a fan-in over a capture */
+    uint32_t n_solves;                    /* of an inverse */
     const struct wfs_solve *solves;
     bool asks_result;  /* of an inverse: the condition is about what it makes */
     bool inverse_only; /* DROP: of the other direction */
@@ -365,6 +365,9 @@ int wfs_set_load_file(struct wfs_arena *arena, const char *path, struct wfs_incl
 /* -EINVAL naming the first rule that has no inverse, and why. */
 int wfs_set_invert(struct wfs_arena *arena, const struct wfs_set *set, struct wfs_set **ret,
                    struct wfs_error *err);
+
+/* Names of the compiled-in rule sets, NULL-terminated. */
+const char *const *wfs_rule_set_names(void);
 
 /* The compiled-in texts (generated from rules/ at build time). */
 struct wfs_rule_text {

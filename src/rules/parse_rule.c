@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "mapping/parse_rule.h"
+#include "rules/parse_rule.h"
 
 static void begin(struct wfs_parser *p)
 {
@@ -41,13 +41,13 @@ static int parse_collection(struct wfs_parser *p, const char **ret)
 }
 
 /* PART {& PART}, each with its operations. */
-static int parse_parts(struct wfs_parser *p, bool target, struct wfs_parts *ret)
+static int parse_parts(struct wfs_parser *p, bool target, struct wfs_rule_parts *ret)
 {
-    struct wfs_part parts[WFS_RULE_MAX_PARTS];
+    struct wfs_rule_part parts[WFS_RULE_MAX_PARTS];
     uint32_t n = 0;
     do {
-        struct wfs_part *part = &parts[n];
-        *part = (struct wfs_part){0};
+        struct wfs_rule_part *part = &parts[n];
+        *part = (struct wfs_rule_part){0};
         if (n == WFS_RULE_MAX_PARTS)
             return wfs_parse_expected(p, "at most 64 parts");
         int r = 0;
@@ -68,7 +68,7 @@ static int parse_parts(struct wfs_parser *p, bool target, struct wfs_parts *ret)
 
 static int parse_clauses(struct wfs_parser *p, struct wfs_rule *rule)
 {
-    struct wfs_parts clauses[WFS_RULE_MAX_PARTS];
+    struct wfs_rule_parts clauses[WFS_RULE_MAX_PARTS];
     uint32_t n = 0;
     int r = wfs_parse_expect(p, "->");
     if (r)
@@ -110,9 +110,9 @@ static int parse_fill_op(struct wfs_parser *p, struct wfs_op *ret)
 }
 
 /* Single-part helper. */
-static int one_part(struct wfs_parser *p, const struct wfs_name *name, struct wfs_parts *ret)
+static int one_part(struct wfs_parser *p, const struct wfs_name *name, struct wfs_rule_parts *ret)
 {
-    struct wfs_part part = {.name = name};
+    struct wfs_rule_part part = {.name = name};
     ret->n = 1;
     ret->part = wfs_arena_memdup(p->arena, &part, sizeof(part));
     return ret->part ? 0 : wfs_error_nomem(p->err, "rules");
@@ -151,9 +151,9 @@ static int parse_alias(struct wfs_parser *p, struct wfs_rule *rule)
     return r ? r : parse_source_name(p, &rule->of);
 }
 
-static int one_target(struct wfs_parser *p, const struct wfs_part *part, struct wfs_rule *rule)
+static int one_target(struct wfs_parser *p, const struct wfs_rule_part *part, struct wfs_rule *rule)
 {
-    struct wfs_parts *clause = wfs_arena_alloc(p->arena, sizeof(*clause));
+    struct wfs_rule_parts *clause = wfs_arena_alloc(p->arena, sizeof(*clause));
     if (!clause || !(clause->part = wfs_arena_memdup(p->arena, part, sizeof(*part))))
         return wfs_error_nomem(p->err, "rules");
     clause->n = 1;
@@ -165,7 +165,7 @@ static int one_target(struct wfs_parser *p, const struct wfs_part *part, struct 
 static int parse_rename(struct wfs_parser *p, struct wfs_rule *rule)
 {
     const struct wfs_name *name;
-    struct wfs_part target = {0};
+    struct wfs_rule_part target = {0};
     rule->kind = WFS_RULE_RENAME;
     int r = parse_source_name(p, &name);
     if (!r)
@@ -199,7 +199,7 @@ static int parse_fill(struct wfs_parser *p, struct wfs_rule *rule)
             wfs_parse_next(&ahead);
     }
     int r = pattern ? one_part(p, pattern, &rule->sources) : 0;
-    struct wfs_part part = {0};
+    struct wfs_rule_part part = {0};
     if (!r && wfs_parse_space(p))
         r = parse_collection(p, &part.collection);
     if (!r)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/parse_rule.h"
+#include "rules/parse_rule.h"
 
 #define MAX_RULES 100000
 #define MAX_WORDS 64

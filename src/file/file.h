@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-#include "weightfs/cache.h"
+#include "cache/cache.h"
 
 enum wfs_part_kind {
     WFS_PART_LITERAL,

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "mapping/inverting.h"
+#include "rules/inverting.h"
 
 int wfs_invert_refuse(struct wfs_inverting *v, struct wfs_pos pos, const char *why)
 {

@@ -4,12 +4,12 @@
  * A name is split into components once, with a hash each, so that most patterns are refused by
  * comparing two numbers.
  */
-#ifndef WEIGHTFS_MAPPING_MATCH_H
-#define WEIGHTFS_MAPPING_MATCH_H
+#ifndef WEIGHTFS_RULES_MATCH_H
+#define WEIGHTFS_RULES_MATCH_H
 
 #include <string.h>
 
-#include "mapping/parse.h"
+#include "rules/parse.h"
 
 /* FNV-1a: only in memory, never stored. 0 is kept for "not a lone literal". */
 static inline uint64_t wfs_component_hash(const char *s, size_t len)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/parse.h"
+#include "rules/parse.h"
 
 char wfs_parse_peek_at(const struct wfs_parser *p, size_t ahead)
 {

@@ -9,8 +9,8 @@
 #ifndef WEIGHTFS_INSPECT_H
 #define WEIGHTFS_INSPECT_H
 
-#include "weightfs/cache.h"
-#include "weightfs/mapping.h"
+#include "cache/cache.h"
+#include "mapping/mapping.h"
 
 /* ---- rows: what a plan shows below one root ------------------------------------------------ */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/match.h"
+#include "rules/match.h"
 
 struct infix {
     const char *text;

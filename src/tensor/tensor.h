@@ -16,7 +16,7 @@
 #ifndef WEIGHTFS_TENSOR_H
 #define WEIGHTFS_TENSOR_H
 
-#include "weightfs/bytes.h"
+#include "bytes/bytes.h"
 
 /* ---- element types ------------------------------------------------------------------------- */
 

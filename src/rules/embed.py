@@ -5,7 +5,7 @@ import sys
 
 
 def main(out, *files):
-    lines = ['#include "mapping/rules.h"', ""]
+    lines = ['#include "rules/rules.h"', ""]
     rows = []
     for n, path in enumerate(sorted(map(pathlib.Path, files), key=lambda p: p.stem)):
         data = path.read_bytes()

@@ -5,7 +5,8 @@
 #ifndef WEIGHTFS_MAPPING_H
 #define WEIGHTFS_MAPPING_H
 
-#include "weightfs/source.h"
+#include "rules/rules.h"
+#include "source/source.h"
 
 enum wfs_status {
     WFS_MAPPED,
@@ -84,8 +85,6 @@ void wfs_plan_freep(struct wfs_plan **plan);
 /* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell.
  */
 const char *wfs_plan_default_view(const struct wfs_catalog *catalog);
-/* Names of the compiled-in rule sets, NULL-terminated. */
-const char *const *wfs_rule_set_names(void);
 /* The keys of a view's own options ("match", "keys"), NULL-terminated: what may follow ':' in
  * --view NAME, and what a plain -o key reaches where exactly one view takes it. */
 const char *const *wfs_view_option_keys(const char *view);

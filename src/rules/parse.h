@@ -4,10 +4,10 @@
  * One cursor over the text knows its line and column. White space includes a newline whose next
  * non-empty line is indented, so a statement is what lies between two lines that begin in column 1.
  */
-#ifndef WEIGHTFS_MAPPING_PARSE_H
-#define WEIGHTFS_MAPPING_PARSE_H
+#ifndef WEIGHTFS_RULES_PARSE_H
+#define WEIGHTFS_RULES_PARSE_H
 
-#include "mapping/rules.h"
+#include "rules/rules.h"
 
 /* A value used by name, checked when the whole file is known. */
 struct wfs_let_use {

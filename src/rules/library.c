@@ -2,7 +2,7 @@
  * library.c - rule sets by name, compiled in or from files.
  */
 #include <string.h>
-#include "mapping/rules.h"
+#include "rules/rules.h"
 
 static const struct wfs_rule_text *find_text(const char *name)
 {

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_MOUNT_H
 #define WEIGHTFS_MOUNT_H
 
-#include "weightfs/tree.h"
+#include "tree/tree.h"
 
 /* Of every verb. */
 enum wfs_exit {

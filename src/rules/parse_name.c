@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/match.h"
-#include "mapping/parse.h"
+#include "rules/match.h"
+#include "rules/parse.h"
 
 #define MAX_SEGMENTS 64
 #define MAX_ATOMS    32 /* of one component */

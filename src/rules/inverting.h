@@ -1,10 +1,10 @@
 /*
  * inverting.h - what inverse.c and inverse_ops.c share while a rule is turned around.
  */
-#ifndef WEIGHTFS_MAPPING_INVERTING_H
-#define WEIGHTFS_MAPPING_INVERTING_H
+#ifndef WEIGHTFS_RULES_INVERTING_H
+#define WEIGHTFS_RULES_INVERTING_H
 
-#include "mapping/rules.h"
+#include "rules/rules.h"
 
 struct wfs_inverting {
     struct wfs_arena *arena;

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "mapping/match.h"
+#include "rules/match.h"
 
 #if HAVE_PCRE2
 #define PCRE2_CODE_UNIT_WIDTH 8

@@ -10,8 +10,8 @@
  */
 #include <string.h>
 
-#include "mapping/inverse.h"
-#include "mapping/inverting.h"
+#include "rules/rules.h"
+#include "rules/inverting.h"
 
 /* ---- names --------------------------------------------------------------------------------- */
 
@@ -98,7 +98,8 @@ static bool expr_has(const struct wfs_vexpr *e, uint32_t cap)
 }
 
 /* Does the inverse's pattern give this capture a value? */
-static bool is_known(const struct wfs_inverting *v, const struct wfs_parts *patterns, uint32_t cap)
+static bool is_known(const struct wfs_inverting *v, const struct wfs_rule_parts *patterns,
+                     uint32_t cap)
 {
     for (uint32_t i = 0; i < patterns->n; i++)
         if (name_has(patterns->part[i].name, cap))
@@ -129,7 +130,7 @@ static bool expr_bounds(const struct wfs_vexpr *e, uint32_t cap)
 }
 
 /* A remainder alone has one answer within any bound that is small enough, and endlessly many. */
-static bool is_bounded(const struct wfs_inverting *v, const struct wfs_parts *patterns,
+static bool is_bounded(const struct wfs_inverting *v, const struct wfs_rule_parts *patterns,
                        uint32_t cap)
 {
     bool bounded = v->caps[cap].ranged || v->n_solves == 0;
@@ -142,7 +143,7 @@ static bool is_bounded(const struct wfs_inverting *v, const struct wfs_parts *pa
 
 /* ---- rules --------------------------------------------------------------------------------- */
 
-static bool parts_fan(const struct wfs_parts *parts, uint32_t cap)
+static bool parts_fan(const struct wfs_rule_parts *parts, uint32_t cap)
 {
     for (uint32_t i = 0; i < parts->n; i++)
         for (uint32_t k = 0; k < parts->part[i].ops.n; k++) {
@@ -154,16 +155,17 @@ static bool parts_fan(const struct wfs_parts *parts, uint32_t cap)
 }
 
 /* Where names of this target stand when they are read. */
-static const char *read_collection(const struct wfs_inverting *v, const struct wfs_part *target)
+static const char *read_collection(const struct wfs_inverting *v,
+                                   const struct wfs_rule_part *target)
 {
     const char *usual = v->set->target.collection;
     return target->collection ? target->collection : usual ? usual : "";
 }
 
-static int turn_parts(struct wfs_inverting *v, const struct wfs_parts *in, bool to_patterns,
-                      struct wfs_parts *ret)
+static int turn_parts(struct wfs_inverting *v, const struct wfs_rule_parts *in, bool to_patterns,
+                      struct wfs_rule_parts *ret)
 {
-    struct wfs_part *parts = wfs_arena_array(v->arena, in->n, sizeof(*parts));
+    struct wfs_rule_part *parts = wfs_arena_array(v->arena, in->n, sizeof(*parts));
     if (!parts)
         return wfs_invert_nomem(v);
     for (uint32_t i = 0; i < in->n; i++) {
@@ -175,7 +177,7 @@ static int turn_parts(struct wfs_inverting *v, const struct wfs_parts *in, bool 
         if (r)
             return r;
     }
-    *ret = (struct wfs_parts){in->n, parts};
+    *ret = (struct wfs_rule_parts){in->n, parts};
     return 0;
 }
 
@@ -193,7 +195,7 @@ static int keep_lists(struct wfs_inverting *v, struct wfs_rule *out)
 static int invert_map(struct wfs_inverting *v, struct wfs_rule *out)
 {
     const struct wfs_rule *in = v->rule;
-    struct wfs_parts *clause = wfs_arena_alloc(v->arena, sizeof(*clause));
+    struct wfs_rule_parts *clause = wfs_arena_alloc(v->arena, sizeof(*clause));
     if (!clause)
         return wfs_invert_nomem(v);
     for (uint32_t i = 0; i < in->sources.n; i++)
@@ -230,9 +232,9 @@ static int invert_map(struct wfs_inverting *v, struct wfs_rule *out)
 static int invert_drop(struct wfs_inverting *v, struct wfs_rule *out)
 {
     const struct wfs_rule *in = v->rule;
-    struct wfs_part part = {.name = in->sources.part[0].name, .ops = {1, in->restore}};
-    struct wfs_part pattern = {.name = in->restore_for};
-    struct wfs_parts *clause = wfs_arena_alloc(v->arena, sizeof(*clause));
+    struct wfs_rule_part part = {.name = in->sources.part[0].name, .ops = {1, in->restore}};
+    struct wfs_rule_part pattern = {.name = in->restore_for};
+    struct wfs_rule_parts *clause = wfs_arena_alloc(v->arena, sizeof(*clause));
     if (!clause || !(clause->part = wfs_arena_memdup(v->arena, &part, sizeof(part))))
         return wfs_invert_nomem(v);
     clause->n = 1;
@@ -248,9 +250,10 @@ static int invert_drop(struct wfs_inverting *v, struct wfs_rule *out)
 }
 
 /* What was filled is left out again, unless a rule makes something of it. */
-static int invert_fill(struct wfs_inverting *v, const struct wfs_part *target, struct wfs_rule *out)
+static int invert_fill(struct wfs_inverting *v, const struct wfs_rule_part *target,
+                       struct wfs_rule *out)
 {
-    struct wfs_part part = {.collection = read_collection(v, target)};
+    struct wfs_rule_part part = {.collection = read_collection(v, target)};
     int r = pattern_from(v, target->name, &part.name);
     if (r)
         return r;

@@ -19,7 +19,10 @@
 #include <stdio.h>
 
 #define WFS_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
-#define WFS_ARRAY_SIZE(a)           (sizeof(a) / sizeof((a)[0]))
+/* In place of an index: none. */
+#define WFS_NO_INDEX UINT32_MAX
+
+#define WFS_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- errors -------------------------------------------------------------------------------- */
 

@@ -10,8 +10,8 @@
 
 #include <sys/stat.h>
 
-#include "weightfs/file.h"
-#include "weightfs/mapping.h"
+#include "file/file.h"
+#include "mapping/mapping.h"
 
 enum wfs_tensor_format { WFS_FORMAT_NPY, WFS_FORMAT_RAW };
 

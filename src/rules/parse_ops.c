@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "mapping/parse.h"
+#include "rules/parse.h"
 
 #define MAX_OPS  64
 #define MAX_ARGS 64

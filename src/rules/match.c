@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/match.h"
+#include "rules/match.h"
 
 #define MATCH_MAX_STEPS 20000 /* of one pattern against one name */
 

@@ -9,7 +9,7 @@
 
 #include <sys/uio.h>
 
-#include "weightfs/tensor.h"
+#include "tensor/tensor.h"
 
 enum wfs_cache_mode { WFS_CACHE_AUTO, WFS_CACHE_ALWAYS, WFS_CACHE_OFF };
 
