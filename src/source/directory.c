@@ -5,7 +5,7 @@
  * A folder of several models (a diffusers pipeline) is refused with their names: one mount shows
  * one model.
  */
-#include "source/sharded.h"
+#include "source/sharded/sharded.h"
 
 #include <glob.h>
 #include <stdlib.h>

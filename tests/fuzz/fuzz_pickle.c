@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "source/pickle.h"
+#include "source/torch/pickle/pickle.h"
 
 #define FUZZ_MAX_VISITS 100000u
 

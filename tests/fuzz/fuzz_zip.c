@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "source/zip.h"
+#include "source/archive/zip.h"
 
 #define FUZZ_READ_MAX 4096
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "source/pickle.h"
+#include "source/torch/pickle/pickle.h"
 
 struct run {
     struct wfs_arena *arena;

@@ -5,7 +5,7 @@
  */
 #include "source_fixture.h"
 
-#include "source/zip.h"
+#include "source/archive/zip.h"
 
 struct archive {
     struct wfs_buf body, directory;

@@ -1,0 +1,154 @@
+/*
+ * npy.c - .npy files (one tensor, named after the file) and .npz archives (a ZIP of .npy members,
+ * stored or deflated; a member's name without ".npy" is the tensor's).
+ *
+ * Names of an archive are joined by '/' where any of them has one, else by '.'. Members that hold
+ * no numbers are refused one by one and reported; the others are shown. The directory decides;
+ * where a local header disagrees that is noted.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/numpy/npy_header.h"
+#include "source/format.h"
+#include "source/archive/zip.h"
+
+static int add_array(struct wfs_catalog *catalog, uint32_t file, struct wfs_bytes *bytes,
+                     uint64_t off, const char *name, const struct npy_header *header,
+                     bool is_in_file, struct wfs_error *err)
+{
+    struct wfs_tensor tensor = {.name = name,
+                                .path = wfs_path_from_name(catalog->arena, name, catalog->sep),
+                                .file = file,
+                                .file_off = is_in_file ? off + header->data_off : UINT64_MAX,
+                                .alias_of = WFS_NO_INDEX,
+                                .shard_axis = -1,
+                                .n_shards = 1};
+    if (!tensor.path)
+        return wfs_error_nomem(err, name);
+    int r = npy_expr(catalog->arena, bytes, off + header->data_off, header, &tensor.expr, err);
+    if (r)
+        return r;
+    if (header->is_guess)
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, name,
+                         "two-byte elements without a type: taken for bfloat16, as jax does");
+    return wfs_catalog_add_tensor(catalog, &tensor, NULL, err);
+}
+
+/* ---- .npy ---------------------------------------------------------------------------------- */
+
+/* The file's name without its folder and ".npy". */
+static char *stem_of(struct wfs_catalog *catalog, uint32_t file)
+{
+    const char *base = wfs_source_base_name(catalog->files[file].name);
+    size_t len = strlen(base);
+    if (len > 4 && strcmp(base + len - 4, ".npy") == 0)
+        len -= 4;
+    return wfs_arena_strndup(catalog->arena, base, len);
+}
+
+static int npy_scan(struct wfs_catalog *catalog, uint32_t file,
+                    const struct wfs_source_options *options, struct wfs_error *err)
+{
+    (void)options;
+    struct wfs_bytes *bytes = catalog->files[file].bytes;
+    struct npy_header header;
+    char *name = stem_of(catalog, file);
+    if (!name)
+        return wfs_error_nomem(err, "a name");
+    if (!wfs_utf8_valid(name, strlen(name)))
+        return wfs_error_set(err, EINVAL, "%s: the file's name is not UTF-8", bytes->name);
+    int r = npy_parse_header(bytes, 0, bytes->size_bytes, bytes->name, &header, err);
+    return r ? r : add_array(catalog, file, bytes, 0, name, &header, true, err);
+}
+
+static bool npy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
+{
+    (void)size_bytes;
+    return npy_is_magic(head, len);
+}
+
+const struct wfs_format wfs_format_npy = {.name = "npy", .probe = npy_probe, .scan = npy_scan};
+
+/* ---- .npz ---------------------------------------------------------------------------------- */
+
+static bool is_npy_name(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 4 && strcmp(name + len - 4, ".npy") == 0;
+}
+
+/* numpy refuses to read a member under two names, so which array it is is a doubt. */
+static int note_local(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip *zip,
+                      const struct wfs_zip_member *member, struct wfs_error *err)
+{
+    const char *name;
+    int r = wfs_zip_local_name(zip, member, &name, err);
+    if (!r)
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, catalog->files[file].name,
+                         "member '%s': its local header at byte %llu, of '%s', contradicts the ZIP "
+                         "directory, which is followed",
+                         member->name, (unsigned long long)member->header_off, name);
+    return r;
+}
+
+/* A member that is broken as an archive fails the file; one that holds no numbers is left out. */
+static int add_member(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip *zip,
+                      struct wfs_zip_member *member, struct wfs_error *err)
+{
+    struct wfs_bytes *bytes;
+    uint64_t off;
+    struct npy_header header;
+    struct wfs_error why = {0};
+    int r = wfs_zip_data(zip, member, &bytes, &off, err);
+    if (!r && member->local_differs)
+        r = note_local(catalog, file, zip, member, err);
+    if (r)
+        return r;
+    r = npy_parse_header(bytes, off, member->size_bytes, member->name, &header, &why);
+    if (r == -ENOTSUP) {
+        wfs_catalog_note(catalog, WFS_NOTE_REFUSED, catalog->files[file].name, "%s", why.message);
+        return 0;
+    }
+    if (r)
+        return wfs_error_set(err, why.code, "%s: %s", catalog->files[file].name, why.message);
+    char *name = wfs_arena_strndup(catalog->arena, member->name, strlen(member->name) - 4);
+    if (!name)
+        return wfs_error_nomem(err, "a name");
+    return add_array(catalog, file, bytes, off, name, &header, bytes == zip->bytes, err);
+}
+
+static int npz_scan(struct wfs_catalog *catalog, uint32_t file,
+                    const struct wfs_source_options *options, struct wfs_error *err)
+{
+    (void)options;
+    struct wfs_bytes *bytes = catalog->files[file].bytes;
+    struct wfs_zip *zip;
+    int r = wfs_zip_open(catalog->arena, bytes, 0, bytes->size_bytes, &zip, err);
+    if (!r)
+        zip->checks_crc = true;
+    for (uint32_t i = 0; !r && catalog->n_tensors == 0 && i < zip->n_members; i++)
+        if (strchr(zip->members[i].name, '/'))
+            catalog->sep = '/';
+    for (uint32_t i = 0; !r && i < zip->n_members; i++) {
+        if (is_npy_name(zip->members[i].name))
+            r = add_member(catalog, file, zip, &zip->members[i], err);
+        else
+            wfs_catalog_note(catalog, WFS_NOTE_INFO, zip->members[i].name,
+                             "no .npy: left out of the tensors");
+    }
+    return r;
+}
+
+/* A ZIP whose first member is a .npy; an empty archive is one too. */
+static bool npz_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
+{
+    if (len >= 22 && memcmp(head, "PK\5\6", 4) == 0)
+        return size_bytes == 22;
+    if (len < 30 || memcmp(head, "PK\3\4", 4) != 0)
+        return false;
+    size_t name_len = wfs_load_u16le(head + 26);
+    return name_len > 4 && 30 + name_len <= len && memcmp(head + 30 + name_len - 4, ".npy", 4) == 0;
+}
+
+const struct wfs_format wfs_format_npz = {.name = "npz", .probe = npz_probe, .scan = npz_scan};

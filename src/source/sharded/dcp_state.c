@@ -1,0 +1,169 @@
+/*
+ * dcp_state.c - the state dict of a DCP folder as it was nested when it was saved: dicts along the
+ * paths of planner_data, whose leaves are persistent ids (tensors, by their row of
+ * state_dict_metadata) and the plain objects that have items of their own.
+ */
+#include <string.h>
+
+#include "source/sharded/dcp.h"
+
+/* ---- the state dict ------------------------------------------------------------------------ */
+
+static int put(struct dcp *d, struct wfs_node *dict, const char *key, const struct wfs_node *value,
+               struct wfs_error *err)
+{
+    uint32_t room = 8;
+    while (room < dict->n)
+        room *= 2;
+    struct wfs_node *text = wfs_torch_text(&d->t, key);
+    if (dict->n == 0 || dict->n == room) {
+        uint32_t cap = dict->n ? 2 * room : room;
+        struct wfs_node **items =
+            wfs_arena_array(d->t.scratch, 2 * (size_t)cap, sizeof(struct wfs_node *));
+        if (items && dict->n)
+            memcpy(items, dict->items, 2 * (size_t)dict->n * sizeof(struct wfs_node *));
+        dict->items = items;
+    }
+    if (!text || !dict->items)
+        return wfs_error_nomem(err, "a state dict");
+    dict->items[2 * (size_t)dict->n] = text;
+    dict->items[2 * (size_t)dict->n + 1] = (struct wfs_node *)value;
+    dict->n++;
+    return 0;
+}
+
+/* The dict at a path of the state dict, made with those above it where it is not there yet. */
+static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, struct wfs_error *err)
+{
+    uint64_t known;
+    if (wfs_strmap_get(&d->dicts, path, &known)) {
+        *ret = (struct wfs_node *)(uintptr_t)known;
+        return *ret ? 0 : dcp_refuse(d, err, "a value on the path of another");
+    }
+    const char *last = strrchr(path, WFS_SEP);
+    struct wfs_node *parent = NULL, *dict = wfs_torch_node(&d->t, WFS_NODE_DICT);
+    const char *above = last ? wfs_arena_strndup(d->t.scratch, path, (size_t)(last - path)) : "";
+    if (!dict || !above)
+        return wfs_error_nomem(err, "a state dict");
+    int rc = *path ? find_dict(d, above, &parent, err) : 0;
+    if (!rc && parent)
+        rc = put(d, parent, last ? last + 1 : path, dict, err);
+    if (!rc && wfs_strmap_add(&d->dicts, path, (uint64_t)(uintptr_t)dict))
+        rc = wfs_error_nomem(err, "a state dict");
+    if (!rc)
+        *ret = dict;
+    return rc;
+}
+
+/* A value's path is its own, and nothing lies below it. */
+static int take_path(struct dcp *d, const char *above, const char *key, struct wfs_error *err)
+{
+    const char *path =
+        above ? wfs_arena_printf(d->t.scratch, "%s" WFS_SEP_STR "%s", above, key) : key;
+    int rc = path ? wfs_strmap_add(&d->dicts, path, 0) : -ENOMEM;
+    if (rc == -EEXIST)
+        return dcp_refuse(d, err, "two values of one path");
+    return rc ? wfs_error_nomem(err, "a state dict") : 0;
+}
+
+#define DCP_MAX_DEPTH 64
+
+/* The dict and key of a name: planner_data's path, or the name alone. */
+static int place(struct dcp *d, const char *name, const struct wfs_node *value,
+                 struct wfs_error *err)
+{
+    uint64_t found = 0;
+    const struct wfs_node *path =
+        wfs_strmap_get(&d->paths, name, &found) ? (const struct wfs_node *)(uintptr_t)found : NULL;
+    wfs_cleanup(wfs_buf_free) struct wfs_buf above = {0}, key = {0};
+    struct wfs_node *dict = NULL;
+    uint32_t n = path && path->kind == WFS_NODE_TUPLE ? path->n : 0;
+    if (n > DCP_MAX_DEPTH)
+        return dcp_refuse(d, err, "a path of more than 64 keys");
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t number;
+        const char *text = wfs_node_text(path->items[i]);
+        struct wfs_buf *out = i + 1 < n ? &above : &key;
+        if (i && i + 1 < n)
+            wfs_buf_char(out, WFS_SEP);
+        if (text)
+            wfs_buf_str(out, text);
+        else if (wfs_node_i64(path->items[i], &number))
+            wfs_buf_printf(out, "%lld", (long long)number);
+        else
+            return dcp_refuse(d, err, "a path of keys that are no names");
+    }
+    if (above.failed || key.failed)
+        return wfs_error_nomem(err, "a state dict");
+    const char *own = wfs_arena_strdup(d->t.scratch, n ? (key.len ? key.data : "") : name);
+    const char *own_above = wfs_arena_strdup(d->t.scratch, above.len ? above.data : "");
+    if (!own || !own_above)
+        return wfs_error_nomem(err, "a state dict");
+    int rc = find_dict(d, own_above, &dict, err);
+    if (!rc)
+        rc = take_path(d, n > 1 ? own_above : NULL, own, err);
+    return rc ? rc : put(d, dict, own, value, err);
+}
+
+static int make_tensor_node(struct dcp *d, uint32_t row, const struct wfs_node **ret,
+                            struct wfs_error *err)
+{
+    struct wfs_node *node = wfs_torch_node(&d->t, WFS_NODE_PERSID);
+    struct wfs_node *number = wfs_torch_int(&d->t, row);
+    if (!node || !number ||
+        !(node->items = wfs_arena_array(d->t.scratch, 1, sizeof(struct wfs_node *))))
+        return wfs_error_nomem(err, "a state dict");
+    node->items[0] = number;
+    node->n = 1;
+    node->is_mapped = true;
+    *ret = node;
+    return 0;
+}
+
+/* A plain value: an object of its own in a file. What cannot be read is noted. */
+static int make_object_node(struct dcp *d, const char *name, const struct wfs_node **ret,
+                            struct wfs_error *err)
+{
+    const struct dcp_item *item;
+    struct dcp_file file = {0};
+    struct wfs_error why = {0};
+    int rc = dcp_find_item(d, name, NULL, &item, &why);
+    if (!rc && !item)
+        rc = wfs_error_set(&why, EINVAL, "it is stored nowhere");
+    if (!rc)
+        rc = dcp_open_file(d, item->path, &file, &why);
+    if (!rc && file.safetensors)
+        rc = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
+    if (!rc)
+        rc = wfs_torch_zip_object(&d->t, file.file, item->off, item->len, ret, &why);
+    if (!rc || !wfs_torch_is_refusal(rc))
+        return rc ? wfs_error_set(err, -rc, "%s", why.message) : 0;
+    wfs_catalog_note(d->t.catalog, WFS_NOTE_WARNING, name, "its value is not shown: %s",
+                     why.message);
+    *ret = wfs_torch_node(&d->t, WFS_NODE_NONE);
+    return *ret ? 0 : wfs_error_nomem(err, "a state dict");
+}
+
+int dcp_build_state_dict(struct dcp *d, struct wfs_error *err)
+{
+    struct wfs_node *root = NULL;
+    int rc = find_dict(d, "", &root, err);
+    for (uint32_t i = 0; !rc && i < d->tensors->n; i++) {
+        const struct wfs_node *key = d->tensors->items[2 * (size_t)i], *value = NULL;
+        const struct wfs_node *metadata = d->tensors->items[2 * (size_t)i + 1];
+        const char *name = wfs_node_text(key);
+        if (!name || strlen(name) != key->str->len)
+            return dcp_refuse(d, err, "a name that is none");
+        if (dcp_is_class(metadata, "TensorStorageMetadata"))
+            rc = make_tensor_node(d, i, &value, err);
+        else if (dcp_is_class(metadata, "BytesStorageMetadata"))
+            rc = make_object_node(d, name, &value, err);
+        else
+            rc = dcp_refuse(d, err, "a value that is neither a tensor nor bytes");
+        if (!rc)
+            rc = place(d, name, value, err);
+    }
+    d->t.pickle.root = root;
+    d->t.pickle.n_nodes += 4 * d->tensors->n;
+    return rc;
+}
