@@ -6,17 +6,6 @@
 
 #include "cli/export.h"
 
-static const struct {
-    const char *extension, *writer;
-} extensions[] = {
-    {".safetensors", "safetensors"},
-    {".msgpack", "msgpack"},
-    {".bin", "torch"},
-    {".pt", "torch"},
-    {".pth", "torch"},
-    {".npz", "npz"},
-};
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -31,15 +20,6 @@ static uint32_t lookup(const struct wfs_session *session, const struct wfs_plan 
     if (node == WFS_NO_INDEX || wfs_tree_node(session->tree, node)->kind != WFS_NODE_VFILE)
         return WFS_NO_INDEX;
     return node;
-}
-
-static const char *by_extension(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < WFS_ARRAY_SIZE(extensions); i++)
-        if (strcmp(dot, extensions[i].extension) == 0)
-            return wfs_writer_by_name(extensions[i].writer)->file_name;
-    return NULL;
 }
 
 static int not_there(const struct wfs_session *session, const struct wfs_plan *plan,
@@ -69,7 +49,9 @@ int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *pl
     if (!*base_name(file))
         return wfs_error_set(err, EISDIR, "%s: a directory; name the file in it", file);
     const struct wfs_writer *writer = wfs_writer_by_name(name);
-    const char *loader_file = writer ? writer->file_name : as ? NULL : by_extension(name);
+    if (!writer && !as)
+        writer = wfs_writer_by_extension(name);
+    const char *loader_file = writer ? writer->file_name : NULL;
     uint32_t node = lookup(session, plan, name);
     if (node == WFS_NO_INDEX && loader_file)
         node = lookup(session, plan, loader_file);

@@ -7,10 +7,13 @@
  * read, so all of this only saves work. Requests are served side by side, so the last one may ask
  * while the ones before it are under way; those few bytes are read twice.
  */
+#include "file/crc_seen.h"
+
 #include <pthread.h>
 #include <string.h>
 
 #include "file/crc.h"
+#include "file/crc_expr.h"
 
 #define MEMBERS_MAX 32 /* more than readers and their requests in flight */
 #define KNOWN       (UINT64_C(1) << 32)
@@ -69,7 +72,8 @@ static void join_next(struct wfs_crc_runs *known, uint32_t i)
     remove_run(known, i + 1);
 }
 
-/* Room for one more: false where it is itself the shortest. */
+/* Makes room for one run more by dropping the shortest one; false where a run of `len` bytes would
+ * itself be the shortest. */
 static bool make_room(struct wfs_crc_runs *known, uint64_t len)
 {
     uint32_t shortest = 0;
@@ -101,7 +105,8 @@ static bool clear_overlaps(struct wfs_crc_runs *known, const struct wfs_crc_run 
     return true;
 }
 
-/* A sequential reader's run is continued in place and so needs no room. */
+/* Appends the run to the one that ends where it begins, as a sequential reader's always does; false
+ * where there is none. */
 static bool continue_run(struct wfs_crc_runs *known, const struct wfs_crc_run *run)
 {
     uint32_t at = first_from(known, run->off);
@@ -135,7 +140,7 @@ static struct slot *find_slot(struct wfs_crc_table *table, const struct wfs_crc_
     return NULL;
 }
 
-/* In place of the one that was used longest ago. */
+/* A slot for this member: the one that was used longest ago. */
 static struct slot *new_slot(struct wfs_crc_table *table, const struct wfs_crc_seen *owner)
 {
     struct slot *oldest = &table->slots[0];

@@ -27,7 +27,7 @@ struct wfs_vfile;
 typedef int (*wfs_compute_fn)(const struct wfs_vfile *file, struct wfs_cache *cache,
                               const void *ctx, uint8_t *buf, struct wfs_error *err);
 
-struct wfs_crc_seen; /* src/file/crc.h */
+struct wfs_crc_seen; /* src/file/crc_seen.h */
 
 struct wfs_part {
     enum wfs_part_kind kind;
@@ -58,13 +58,10 @@ struct wfs_vfile {
     const struct wfs_part *parts;
 };
 
-/* Reads min(len, size - off) bytes (0 past the end); returns 0 and *ret_n, or -errno. */
+/* Reads min(len, size - off) bytes (0 past the end); returns 0 and *ret_n, or -errno. Large parts
+ * may be lent instead of copied (cache.h); loans NULL: everything is copied into buf. */
 int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
-                   uint64_t off, size_t *ret_n, struct wfs_error *err);
-/* As above; large parts may be lent instead of copied (cache.h). */
-int wfs_vfile_read_lending(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf,
-                           size_t len, uint64_t off, struct wfs_loans *loans, size_t *ret_n,
-                           struct wfs_error *err);
+                   uint64_t off, struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err);
 
 /* Builds a vfile part by part. Zero-initialise with the arena. */
 struct wfs_vfile_builder {
@@ -106,18 +103,21 @@ struct wfs_manifest {
     const char *(*metadata)[2]; /* kept from the source when assembled; may be 0 */
 };
 
-/* One descriptor a virtual file format, one row in src/file/writers.c. */
+/* A loader file's format: one row in src/file/writers/writers.c, which is the only list of them. */
+#define WFS_WRITER_EXTENSIONS 4
 struct wfs_writer {
     const char *name;      /* "safetensors", "msgpack", "torch", "npz": -o files=LIST */
     const char *file_name; /* "model.safetensors", "flax_model.msgpack", ... */
+    const char *extensions[WFS_WRITER_EXTENSIONS]; /* by which `export` knows it: ".pt" */
     /* NULL where every tensor can be written; else why not (in `arena`), naming the tensor. Such a
      * file is not listed and the report says which and why. */
     const char *(*refuses)(const struct wfs_manifest *manifest, struct wfs_arena *arena);
     int (*plan)(const struct wfs_manifest *manifest, struct wfs_arena *arena,
                 const struct wfs_vfile **ret, struct wfs_error *err);
 };
-const struct wfs_writer *const *wfs_writers(void);             /* NULL-terminated */
-const struct wfs_writer *wfs_writer_by_name(const char *name); /* writer or file name; or NULL */
+const struct wfs_writer *wfs_writer(uint32_t i);                         /* NULL past the last */
+const struct wfs_writer *wfs_writer_by_name(const char *name);           /* writer's or file's */
+const struct wfs_writer *wfs_writer_by_extension(const char *file_name); /* or NULL */
 
 /* Bytes of expressions that this process read to compute CRCs and for nothing else. */
 uint64_t wfs_crc32_computed_bytes(void);

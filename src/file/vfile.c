@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file/crc.h"
+#include "file/crc_seen.h"
 
 /* ---- building ------------------------------------------------------------------------------ */
 
@@ -228,7 +228,8 @@ static int read_step(const struct wfs_vfile_span *span, void *ctx_void, struct w
 {
     struct read_ctx *ctx = ctx_void;
     const struct wfs_part *part = span->part;
-    bool is_seen = part->kind == WFS_PART_EXPR && part->u.expr.seen; /* in the buffer, then */
+    /* What a CRC is taken of has to be in the buffer: it cannot be lent. */
+    bool is_seen = part->kind == WFS_PART_EXPR && part->u.expr.seen;
     int r = wfs_vfile_read_span(ctx->file, ctx->cache, span, ctx->buf, is_seen ? NULL : ctx->loans,
                                 err);
     if (r == 0 && is_seen)
@@ -238,9 +239,8 @@ static int read_step(const struct wfs_vfile_span *span, void *ctx_void, struct w
     return r;
 }
 
-int wfs_vfile_read_lending(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf,
-                           size_t len, uint64_t off, struct wfs_loans *loans, size_t *ret_n,
-                           struct wfs_error *err)
+int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
+                   uint64_t off, struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err)
 {
     uint64_t n = off < file->size_bytes ? wfs_min_u64(len, file->size_bytes - off) : 0;
     struct read_ctx ctx = {.file = file, .cache = cache, .loans = loans, .buf = buf};
@@ -249,10 +249,4 @@ int wfs_vfile_read_lending(const struct wfs_vfile *file, struct wfs_cache *cache
         return r;
     *ret_n = (size_t)n;
     return 0;
-}
-
-int wfs_vfile_read(const struct wfs_vfile *file, struct wfs_cache *cache, void *buf, size_t len,
-                   uint64_t off, size_t *ret_n, struct wfs_error *err)
-{
-    return wfs_vfile_read_lending(file, cache, buf, len, off, NULL, ret_n, err);
 }

@@ -138,8 +138,7 @@ int wfs_open_read_lending(struct wfs_open *open, void *buf, size_t len, uint64_t
                           struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err)
 {
     if (open->vfile)
-        return wfs_vfile_read_lending(open->vfile, open->session->cache, buf, len, off, loans,
-                                      ret_n, err);
+        return wfs_vfile_read(open->vfile, open->session->cache, buf, len, off, loans, ret_n, err);
     size_t n = off >= open->size_bytes ? 0 : (size_t)wfs_min_u64(len, open->size_bytes - off);
     if (n && open->is_live) {
         memcpy(buf, open->live.data + off, n);

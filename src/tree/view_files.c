@@ -262,10 +262,11 @@ int tree_add_view_files(struct tree_builder *b, uint32_t dir, uint32_t plan, str
                      "-o files= leaves safetensors out, so -o shards= has no effect");
         shards = false;
     }
-    for (const struct wfs_writer *const *w = wfs_writers(); *w && !r; w++)
-        if (is_wanted(session, session->plans[plan], *w) &&
-            !(shards && strcmp((*w)->name, "safetensors") == 0))
-            r = add_writer_file(b, dir, plan, *w, err);
+    const struct wfs_writer *w;
+    for (uint32_t i = 0; (w = wfs_writer(i)) && !r; i++)
+        if (is_wanted(session, session->plans[plan], w) &&
+            !(shards && strcmp(w->name, "safetensors") == 0))
+            r = add_writer_file(b, dir, plan, w, err);
     if (shards && !r)
         r = add_shard_files(b, dir, plan, err);
     return r ? r : add_side_files(b, dir, plan, err);

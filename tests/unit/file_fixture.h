@@ -68,7 +68,7 @@ static inline uint8_t *fx_read(const struct wfs_vfile *file)
     struct wfs_error err = {0};
     uint8_t *data = malloc(file->size_bytes + 1);
     size_t n = 0;
-    assert_ok(wfs_vfile_read(file, NULL, data, file->size_bytes + 1, 0, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, data, file->size_bytes + 1, 0, NULL, &n, &err), err);
     assert_int_equal(n, file->size_bytes);
     return data;
 }

@@ -1,6 +1,8 @@
 /* CRC-32: of bytes, of concatenations, of zeros, of a file's ranges. */
 #include "file_fixture.h"
 #include "file/crc.h"
+#include "file/crc_expr.h"
+#include "file/crc_vfile.h"
 
 #include <unistd.h>
 

@@ -74,7 +74,7 @@ static void assert_same_as(const char *path, const struct wfs_vfile *file)
     assert_int_equal(st.st_size, file->size_bytes);
     for (uint64_t off = 0; off < file->size_bytes; off += STEP) {
         size_t n;
-        assert_ok(wfs_vfile_read(file, NULL, a, STEP, off, &n, &err), err);
+        assert_ok(wfs_vfile_read(file, NULL, a, STEP, off, NULL, &n, &err), err);
         assert_int_equal(pread(fd, b, n, (off_t)off), n);
         assert_memory_equal(a, b, n);
     }

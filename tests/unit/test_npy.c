@@ -1,6 +1,6 @@
 /* The .npy header, byte for byte numpy's. */
 #include "file_fixture.h"
-#include "file/npy.h"
+#include "file/writers/npy.h"
 
 static const struct wfs_expr *ones(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
                                    const uint64_t *shape)

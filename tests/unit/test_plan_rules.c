@@ -311,10 +311,11 @@ static void test_plan_rules__every_writer_is_a_kind_of_file(void **state)
     (void)state;
     char text[64];
     struct wfs_catalog *c = bert();
-    for (const struct wfs_writer *const *w = wfs_writers(); *w; w++) {
-        snprintf(text, sizeof(text), "files %s\n", (*w)->name);
+    const struct wfs_writer *w;
+    for (uint32_t i = 0; (w = wfs_writer(i)); i++) {
+        snprintf(text, sizeof(text), "files %s\n", w->name);
         struct wfs_plan *p = plan(c, (struct options){.rules = text});
-        assert_string_equal(p->files[0], (*w)->name);
+        assert_string_equal(p->files[0], w->name);
         wfs_plan_free(p);
     }
     wfs_catalog_free(c);

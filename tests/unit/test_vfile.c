@@ -67,7 +67,7 @@ static void test_vfile__reads_every_range(void **state)
         for (size_t len = 0; off + len <= file->size_bytes; len++) {
             size_t n = 999;
             memset(buf, 0xee, sizeof(buf));
-            assert_ok(wfs_vfile_read(file, NULL, buf, len, off, &n, &err), err);
+            assert_ok(wfs_vfile_read(file, NULL, buf, len, off, NULL, &n, &err), err);
             assert_int_equal(n, len);
             assert_memory_equal(buf, expected + off, len);
             assert_int_equal(buf[len], 0xee);
@@ -85,11 +85,11 @@ static void test_vfile__ends_where_it_ends(void **state)
     uint8_t *expected, buf[256];
     size_t n;
     const struct wfs_vfile *file = every_kind(arena, &expected);
-    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), 190, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), 190, NULL, &n, &err), err);
     assert_int_equal(n, 3);
-    assert_ok(wfs_vfile_read(file, NULL, buf, 10, file->size_bytes, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, 10, file->size_bytes, NULL, &n, &err), err);
     assert_int_equal(n, 0);
-    assert_ok(wfs_vfile_read(file, NULL, buf, 10, UINT64_MAX, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, 10, UINT64_MAX, NULL, &n, &err), err);
     assert_int_equal(n, 0);
     free(expected);
     wfs_arena_free(arena);
@@ -106,7 +106,7 @@ static void test_vfile__empty_file(void **state)
     uint8_t byte;
     assert_ok(wfs_vfile_finish(&b, &file, &err), err);
     assert_int_equal(file->size_bytes, 0);
-    assert_ok(wfs_vfile_read(file, NULL, &byte, 1, 0, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, &byte, 1, 0, NULL, &n, &err), err);
     assert_int_equal(n, 0);
     wfs_arena_free(arena);
 }
@@ -130,9 +130,9 @@ static void test_vfile__beyond_4_gib(void **state)
     assert_ok(wfs_vfile_finish(&b, &file, &err), err);
     uint64_t seam = 1 + UINT64_C(70000) * 70001;
     assert_int_equal(file->size_bytes, seam + (UINT64_C(1) << 40) + 3);
-    assert_ok(wfs_vfile_read(file, NULL, buf, 4, seam - 2, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, 4, seam - 2, NULL, &n, &err), err);
     assert_memory_equal(buf, "\x07\x07\0\0", 4);
-    assert_ok(wfs_vfile_read(file, NULL, buf, 16, file->size_bytes - 5, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, 16, file->size_bytes - 5, NULL, &n, &err), err);
     assert_int_equal(n, 5);
     assert_memory_equal(buf, "\0\0end", 5);
     wfs_arena_free(arena);
@@ -169,9 +169,9 @@ static void test_vfile__error_of_a_part_is_the_read_s(void **state)
     wfs_vfile_add_literal(&b, "ok", 2);
     wfs_vfile_add_computed(&b, 4, failing, NULL);
     assert_ok(wfs_vfile_finish(&b, &file, &err), err);
-    assert_ok(wfs_vfile_read(file, NULL, buf, 2, 0, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, 2, 0, NULL, &n, &err), err);
     n = 77;
-    assert_int_equal(wfs_vfile_read(file, NULL, buf, 8, 0, &n, &err), -EIO);
+    assert_int_equal(wfs_vfile_read(file, NULL, buf, 8, 0, NULL, &n, &err), -EIO);
     assert_int_equal(n, 77);
     assert_string_equal(err.message, "on purpose");
     wfs_arena_free(arena);

@@ -265,7 +265,7 @@ static void test_writers__msgpack_chunks_over_1_gib(void **state)
     uint8_t buf[128];
     size_t n;
     /* Exactly 2^30 bytes: one extension. */
-    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), 0, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), 0, NULL, &n, &err), err);
     assert_memory_equal(buf, "\x81\xa1w\xc9\x40\x00\x00\x14\x01\x93\x91\xce\x10\x00\x00\x00", 16);
     /* One element more: chunks of 2^30 and of 4 bytes. */
     e.expr = filled(arena, WFS_F32, GIB / 4 + 1);
@@ -274,13 +274,13 @@ static void test_writers__msgpack_chunks_over_1_gib(void **state)
                                "0\xce\x10\x00\x00\x01\xa6"
                                "chunks\x82\xa1"
                                "0\xc9\x40\x00\x00\x14\x01\x93\x91\xce\x10\x00\x00\x00";
-    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), 0, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), 0, NULL, &n, &err), err);
     assert_memory_equal(buf, head, sizeof(head) - 1);
     static const char tail[] = "\xa1"
                                "1\xc7\x11\x01\x93\x91\x01\xa7"
                                "float32\xc4\x04\0\0\0\0";
     uint64_t off = file->size_bytes - (sizeof(tail) - 1);
-    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), off, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, buf, sizeof(buf), off, NULL, &n, &err), err);
     assert_int_equal(n, sizeof(tail) - 1);
     assert_memory_equal(buf, tail, n);
     wfs_arena_free(arena);
@@ -302,7 +302,7 @@ static void test_writers__beyond_4_gib(void **state)
         for (uint32_t p = 0; p < file->n_parts; p++) {
             if (file->parts[p].kind == WFS_PART_COMPUTED)
                 continue;
-            assert_ok(wfs_vfile_read(file, NULL, buf, 1, file->parts[p].off, &n, &err), err);
+            assert_ok(wfs_vfile_read(file, NULL, buf, 1, file->parts[p].off, NULL, &n, &err), err);
         }
         wfs_arena_free(arena);
     }

@@ -2,7 +2,7 @@
 #include "file_fixture.h"
 #include "file/crc.h"
 #include "file/vfile.h"
-#include "file/zip_writer.h"
+#include "file/archive/zip.h"
 
 #define PAGE  4096
 #define BACK  (UINT64_C(2) << 20)
@@ -88,12 +88,12 @@ static size_t header_offsets(const struct wfs_vfile *file, uint64_t *ret, size_t
     uint8_t tail[PAGE];
     uint64_t at = file->size_bytes - sizeof(tail);
     size_t n = 0, count = 0;
-    assert_ok(wfs_vfile_read(file, NULL, tail, sizeof(tail), at, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, tail, sizeof(tail), at, NULL, &n, &err), err);
     const uint8_t *end = tail + sizeof(tail) - 22;
     assert_int_equal(wfs_load_u32le(end), 0x06054b50);
     uint64_t off = wfs_load_u32le(end + 16), size = wfs_load_u32le(end + 12);
     uint8_t *dir = malloc(size);
-    assert_ok(wfs_vfile_read(file, NULL, dir, size, off, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, dir, size, off, NULL, &n, &err), err);
     for (const uint8_t *p = dir; p < dir + size && count < max;
          p += 46 + wfs_load_u16le(p + 28) + wfs_load_u16le(p + 30)) {
         assert_int_equal(wfs_load_u32le(p), 0x02014b50);
@@ -118,11 +118,11 @@ static void test_zip__listing_and_touching_computes_no_large_crc(void **state)
     assert_int_equal(count, WFS_ARRAY_SIZE(sizes) + 1);
     assert_int_equal(wfs_crc32_computed_bytes(), before); /* listing: none at all */
     for (size_t i = 0; i < count; i++)
-        assert_ok(wfs_vfile_read(file, NULL, buf, 8192, headers[i], &n, &err), err);
+        assert_ok(wfs_vfile_read(file, NULL, buf, 8192, headers[i], NULL, &n, &err), err);
     for (size_t i = 0; i < count; i++) {
         uint64_t from = headers[i] / PAGE * PAGE;
         from = from > BACK ? from - BACK : 0;
-        assert_ok(wfs_vfile_read(file, NULL, buf, 2 * BACK + PAGE, from, &n, &err), err);
+        assert_ok(wfs_vfile_read(file, NULL, buf, 2 * BACK + PAGE, from, NULL, &n, &err), err);
     }
     uint64_t small = 9000 + 17 + 12000;
     assert_true(wfs_crc32_computed_bytes() - before <= small);
@@ -132,7 +132,8 @@ static void test_zip__listing_and_touching_computes_no_large_crc(void **state)
     for (uint32_t i = 0; i < file->n_parts; i++)
         if (file->parts[i].kind == WFS_PART_COMPUTED)
             for (int again = 0; again < 2; again++)
-                assert_ok(wfs_vfile_read(file, NULL, buf, 4, file->parts[i].off, &n, &err), err);
+                assert_ok(wfs_vfile_read(file, NULL, buf, 4, file->parts[i].off, NULL, &n, &err),
+                          err);
     assert_true(wfs_crc32_computed_bytes() - before <= (20 - 4 * 2) * LARGE + small);
     assert_true(wfs_crc32_computed_bytes() - before >= 8 * LARGE);
     free(buf);
@@ -149,7 +150,7 @@ static void test_zip__sizes_and_offsets_beyond_32_bits(void **state)
     uint8_t tail[400];
     size_t n;
     uint64_t at = file->size_bytes - sizeof(tail);
-    assert_ok(wfs_vfile_read(file, NULL, tail, sizeof(tail), at, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, tail, sizeof(tail), at, NULL, &n, &err), err);
     const uint8_t *end = tail + sizeof(tail) - 22, *locator = end - 20, *end64 = locator - 56;
     assert_int_equal(wfs_load_u32le(end), 0x06054b50);
     assert_int_equal(wfs_load_u32le(end + 16), UINT32_MAX);
@@ -168,7 +169,7 @@ static void test_zip__sizes_and_offsets_beyond_32_bits(void **state)
     assert_int_equal(wfs_load_u32le(t1 + 42), UINT32_MAX);
     uint64_t t1_off = wfs_load_u64le(t1 + 46 + 2 + 4);
     uint8_t local[4];
-    assert_ok(wfs_vfile_read(file, NULL, local, 4, t1_off, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, local, 4, t1_off, NULL, &n, &err), err);
     assert_int_equal(wfs_load_u32le(local), 0x04034b50);
     const uint8_t *t2 = t1 + 46 + 2 + 12;
     assert_int_equal(wfs_load_u32le(t2 + 20), UINT32_MAX);
@@ -191,7 +192,7 @@ static void test_zip__more_members_than_16_bits(void **state)
         wfs_zip_add_literal(&zip, name, (size_t)len, "x", 1);
     }
     assert_ok(wfs_zip_finish(&zip, &file, &err), err);
-    assert_ok(wfs_vfile_read(file, NULL, tail, 98, file->size_bytes - 98, &n, &err), err);
+    assert_ok(wfs_vfile_read(file, NULL, tail, 98, file->size_bytes - 98, NULL, &n, &err), err);
     assert_int_equal(wfs_load_u32le(tail), 0x06064b50);
     assert_int_equal(wfs_load_u64le(tail + 32), 65535);
     assert_int_equal(wfs_load_u16le(tail + 76 + 10), 0xffff);

@@ -45,18 +45,19 @@ static int put(const struct wfs_vfile *file, const char *folder, const char *nam
 static int put_all(const struct wfs_manifest *m, const char *folder, const char *only,
                    struct wfs_arena *arena, struct wfs_error *err)
 {
-    for (const struct wfs_writer *const *w = wfs_writers(); *w; w++) {
-        if (only && strcmp((*w)->name, only) != 0)
+    const struct wfs_writer *w;
+    for (uint32_t i = 0; (w = wfs_writer(i)); i++) {
+        if (only && strcmp(w->name, only) != 0)
             continue;
         const struct wfs_vfile *file;
-        const char *reason = (*w)->refuses(m, arena);
+        const char *reason = w->refuses(m, arena);
         if (reason) {
-            printf("%s: %s\n", (*w)->file_name, reason);
+            printf("%s: %s\n", w->file_name, reason);
             continue;
         }
-        int r = (*w)->plan(m, arena, &file, err);
+        int r = w->plan(m, arena, &file, err);
         if (r == 0)
-            r = put(file, folder, (*w)->file_name, err);
+            r = put(file, folder, w->file_name, err);
         if (r)
             return r;
     }

@@ -10,7 +10,7 @@
  * difference. bf16 is '<V2' and the 8-bit floats '|V1': what numpy loads without ml_dtypes.
  * Refused: types that numpy has no element for (sub-byte); the tree shows those as raw bytes.
  */
-#include "file/npy.h"
+#include "file/writers/npy.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,16 +1,18 @@
 /*
- * export_stamp.c - tells a PATH.partial that an export made from somebody else's file of that name.
+ * stamp.c - tells a PATH.partial that an export made from somebody else's file of that name.
  *
  * Until it is published, PATH.partial is longer than the file that it becomes: one line stands in
  * the chunk after the last, which no part writes. Without that line nothing is overwritten, removed
  * or published. It says which export the file belongs to, not who began it, so that the parts on
  * several machines need not agree on who writes it.
  */
-#include "file/export_internal.h"
+#include "file/export/stamp.h"
 
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "file/export/chunks.h"
 
 #define STAMP_MAGIC "weightfs-export "
 #define STAMP_BYTES 49 /* the magic, 32 hex digits, a newline */

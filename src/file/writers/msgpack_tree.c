@@ -5,7 +5,7 @@
  * are found in a map, after a first look at the path before: neighbours share most
  * of their modules, and that look costs one comparison a component.
  */
-#include "file/msgpack_tree.h"
+#include "file/writers/msgpack_tree.h"
 
 #include <string.h>
 

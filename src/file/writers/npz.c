@@ -1,5 +1,5 @@
 /*
- * npz_writer.c - a manifest as an .npz: a ZIP of stored NAME.npy members.
+ * npz.c - a manifest as an .npz: a ZIP of stored NAME.npy members.
  *
  *   PATH.npy = the header of a .npy (npy.c) | the elements | 4 bytes of CRC correction
  *
@@ -8,13 +8,14 @@
  * Refused: types that numpy has not, names that ZIP or zipfile cannot hold (too long, with a NUL),
  * and a pair X, X.npy, of which numpy would answer one for both.
  */
-#include "file/writer.h"
+#include "file/writers/npz.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "file/npy.h"
-#include "file/zip_writer.h"
+#include "file/archive/zip.h"
+#include "file/writers/npy.h"
+#include "file/writers/refusal.h"
 
 #define SUFFIX     ".npy"
 #define SUFFIX_LEN 4
@@ -25,8 +26,8 @@ static bool ends_in_suffix(const char *name)
     return len >= SUFFIX_LEN && strcmp(name + len - SUFFIX_LEN, SUFFIX) == 0;
 }
 
-static int npz_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
-                    const struct wfs_vfile **ret, struct wfs_error *err)
+int wfs_npz_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                 const struct wfs_vfile **ret, struct wfs_error *err)
 {
     struct wfs_zip zip = {.b.arena = arena};
     struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
@@ -49,12 +50,12 @@ static const char *refuses_entry(const struct wfs_manifest *manifest,
 {
     const struct wfs_dtype_info *info = wfs_dtype_info(entry->expr->dtype);
     if (!info->npy_descr)
-        return wfs_writer_refusal(arena, manifest, entry, "numpy has no %s", info->name);
+        return wfs_refusal(arena, manifest, entry, "numpy has no %s", info->name);
     if (strstr(entry->path, "\xc0\x80"))
-        return wfs_writer_refusal(arena, manifest, entry, "ZIP readers cut a name at its NUL");
+        return wfs_refusal(arena, manifest, entry, "ZIP readers cut a name at its NUL");
     /* Joining can triple a byte. */
     if (strlen(entry->path) > (WFS_ZIP_NAME_MAX - SUFFIX_LEN) / 3)
-        return wfs_writer_refusal(arena, manifest, entry, "the name is too long for a ZIP member");
+        return wfs_refusal(arena, manifest, entry, "the name is too long for a ZIP member");
     return NULL;
 }
 
@@ -76,13 +77,13 @@ static const char *refuses_pairs(const struct wfs_manifest *manifest, struct wfs
         if (!wfs_buf_ok(&stem))
             return "out of memory";
         if (stem.len > 0 && wfs_strmap_get(&names, stem.data, &other))
-            return wfs_writer_refusal(arena, manifest, &manifest->entries[i],
-                                      "numpy cannot tell it from the tensor without .npy");
+            return wfs_refusal(arena, manifest, &manifest->entries[i],
+                               "numpy cannot tell it from the tensor without .npy");
     }
     return NULL;
 }
 
-static const char *npz_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+const char *wfs_npz_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
 {
     bool any_suffix = false;
     for (uint32_t i = 0; i < manifest->n; i++) {
@@ -92,12 +93,5 @@ static const char *npz_refuses(const struct wfs_manifest *manifest, struct wfs_a
         any_suffix |= ends_in_suffix(manifest->entries[i].path);
     }
     const char *reason = any_suffix ? refuses_pairs(manifest, arena) : NULL;
-    return reason ? reason : wfs_writer_refuses_size(manifest);
+    return reason ? reason : wfs_refuses_size(manifest);
 }
-
-const struct wfs_writer wfs_npz_writer = {
-    .name = "npz",
-    .file_name = "tensors.npz",
-    .refuses = npz_refuses,
-    .plan = npz_plan,
-};

@@ -1,5 +1,5 @@
 /*
- * safetensors_writer.c - a manifest as one .safetensors file.
+ * safetensors.c - a manifest as one .safetensors file.
  *
  *   u64le N | N bytes of JSON, padded with spaces to a multiple of 8 | the tensors, back to back
  *   {"__metadata__":{"format":"pt"},"NAME":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},...}
@@ -10,11 +10,13 @@
  * the last axis, which is how the reference maps it. Refused: types that safetensors does not have,
  * a tensor called __metadata__, a header over the reference reader's limit.
  */
-#include "file/writer.h"
+#include "file/writers/safetensors.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "file/writers/refusal.h"
 
 #define HEADER_MAX_BYTES UINT64_C(100000000)
 #define HEADER_ALIGN     8
@@ -118,8 +120,8 @@ static void build_header(struct wfs_buf *out, const struct wfs_manifest *manifes
     out->failed |= !wfs_buf_ok(&json);
 }
 
-static int safetensors_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
-                            const struct wfs_vfile **ret, struct wfs_error *err)
+int wfs_safetensors_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                         const struct wfs_vfile **ret, struct wfs_error *err)
 {
     struct wfs_buf header wfs_cleanup(wfs_buf_free) = {0};
     struct item *items wfs_cleanup(wfs_freep) = sorted_items(manifest, arena);
@@ -163,27 +165,20 @@ static const char *refuses_header(const struct wfs_manifest *manifest)
     return header.len - 8 > HEADER_MAX_BYTES ? "the header would be over 100,000,000 bytes" : NULL;
 }
 
-static const char *safetensors_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+const char *wfs_safetensors_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
 {
     for (uint32_t i = 0; i < manifest->n; i++) {
         const struct wfs_manifest_entry *entry = &manifest->entries[i];
         enum wfs_dtype dtype = written_dtype(entry->expr);
         if (!wfs_dtype_info(dtype)->safetensors)
-            return wfs_writer_refusal(arena, manifest, entry, "safetensors has no %s",
-                                      wfs_dtype_info(dtype)->name);
+            return wfs_refusal(arena, manifest, entry, "safetensors has no %s",
+                               wfs_dtype_info(dtype)->name);
         if (strcmp(entry->path, "__metadata__") == 0)
-            return wfs_writer_refusal(arena, manifest, entry,
-                                      "safetensors keeps this name for its metadata");
+            return wfs_refusal(arena, manifest, entry,
+                               "safetensors keeps this name for its metadata");
     }
-    const char *reason = wfs_writer_refuses_size(manifest);
+    const char *reason = wfs_refuses_size(manifest);
     if (!reason && header_may_be_too_long(manifest))
         reason = refuses_header(manifest);
     return reason;
 }
-
-const struct wfs_writer wfs_safetensors_writer = {
-    .name = "safetensors",
-    .file_name = "model.safetensors",
-    .refuses = safetensors_refuses,
-    .plan = safetensors_plan,
-};

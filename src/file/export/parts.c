@@ -1,5 +1,5 @@
 /*
- * export_parts.c - an export shared by N processes that do not talk to one another.
+ * parts.c - an export shared by N processes that do not talk to one another.
  *
  * Part I of N is a run of whole chunks, so parts never write the same byte. Order on disk: the
  * declaration (PATH.partial.plan) before PATH.partial, a part's bytes fsynced before its marker,
@@ -9,7 +9,7 @@
  * an exclusive one from its checks to the removal of the markers: nobody writes to what is PATH
  * already.
  */
-#include "file/export_internal.h"
+#include "file/export/parts.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,6 +17,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "file/export/beside.h"
+#include "file/export/layout.h"
+#include "file/export/marker.h"
+#include "file/export/partial.h"
+#include "file/export/stamp.h"
 
 #define MISSING_SHOWN 8
 
@@ -30,8 +36,9 @@ static struct wfs_export_plan plan_of(const struct wfs_vfile *file,
                                     .n_parts = n_parts};
 }
 
-void wfs_export_part_chunks(const struct wfs_vfile *file, uint32_t part, uint32_t n_parts,
-                            uint64_t *ret_first, uint64_t *ret_end)
+/* The chunks of one part. */
+static void part_chunks(const struct wfs_vfile *file, uint32_t part, uint32_t n_parts,
+                        uint64_t *ret_first, uint64_t *ret_end)
 {
     uint64_t n = wfs_export_n_chunks(file->size_bytes); /* < 2^40, and n_parts <= 2^16 */
     *ret_first = n * (part - 1) / n_parts;
@@ -142,8 +149,7 @@ int wfs_export_part(const struct wfs_vfile *file, struct wfs_cache *cache,
                                      .corrections = &corrections,
                                      .fd = fd,
                                      .path = partial};
-        wfs_export_part_chunks(file, options->part, options->n_parts, &run.first_chunk,
-                               &run.end_chunk);
+        part_chunks(file, options->part, options->n_parts, &run.first_chunk, &run.end_chunk);
         r = write_part(&run, &plan, was_marked, err);
     }
     wfs_corrections_free(&corrections);
@@ -176,7 +182,7 @@ static int read_markers(const struct wfs_vfile *file, const char *partial,
     int r = 0;
     for (uint32_t part = 1; part <= plan->n_parts && r == 0; part++) {
         uint64_t first, end;
-        wfs_export_part_chunks(file, part, plan->n_parts, &first, &end);
+        part_chunks(file, part, plan->n_parts, &first, &end);
         r = wfs_export_read_marker(partial, plan, part, corrections, first, end, &ret[part - 1],
                                    err);
     }
@@ -190,7 +196,7 @@ static int compare(const struct wfs_export_run *run, const struct wfs_export_pla
     for (uint32_t part = 1; part <= plan->n_parts; part++) {
         uint64_t first, end;
         char hex[33];
-        wfs_export_part_chunks(run->file, part, plan->n_parts, &first, &end);
+        part_chunks(run->file, part, plan->n_parts, &first, &end);
         struct wfs_hash hash = wfs_export_join(hashes + first, end - first);
         wfs_hash_hex(&hash, hex);
         if (strcmp(hex, markers[part - 1].hash) != 0)

@@ -1,8 +1,8 @@
 /*
  * npy.h - the header of a .npy, for one file and for a member of an .npz.
  */
-#ifndef WEIGHTFS_FILE_NPY_H
-#define WEIGHTFS_FILE_NPY_H
+#ifndef WEIGHTFS_FILE_WRITERS_NPY_H
+#define WEIGHTFS_FILE_WRITERS_NPY_H
 
 #include "file/file.h"
 

@@ -1,19 +1,19 @@
 /*
- * export_crc.c - CRC corrections of a file that is written out in chunks, in any order, by several
+ * corrections.c - CRC corrections of a file that is written out in chunks, in any order, by several
  * threads or machines.
  *
  * A correction is the CRC of a member's bytes, which lie in one chunk or in many. Whoever writes a
  * chunk has those bytes at hand, so it takes the CRC of each member's share (a segment); when all
  * are known they are combined, and no byte is read or computed twice.
  */
-#include "file/export_internal.h"
+#include "file/export/corrections.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "file/crc.h"
-#include "file/zip_writer.h"
+#include "file/archive/zip.h"
 
 #define CHUNK WFS_EXPORT_CHUNK_BYTES
 

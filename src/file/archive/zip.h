@@ -1,8 +1,8 @@
 /*
- * zip_writer.h - a ZIP archive of stored members as a virtual file: what .npz and torch share.
+ * zip.h - a ZIP archive of stored members as a virtual file: what .npz and torch share.
  */
-#ifndef WEIGHTFS_FILE_ZIP_WRITER_H
-#define WEIGHTFS_FILE_ZIP_WRITER_H
+#ifndef WEIGHTFS_FILE_ARCHIVE_ZIP_H
+#define WEIGHTFS_FILE_ARCHIVE_ZIP_H
 
 #include "file/file.h"
 

@@ -1,5 +1,5 @@
 /*
- * torch_writer.c - a manifest as what torch.save makes of {name: tensor}.
+ * torch.c - a manifest as what torch.save makes of {name: tensor}.
  *
  *   pytorch_model/data.pkl    protocol 2: a plain dict of _rebuild_tensor_v2/v3 calls
  *   pytorch_model/byteorder   "little"
@@ -13,12 +13,13 @@
  * reads. No .format_version: with it torch computes offsets that hold for its own writer only.
  * Refused: types that torch has not, and quantised ones, whose scale is another tensor.
  */
-#include "file/writer.h"
+#include "file/writers/torch.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "file/zip_writer.h"
+#include "file/archive/zip.h"
+#include "file/writers/refusal.h"
 
 #define PREFIX "pytorch_model/"
 
@@ -267,8 +268,8 @@ static void add_storages(struct wfs_zip *zip, const struct wfs_manifest *manifes
     }
 }
 
-static int torch_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
-                      const struct wfs_vfile **ret, struct wfs_error *err)
+int wfs_torch_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                   const struct wfs_vfile **ret, struct wfs_error *err)
 {
     struct pickler p = {0};
     struct wfs_zip zip = {.b.arena = arena};
@@ -285,26 +286,19 @@ static int torch_plan(const struct wfs_manifest *manifest, struct wfs_arena *are
     return wfs_zip_finish(&zip, ret, err);
 }
 
-static const char *torch_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+const char *wfs_torch_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
 {
     for (uint32_t i = 0; i < manifest->n; i++) {
         const struct wfs_manifest_entry *entry = &manifest->entries[i];
         enum wfs_dtype dtype = torch_dtype(entry->expr);
         if (dtype == WFS_QI8 || dtype == WFS_QU8 || dtype == WFS_QI32)
-            return wfs_writer_refusal(arena, manifest, entry,
-                                      "a quantised tensor needs the scale that is beside it");
+            return wfs_refusal(arena, manifest, entry,
+                               "a quantised tensor needs the scale that is beside it");
         if (!wfs_dtype_info(dtype)->torch)
-            return wfs_writer_refusal(arena, manifest, entry, "torch has no %s",
-                                      wfs_dtype_info(dtype)->name);
+            return wfs_refusal(arena, manifest, entry, "torch has no %s",
+                               wfs_dtype_info(dtype)->name);
         if (strlen(entry->path) > UINT32_MAX / 3)
-            return wfs_writer_refusal(arena, manifest, entry, "the name is too long");
+            return wfs_refusal(arena, manifest, entry, "the name is too long");
     }
-    return wfs_writer_refuses_size(manifest);
+    return wfs_refuses_size(manifest);
 }
-
-const struct wfs_writer wfs_torch_writer = {
-    .name = "torch",
-    .file_name = "pytorch_model.bin",
-    .refuses = torch_refuses,
-    .plan = torch_plan,
-};

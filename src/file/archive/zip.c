@@ -1,5 +1,5 @@
 /*
- * zip_writer.c - a ZIP archive of stored members whose directory is known before their bytes are.
+ * zip.c - a ZIP archive of stored members whose directory is known before their bytes are.
  *
  *   local header + name + [zip64 sizes] + 'FB' padding | data, at a multiple of 64 | correction
  *   zeros | local header ... | zeros | central directory | [zip64 end] | end
@@ -15,11 +15,13 @@
  * zip64 appears where a size, an offset or a count needs it. No data descriptors, no comments, and
  * one fixed date: the bytes are a function of the manifest.
  */
-#include "file/zip_writer.h"
+#include "file/archive/zip.h"
 
 #include <string.h>
 
 #include "file/crc.h"
+#include "file/crc_seen.h"
+#include "file/crc_vfile.h"
 
 #define LOCAL_BYTES       30
 #define LOCAL_SIG         UINT32_C(0x04034b50)

@@ -1,8 +1,8 @@
 /*
  * msgpack_tree.h - a manifest's paths as the nested maps of a Flax msgpack.
  */
-#ifndef WEIGHTFS_FILE_MSGPACK_TREE_H
-#define WEIGHTFS_FILE_MSGPACK_TREE_H
+#ifndef WEIGHTFS_FILE_WRITERS_MSGPACK_TREE_H
+#define WEIGHTFS_FILE_WRITERS_MSGPACK_TREE_H
 
 #include "file/file.h"
 

@@ -1,12 +1,12 @@
 /*
- * export_chunks.c - fills a file chunk by chunk, or reads it back, with several threads.
+ * chunks.c - fills a file chunk by chunk, or reads it back, with several threads.
  *
  * Each worker takes the next chunk, has its bytes computed into a buffer of its own (corrections as
  * zeros: they are written last), takes their hash and CRCs, and writes what is not zeros. Writeback
  * is started at once, so that the fsync at the end finds little to do. What is read back is hashed
  * the same way. The first failure stops everyone.
  */
-#include "file/export_internal.h"
+#include "file/export/chunks.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,17 +1,21 @@
 /*
- * export_abort.c - removes what an export has begun, as far as that is known to be an export's.
+ * abort.c - removes what an export has begun, as far as that is known to be an export's.
  *
  * PATH.partial is proven by its stamp, or, where it was cut off, by the first chunk of a part that
  * is still what the part's marker says.
  */
-#include "file/export_internal.h"
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "file/file.h"
+#include "file/export/beside.h"
+#include "file/export/marker.h"
+#include "file/export/partial.h"
+#include "file/export/stamp.h"
 
 struct proof {
     int fd;

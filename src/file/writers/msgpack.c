@@ -1,5 +1,5 @@
 /*
- * msgpack_writer.c - a manifest as flax.serialization's msgpack: nested maps, arrays as extensions.
+ * msgpack.c - a manifest as flax.serialization's msgpack: nested maps, arrays as extensions.
  *
  *   map { "encoder": map { "kernel": ext(1, [shape, dtype name, bin of the elements]) , ... } ... }
  *   over 2^30 bytes: map { "__msgpack_chunked_array__": true, "shape": {"0": n, ...},
@@ -10,13 +10,14 @@
  * manifest. Refused: types that have no name in flax, a path that is both a tensor and a module,
  * more nested modules than the reader nests maps, and a key that flax takes for a chunked array.
  */
-#include "file/writer.h"
+#include "file/writers/msgpack.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "file/msgpack_tree.h"
+#include "file/writers/msgpack_tree.h"
+#include "file/writers/refusal.h"
 
 #define CHUNK_BYTES (UINT64_C(1) << 30)
 #define CHUNK_KEY   "__msgpack_chunked_array__"
@@ -210,8 +211,8 @@ static void put_node(struct output *out, const struct wfs_msgpack_node *node,
     }
 }
 
-static int msgpack_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
-                        const struct wfs_vfile **ret, struct wfs_error *err)
+int wfs_msgpack_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                     const struct wfs_vfile **ret, struct wfs_error *err)
 {
     struct wfs_arena *scratch wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct wfs_msgpack_node root;
@@ -237,34 +238,26 @@ static const char *refuses_paths(const struct wfs_manifest *manifest, struct wfs
     if (r == -ENOMEM)
         return "out of memory";
     if (r == -EEXIST)
-        return wfs_writer_refusal(arena, manifest, &manifest->entries[conflict],
-                                  "it is a tensor and a module, and a map has one of them");
+        return wfs_refusal(arena, manifest, &manifest->entries[conflict],
+                           "it is a tensor and a module, and a map has one of them");
     if (r)
-        return wfs_writer_refusal(arena, manifest, &manifest->entries[conflict],
-                                  "more than %d nested modules", WFS_MSGPACK_MAX_DEPTH);
+        return wfs_refusal(arena, manifest, &manifest->entries[conflict],
+                           "more than %d nested modules", WFS_MSGPACK_MAX_DEPTH);
     return NULL;
 }
 
-static const char *msgpack_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+const char *wfs_msgpack_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
 {
     for (uint32_t i = 0; i < manifest->n; i++) {
         const struct wfs_manifest_entry *entry = &manifest->entries[i];
         const struct wfs_dtype_info *info = wfs_dtype_info(entry->expr->dtype);
         if (!info->flax)
-            return wfs_writer_refusal(arena, manifest, entry, "flax has no %s", info->name);
+            return wfs_refusal(arena, manifest, entry, "flax has no %s", info->name);
         if (strstr(entry->path, CHUNK_KEY))
-            return wfs_writer_refusal(arena, manifest, entry,
-                                      "flax takes this key for a chunked array");
+            return wfs_refusal(arena, manifest, entry, "flax takes this key for a chunked array");
         if (strlen(entry->path) > UINT32_MAX || n_chunks_of(entry->expr) > UINT32_MAX)
-            return wfs_writer_refusal(arena, manifest, entry, "more than msgpack can count");
+            return wfs_refusal(arena, manifest, entry, "more than msgpack can count");
     }
-    const char *reason = wfs_writer_refuses_size(manifest);
+    const char *reason = wfs_refuses_size(manifest);
     return reason ? reason : refuses_paths(manifest, arena);
 }
-
-const struct wfs_writer wfs_msgpack_writer = {
-    .name = "msgpack",
-    .file_name = "flax_model.msgpack",
-    .refuses = msgpack_refuses,
-    .plan = msgpack_plan,
-};
