@@ -153,11 +153,15 @@ static void test_cache__any_budget(void **state)
     }
 }
 
-/* ---- a source that is slow, counts, and can change ----------------------------------------- */
+/* ------------------------------------------------------------------------------------------ */
+
+/* It pauses once for every PAUSE_BYTES that were read of it: its speed is the same whether a block
+ * is gathered from few long reads or many short ones. */
+#define PAUSE_BYTES (64u << 10)
 
 struct slow_bytes {
     struct wfs_bytes base;
-    atomic_uint n_reads;
+    atomic_uint_fast64_t n_bytes;
     atomic_bool changed;
     long pause_ns;
 };
@@ -173,8 +177,8 @@ static int slow_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t of
 {
     struct slow_bytes *slow = (struct slow_bytes *)bytes;
     uint8_t *p = buf;
-    atomic_fetch_add(&slow->n_reads, 1);
-    if (slow->pause_ns > 0)
+    uint64_t before = atomic_fetch_add(&slow->n_bytes, len);
+    if (slow->pause_ns > 0 && before / PAUSE_BYTES != (before + len) / PAUSE_BYTES)
         nanosleep(&(struct timespec){.tv_nsec = slow->pause_ns}, NULL);
     for (size_t i = 0; i < len; i++)
         p[i] = (uint8_t)((off + i) * 131 >> 3);
@@ -203,7 +207,7 @@ static void test_cache__auto_keeps_what_is_slow(void **state)
 {
     struct scratch *s = *state;
     struct slow_bytes slow;
-    slow_init(&slow, 16 * MIB, 3000000);
+    slow_init(&slow, 16 * MIB, 1000000);
     const struct wfs_expr *expr = transposed(s, &slow.base, 0, 2048, 4096);
     s->options.mode = WFS_CACHE_AUTO;
     struct wfs_cache *cache = open_cache(s);
@@ -464,14 +468,14 @@ static void test_cache__auto_drops_when_the_queue_is_full(void **state)
     struct scratch *s = *state;
     struct slow_bytes slow;
     sqlite3 *db = NULL;
-    slow_init(&slow, 32 * MIB, 100000);
+    slow_init(&slow, 32 * MIB, 300000);
     const struct wfs_expr *expr = transposed(s, &slow.base, 0, 4096, 4096);
     s->options.mode = WFS_CACHE_AUTO;
     s->options.is_network = true;
     s->options.memory_bytes = 16 * MIB;
     struct wfs_cache *cache = open_cache(s);
     assert_int_equal(sqlite3_open(s->index, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 2000);
+    sqlite3_busy_timeout(db, 600000); /* until the writer has written its first row */
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     assert_reads(cache, expr, 1 << 20);
     sqlite3_close(db);
