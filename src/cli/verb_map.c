@@ -25,6 +25,8 @@ static int report(struct map *map, const struct wfs_view_options *view, struct w
 {
     struct wfs_plan *plan wfs_cleanup(wfs_plan_freep) = NULL;
     int r = wfs_plan_view(map->catalog, view, &plan, err);
+    if (!r)
+        r = wfs_writers_check(plan->files, plan->view, err);
     if (r)
         return r;
     map->n_problems += wfs_plan_n_problems(plan);

@@ -118,6 +118,9 @@ struct wfs_writer {
 const struct wfs_writer *wfs_writer(uint32_t i);                         /* NULL past the last */
 const struct wfs_writer *wfs_writer_by_name(const char *name);           /* writer's or file's */
 const struct wfs_writer *wfs_writer_by_extension(const char *file_name); /* or NULL */
+/* Are these the names of loader files? NULL-terminated, or NULL for none: a rule set's `files`,
+ * which is any words to the rules' language. -EINVAL naming the view and the word. */
+int wfs_writers_check(const char *const *names, const char *view, struct wfs_error *err);
 
 /* Bytes of expressions that this process read to compute CRCs and for nothing else. */
 uint64_t wfs_crc32_computed_bytes(void);

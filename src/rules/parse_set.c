@@ -122,29 +122,11 @@ static int do_format(struct reading *rd)
 {
     return wfs_parse_word(rd->p, "a format tag", &rd->set->format);
 }
-/* The writers' names; file/ knows more of them, and mapping/ nothing of file/. */
-static bool is_file_kind(const char *name)
-{
-    static const char *const kinds[] = {"safetensors", "msgpack", "torch", "npz"};
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(kinds); i++)
-        if (strcmp(kinds[i], name) == 0)
-            return true;
-    return false;
-}
-
+/* Any words: which loader files there are is known where they are written, not here. */
 static int do_files(struct reading *rd)
 {
-    struct wfs_parser at = *rd->p; /* to say where a word stands */
     uint32_t n;
-    int r = parse_words(rd->p, &rd->set->files, &n);
-    for (uint32_t i = 0; !r && i < n; i++) {
-        const char *word;
-        wfs_parse_space(&at);
-        if (!is_file_kind(rd->set->files[i]))
-            return wfs_parse_expected(&at, "safetensors, msgpack, torch or npz");
-        r = wfs_parse_word(&at, "a name", &word);
-    }
-    return r;
+    return parse_words(rd->p, &rd->set->files, &n);
 }
 static int do_source(struct reading *rd)
 {

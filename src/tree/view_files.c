@@ -255,7 +255,9 @@ static int add_side_files(struct tree_builder *b, uint32_t dir, uint32_t plan,
 int tree_add_view_files(struct tree_builder *b, uint32_t dir, uint32_t plan, struct wfs_error *err)
 {
     const struct wfs_session *session = b->session;
-    int r = 0;
+    int r = wfs_writers_check(session->plans[plan]->files, session->plans[plan]->view, err);
+    if (r)
+        return r;
     bool shards = wants_shards(session, session->plans[plan]);
     if (shards && !is_wanted(session, session->plans[plan], wfs_writer_by_name("safetensors"))) {
         note_refusal(b, plan, WFS_SHARDS_INDEX_NAME,

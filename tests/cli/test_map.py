@@ -104,6 +104,15 @@ def test_map__rules_with_a_mistake_are_2(checkpoint, tmp_path):
     assert done.returncode == 2 and "none.map" in done.stderr
 
 
+def test_map__a_loader_file_that_is_none_is_2(checkpoint, tmp_path):
+    rules = tmp_path / "files.map"
+    rules.write_text("set s\nfiles safetensors gguff\n{x:+} -> {x}\n")
+    for verb in ("map", "ls"):
+        done = run(verb, "--view", "s", "--rules", rules, checkpoint, check=False)
+        assert done.returncode == 2, verb
+        assert "view s: files gguff: there is no such loader file" in done.stderr
+
+
 def test_map__a_name_set_twice_is_2(checkpoint):
     done = run("map", checkpoint, "--view", "flax", "-o", "set=q=2", "-o", "set=q=3", check=False)
     assert done.returncode == 2 and "-o set=q=3: it is set=q=2 already" in done.stderr

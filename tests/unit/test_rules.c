@@ -104,7 +104,6 @@ static void test_rules__mistakes_say_where_and_what(void **state)
         {"prefix put a", "expected 'remove'"},
         {"target sep \"-\"", "\".\" or \"/\""},
         {"detect a.{x}", "expected a name without captures"},
-        {"files torch foo", "x.map:1:13: expected safetensors, msgpack, torch or npz, found 'foo'"},
     };
     for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++)
         expect_error(cases[i][0], cases[i][1]);

@@ -62,3 +62,12 @@ const struct wfs_writer *wfs_writer_by_extension(const char *file_name)
                 return &writers[i];
     return NULL;
 }
+
+int wfs_writers_check(const char *const *names, const char *view, struct wfs_error *err)
+{
+    for (; names && *names; names++)
+        if (!wfs_writer_by_name(*names))
+            return wfs_error_set(err, EINVAL, "view %s: files %s: there is no such loader file",
+                                 view, *names);
+    return 0;
+}
