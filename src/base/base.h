@@ -175,6 +175,21 @@ char *wfs_path_from_name(struct wfs_arena *arena, const char *name, char sep);
  * a code, so that distinct paths give distinct names; all other paths are joined as they are. */
 void wfs_path_join(struct wfs_buf *out, const char *path, char sep);
 char *wfs_path_join_dup(struct wfs_arena *arena, const char *path, char sep);
+/*
+ * Formats whose names are flat text (safetensors, .npz, JSON templates) do not say which character
+ * joins a name's components: PyTorch writes '.', Keras and Flax write '/'. All names of one
+ * checkpoint decide together, by one rule for every format: names that hold one of the two
+ * characters alone tell. Where some tell '.' and others '/', or where names hold both or none, the
+ * names do not tell.
+ */
+struct wfs_sep_votes {
+    size_t n_dots, n_slashes, n_both; /* names that hold this character alone, and both */
+};
+void wfs_sep_vote(struct wfs_sep_votes *votes, const char *name);
+/* '.' or '/': `usual`, the asker's own custom, where the names do not tell. *ret_is_doubtful (may
+ * be NULL) is true where that custom chose between two characters which the names do hold: a guess,
+ * which the asker reports. */
+char wfs_sep_choose(const struct wfs_sep_votes *votes, char usual, bool *ret_is_doubtful);
 size_t wfs_path_n_components(const char *path);
 /* The i-th component as (pointer, length) into `path`; i < wfs_path_n_components(path). */
 const char *wfs_path_component(const char *path, size_t i, size_t *ret_len);

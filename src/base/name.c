@@ -122,6 +122,24 @@ char *wfs_path_join_dup(struct wfs_arena *arena, const char *path, char sep)
     return wfs_buf_ok(&buf) ? wfs_arena_strndup(arena, buf.data, buf.len) : NULL;
 }
 
+void wfs_sep_vote(struct wfs_sep_votes *votes, const char *name)
+{
+    bool has_dot = strchr(name, '.') != NULL, has_slash = strchr(name, '/') != NULL;
+    votes->n_dots += has_dot && !has_slash;
+    votes->n_slashes += has_slash && !has_dot;
+    votes->n_both += has_dot && has_slash;
+}
+
+char wfs_sep_choose(const struct wfs_sep_votes *votes, char usual, bool *ret_is_doubtful)
+{
+    bool is_told = (votes->n_dots == 0) != (votes->n_slashes == 0);
+    if (ret_is_doubtful)
+        *ret_is_doubtful = !is_told && (votes->n_dots || votes->n_both);
+    if (!is_told)
+        return usual;
+    return votes->n_dots ? '.' : '/';
+}
+
 size_t wfs_path_n_components(const char *path)
 {
     size_t n = 1;

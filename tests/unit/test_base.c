@@ -94,6 +94,33 @@ static void test_path__components(void **state)
     assert_int_equal(wfs_path_n_components(""), 1);
 }
 
+/* The names are given up to NULL; '?' stands for the custom. */
+static void check_sep(const char *const *names, char want, bool want_doubt)
+{
+    struct wfs_sep_votes votes = {0};
+    bool is_doubtful = !want_doubt;
+    for (; *names; names++)
+        wfs_sep_vote(&votes, *names);
+    assert_int_equal(wfs_sep_choose(&votes, '?', &is_doubtful), want);
+    assert_int_equal(is_doubtful, want_doubt);
+}
+#define CHECK_SEP(want, want_doubt, ...)                                                           \
+    check_sep((const char *const[]){__VA_ARGS__, NULL}, want, want_doubt)
+
+static void test_sep__names_with_one_character_tell(void **state)
+{
+    (void)state;
+    CHECK_SEP('.', false, "a.b", "c");
+    CHECK_SEP('/', false, "a/b", "c");
+    /* The other character is part of a component. */
+    CHECK_SEP('.', false, "a/b.c", "a.b");
+    CHECK_SEP('/', false, "a.b/c", "a/b", "a.b/d");
+    CHECK_SEP('?', false, "a", "b");
+    CHECK_SEP('?', true, "a.b", "c/d");
+    CHECK_SEP('?', true, "a.b/c", "d");
+    CHECK_SEP('?', true, "a.b/c", "d/e", "f.g");
+}
+
 static void test_name__natural_order(void **state)
 {
     (void)state;
@@ -216,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_name__escape_cuts_long_names),
         cmocka_unit_test(test_path__join_is_one_to_one),
         cmocka_unit_test(test_path__components),
+        cmocka_unit_test(test_sep__names_with_one_character_tell),
         cmocka_unit_test(test_name__natural_order),
         cmocka_unit_test(test_utf8__valid),
         cmocka_unit_test(test_buf__json_and_visible),
