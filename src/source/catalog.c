@@ -464,31 +464,17 @@ static int refuse_dangers(const struct wfs_catalog *catalog, struct wfs_error *e
     return 0;
 }
 
-/* Keras joins names by '/', and a safetensors file does not say what joins its own: where none has
- * a dot, slashes do. */
-static bool has_slashes_alone(const struct wfs_catalog *catalog)
-{
-    bool has_slash = false;
-    if (!catalog->format || strcmp(catalog->format, "safetensors") != 0)
-        return false;
-    for (uint32_t i = 0; i < catalog->n_tensors; i++) {
-        if (strchr(catalog->tensors[i].name, '.'))
-            return false;
-        has_slash = has_slash || strchr(catalog->tensors[i].name, '/');
-    }
-    return has_slash;
-}
-
-static int join_by_slashes(struct catalog *c, struct wfs_error *err)
+/* Splits every name anew: readers split by the format's usual separator while they scan. */
+static int split_names(struct catalog *c, char sep, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = &c->pub;
     int r = 0;
-    catalog->sep = '/';
+    catalog->sep = sep;
     wfs_strmap_free(&c->by_path);
     c->by_path = (struct wfs_strmap){0};
     for (uint32_t i = 0; !r && i < catalog->n_tensors; i++) {
         struct wfs_tensor *tensor = &catalog->tensors[i];
-        tensor->path = wfs_path_from_name(catalog->arena, tensor->name, '/');
+        tensor->path = wfs_path_from_name(catalog->arena, tensor->name, sep);
         r = tensor->path ? wfs_strmap_add(&c->by_path, tensor->path, i) : -ENOMEM;
         if (r == -EEXIST)
             return duplicate_tensor(catalog, tensor, err);
@@ -496,13 +482,30 @@ static int join_by_slashes(struct catalog *c, struct wfs_error *err)
     return r ? wfs_error_nomem(err, "the map of tensors") : 0;
 }
 
+/* Flat names are split by the separator that all of them together tell. */
+static int settle_sep(struct catalog *c, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = &c->pub;
+    struct wfs_sep_votes votes = {0};
+    bool is_doubtful;
+    for (uint32_t i = 0; catalog->is_flat && i < catalog->n_tensors; i++)
+        wfs_sep_vote(&votes, catalog->tensors[i].name);
+    char sep = wfs_sep_choose(&votes, catalog->sep, &is_doubtful);
+    if (is_doubtful)
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, "",
+                         "names have both '.' and '/', and nothing tells which of them joins their "
+                         "components: '%c' is taken, as is usual for %s",
+                         sep, catalog->format ? catalog->format : "names");
+    return sep == catalog->sep ? 0 : split_names(c, sep, err);
+}
+
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err)
 {
     struct catalog *c = catalog_of(catalog);
     int r = options && options->strict ? refuse_dangers(catalog, err) : 0;
-    if (!r && has_slashes_alone(catalog))
-        r = join_by_slashes(c, err);
+    if (!r)
+        r = settle_sep(c, err);
     if (!r)
         r = settle_roots(catalog, options, err);
     for (uint32_t i = 0; !r && i < catalog->n_files; i++)

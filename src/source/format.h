@@ -33,6 +33,9 @@ int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_opti
  * with a file of no known format. -EINVAL naming the file when there is none. */
 int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct wfs_format **ret,
                          struct wfs_error *err);
+/* Scans a file that was added as `file`, and sets what the format says of names. */
+int wfs_source_scan_as(struct wfs_catalog *catalog, uint32_t file, const struct wfs_format *format,
+                       const struct wfs_source_options *options, struct wfs_error *err);
 /* Opens, recognises, adds and scans one weight file. Every file of a catalog has one format:
  * another one is -EINVAL. */
 int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const char *name,

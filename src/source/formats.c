@@ -98,6 +98,15 @@ static int check_new(const struct wfs_catalog *catalog, const char *name,
     return 0;
 }
 
+int wfs_source_scan_as(struct wfs_catalog *catalog, uint32_t file, const struct wfs_format *format,
+                       const struct wfs_source_options *options, struct wfs_error *err)
+{
+    catalog->format = format->name;
+    catalog->sep = format->sep;
+    catalog->is_flat = format->is_flat;
+    return format->scan(catalog, file, options, err);
+}
+
 int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const char *name,
                          const struct wfs_source_options *options, uint32_t *ret_file,
                          struct wfs_error *err)
@@ -117,8 +126,7 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
         r = wfs_catalog_add_file(catalog, path, name, bytes, &file, err);
     if (r)
         return r;
-    catalog->format = format->name;
-    r = format->scan(catalog, file, options, err);
+    r = wfs_source_scan_as(catalog, file, format, options, err);
     if (!r && ret_file)
         *ret_file = file;
     return r;

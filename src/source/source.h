@@ -74,7 +74,8 @@ struct wfs_catalog {
     struct wfs_arena *arena;
     const char *source; /* the path that was opened */
     const char *format; /* "safetensors", "torch-zip", ... of the (first) weight file */
-    char sep;           /* '.' or '/': how names of this source are joined */
+    char sep;           /* '.' or '/': joins a name from its components */
+    bool is_flat;       /* names are one text each: wfs_catalog_finish settles sep and the paths */
     enum wfs_convention
         convention; /* what the format or its metadata says; names settle the rest */
     uint32_t n_tensors;
@@ -128,7 +129,8 @@ const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, con
 
 /* Appends while scanning. add_file takes a reference of its own on `bytes` and copies its strings,
  * add_metadata and note copy theirs; a tensor's strings and expression are NOT copied: they lie in
- * catalog->arena already. Set catalog->sep before the first tensor. -EEXIST from add_tensor: the
+ * catalog->arena already. The catalog's separator is the format's; names
+ * of a flat format are split at it, until wfs_catalog_finish knows all of them. -EEXIST from add_tensor: the
  * path is there already (the message names both files). Metadata that an earlier file has with
  * another value keeps the first, with a note. Returns the index. */
 int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
@@ -144,6 +146,9 @@ void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, cons
 #define WFS_PROBE_BYTES 512
 struct wfs_format {
     const char *name;
+    char sep;     /* '.' or '/': joins the components of a name, see wfs_catalog.sep */
+    bool is_flat; /* names are one text each: all of them together tell the separator, and `sep` is
+                     the custom where they do not (wfs_sep_choose) */
     const char *missing; /* NULL, or the library it was compiled without: detected, then refused */
     /* head[0..len) are the first min(size, WFS_PROBE_BYTES) bytes. */
     bool (*probe)(const uint8_t *head, size_t len, uint64_t size_bytes);

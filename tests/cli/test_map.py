@@ -139,4 +139,20 @@ def test_map__slashes_of_the_keras_view_are_read_back(tmp_path):
 
 def test_map__slashes_beside_dots_are_parts_of_names(tmp_path):
     source = write_safetensors(tmp_path / "m.safetensors", {"a/b": np.zeros(2, np.float32), "c.d": np.zeros(2, np.float32)})
-    assert run("ls", source, "source/tensors").stdout.split() == ["a%2Fb.npy", "c"]
+    done = run("ls", source, "source/tensors")
+    assert done.stdout.split() == ["a%2Fb.npy", "c"]
+    assert "nothing tells which" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz"])
+def test_map__one_rule_tells_the_separator_of_every_format(tmp_path, suffix):
+    def folders(*names):
+        tensors = {name: np.zeros(2, np.float32) for name in names}
+        path = tmp_path / f"m.{suffix}"
+        np.savez(path, **tensors) if suffix == "npz" else write_safetensors(path, tensors)
+        done = run("ls", path, "source/tensors")
+        return sorted(done.stdout.split()), "nothing tells which" in done.stderr
+    assert folders("a/b.c", "d.e") == (["a%2Fb", "d"], False)
+    assert folders("a.b/c", "d/e") == (["a.b", "d"], False)
+    usual = ["a", "c.d.npy"] if suffix == "npz" else ["a%2Fb.npy", "c"]
+    assert folders("a/b", "c.d") == (usual, True)

@@ -31,8 +31,7 @@ static inline void fuzz_scan(const struct wfs_format *format, const uint8_t *dat
     struct wfs_catalog *catalog = wfs_catalog_new("fuzz");
     if (catalog && !wfs_bytes_from_memory("fuzz", data, size, &bytes, &err) &&
         !wfs_catalog_add_file(catalog, "fuzz", "fuzz", bytes, &file, &err)) {
-        catalog->format = format->name;
-        if (!format->scan(catalog, file, &options, &err))
+        if (!wfs_source_scan_as(catalog, file, format, &options, &err))
             fuzz_read_tensors(catalog);
         else if (!err.code || !err.message[0])
             abort(); /* a failure without a message */

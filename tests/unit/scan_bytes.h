@@ -17,10 +17,8 @@ static inline int scan_bytes(const struct wfs_format *format, const void *data, 
     int r = wfs_bytes_from_memory("test", data, len, &bytes, err);
     if (!r)
         r = wfs_catalog_add_file(catalog, "test", "test", bytes, &file, err);
-    if (!r) {
-        catalog->format = format->name;
-        r = format->scan(catalog, file, &options, err);
-    }
+    if (!r)
+        r = wfs_source_scan_as(catalog, file, format, &options, err);
     wfs_bytes_unref(bytes);
     if (r)
         wfs_catalog_free(catalog);

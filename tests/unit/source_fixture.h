@@ -104,7 +104,7 @@ static inline int scan_memory(const void *file, size_t len, struct wfs_catalog *
     int r = wfs_catalog_add_file(catalog, "x.safetensors", "x.safetensors", bytes, &index, err);
     wfs_bytes_unref(bytes);
     if (!r)
-        r = wfs_format_safetensors.scan(catalog, index, NULL, err);
+        r = wfs_source_scan_as(catalog, index, &wfs_format_safetensors, NULL, err);
     if (!r)
         r = wfs_catalog_finish(catalog, NULL, err);
     if (r) {

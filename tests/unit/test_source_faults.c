@@ -84,7 +84,7 @@ static void test_source_faults__reads_fail(void **state)
         struct wfs_catalog *c = wfs_catalog_new("faulty");
         assert_int_equal(wfs_catalog_add_file(c, "faulty", "faulty", &faulty.base, &index, &err),
                          0);
-        r = wfs_format_safetensors.scan(c, index, NULL, &err);
+        r = wfs_source_scan_as(c, index, &wfs_format_safetensors, NULL, &err);
         assert_true(r == 0 || (r == -EIO && strstr(err.message, "cannot read")));
         wfs_catalog_free(c);
         const struct wfs_format *format = NULL;

@@ -89,7 +89,7 @@ static void reads_fail(const struct wfs_format *format, const char *name)
         struct wfs_catalog *c = wfs_catalog_new("faulty");
         assert_int_equal(wfs_catalog_add_file(c, "faulty", "faulty", &faulty.base, &index, &err),
                          0);
-        r = format->scan(c, index, NULL, &err);
+        r = wfs_source_scan_as(c, index, format, NULL, &err);
         if (r && (r != -EIO || !strstr(err.message, "cannot read")))
             fail_msg("%s: read %ld: %d: %s", name, n, r, err.message);
         wfs_catalog_free(c);

@@ -279,7 +279,6 @@ static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
     struct msgpack_node *root;
     if (!arena)
         return wfs_error_nomem(err, "msgpack");
-    catalog->sep = '/';
     catalog->convention = WFS_CONVENTION_FLAX;
     int r = msgpack_parse(arena, catalog->files[file].bytes, &root, err);
     if (!r && root->kind != MSGPACK_MAP && root->kind != MSGPACK_ARRAY)
@@ -309,4 +308,4 @@ static bool flax_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 }
 
 const struct wfs_format wfs_format_flax_msgpack = {
-    .name = "flax-msgpack", .probe = flax_probe, .scan = flax_scan};
+    .name = "flax-msgpack", .sep = '/', .probe = flax_probe, .scan = flax_scan};

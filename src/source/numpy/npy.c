@@ -2,9 +2,8 @@
  * npy.c - .npy files (one tensor, named after the file) and .npz archives (a ZIP of .npy members,
  * stored or deflated; a member's name without ".npy" is the tensor's).
  *
- * Names of an archive are joined by '/' where any of them has one, else by '.'. Members that hold
- * no numbers are refused one by one and reported; the others are shown. The directory decides;
- * where a local header disagrees that is noted.
+ * Members that hold no numbers are refused one by one and reported; the others are shown. The
+ * directory decides; where a local header disagrees that is noted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +67,8 @@ static bool npy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
     return npy_is_magic(head, len);
 }
 
-const struct wfs_format wfs_format_npy = {.name = "npy", .probe = npy_probe, .scan = npy_scan};
+const struct wfs_format wfs_format_npy = {
+    .name = "npy", .sep = '.', .is_flat = true, .probe = npy_probe, .scan = npy_scan};
 
 /* ---- .npz ---------------------------------------------------------------------------------- */
 
@@ -127,9 +127,6 @@ static int npz_scan(struct wfs_catalog *catalog, uint32_t file,
     int r = wfs_zip_open(catalog->arena, bytes, 0, bytes->size_bytes, &zip, err);
     if (!r)
         zip->checks_crc = true;
-    for (uint32_t i = 0; !r && catalog->n_tensors == 0 && i < zip->n_members; i++)
-        if (strchr(zip->members[i].name, '/'))
-            catalog->sep = '/';
     for (uint32_t i = 0; !r && i < zip->n_members; i++) {
         if (is_npy_name(zip->members[i].name))
             r = add_member(catalog, file, zip, &zip->members[i], err);
@@ -151,4 +148,5 @@ static bool npz_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
     return name_len > 4 && 30 + name_len <= len && memcmp(head + 30 + name_len - 4, ".npy", 4) == 0;
 }
 
-const struct wfs_format wfs_format_npz = {.name = "npz", .probe = npz_probe, .scan = npz_scan};
+const struct wfs_format wfs_format_npz = {
+    .name = "npz", .sep = '/', .is_flat = true, .probe = npz_probe, .scan = npz_scan};

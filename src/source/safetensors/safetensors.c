@@ -204,7 +204,7 @@ static int add_tensor(struct scan *s, const struct entry *e, struct wfs_error *e
 {
     struct wfs_tensor tensor = {
         .name = e->name,
-        .path = wfs_path_from_name(s->catalog->arena, e->name, '.'),
+        .path = wfs_path_from_name(s->catalog->arena, e->name, s->catalog->sep),
         .file = s->file,
         .file_off = s->data_off + e->begin,
         .alias_of = WFS_NO_INDEX,
@@ -488,6 +488,8 @@ static bool safetensors_probe(const uint8_t *head, size_t len, uint64_t size_byt
 
 const struct wfs_format wfs_format_safetensors = {
     .name = "safetensors",
+    .sep = '.',
+    .is_flat = true,
     .probe = safetensors_probe,
     .scan = safetensors_scan,
 };

@@ -19,7 +19,6 @@
 #define HF_INFO    "DCP_SHARDING_INFO"
 
 struct hf_chunk {
-    const char *name, *path;
     uint32_t rank, order; /* order: of the first chunk of the name */
     const struct wfs_tensor *tensor;
     uint64_t offset[WFS_MAX_NDIM];
@@ -32,7 +31,7 @@ struct hf {
     size_t n_ranks, cap_ranks;
     struct hf_chunk *chunks;
     size_t n_chunks, cap_chunks;
-    struct wfs_strmap first; /* path -> index of its first chunk */
+    struct wfs_strmap first; /* name -> index of its first chunk */
 };
 
 bool wfs_dcp_hf_is(const struct wfs_listing *listing)
@@ -70,15 +69,11 @@ static int add_chunk(struct hf *h, uint32_t rank, const struct wfs_tensor *tenso
     uint64_t first = h->n_chunks;
     if (wfs_grow(&h->chunks, &h->cap_chunks, h->n_chunks + 1, sizeof(*h->chunks)))
         return wfs_error_nomem(err, file);
-    if (!wfs_strmap_get(&h->first, tensor->path, &first) &&
-        wfs_strmap_add(&h->first, tensor->path, first))
+    if (!wfs_strmap_get(&h->first, tensor->name, &first) &&
+        wfs_strmap_add(&h->first, tensor->name, first))
         return wfs_error_nomem(err, file);
     struct hf_chunk *chunk = &h->chunks[h->n_chunks++];
-    *chunk = (struct hf_chunk){.name = tensor->name,
-                               .path = tensor->path,
-                               .rank = rank,
-                               .order = (uint32_t)first,
-                               .tensor = tensor};
+    *chunk = (struct hf_chunk){.rank = rank, .order = (uint32_t)first, .tensor = tensor};
     return read_offsets(tensor, info, chunk, file, err);
 }
 
@@ -190,6 +185,9 @@ static int add_tensor(struct hf *h, const struct hf_chunk *chunks, uint32_t n,
 {
     struct wfs_tensor tensor = *chunks[0].tensor;
     struct wfs_error why = {0};
+    tensor.path = wfs_path_from_name(h->catalog->arena, tensor.name, h->catalog->sep);
+    if (!tensor.path)
+        return wfs_error_nomem(err, "a sharded tensor");
     int rc = assemble(h, chunks, n, &tensor, &why);
     if (rc == -ENOMEM)
         return wfs_error_set(err, ENOMEM, "%s", why.message);
@@ -223,6 +221,7 @@ int wfs_dcp_hf_open(struct wfs_catalog *catalog, const struct wfs_listing *listi
 {
     struct hf h = {.catalog = catalog, .listing = listing};
     catalog->format = "torch-dcp-safetensors";
+    catalog->is_flat = true; /* the names of all files together tell what joins them */
     int rc = open_files(&h, options, err);
     if (!rc)
         rc = add_tensors(&h, err);

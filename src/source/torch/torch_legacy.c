@@ -214,6 +214,7 @@ static bool torch_legacy_probe(const uint8_t *head, size_t len, uint64_t size_by
 
 const struct wfs_format wfs_format_torch_legacy = {
     .name = "torch-legacy",
+    .sep = '.',
     .probe = torch_legacy_probe,
     .scan = torch_legacy_scan,
 };

@@ -375,6 +375,7 @@ static bool torch_tar_probe(const uint8_t *head, size_t len, uint64_t size_bytes
 
 const struct wfs_format wfs_format_torch_tar = {
     .name = "torch-tar",
+    .sep = '.',
     .probe = torch_tar_probe,
     .scan = torch_tar_scan,
 };

@@ -364,6 +364,7 @@ static bool torch_zip_probe(const uint8_t *head, size_t len, uint64_t size_bytes
 
 const struct wfs_format wfs_format_torch_zip = {
     .name = "torch-zip",
+    .sep = '.',
     .probe = torch_zip_probe,
     .scan = torch_zip_scan,
 };
