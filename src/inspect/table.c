@@ -2,12 +2,13 @@
  * table.c - the parameter table as text, TSV, JSON and keys. Lines are made once, as cells; the
  * formats only differ in how they write them.
  */
+#include "inspect/inspect.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "inspect/grid.h"
-#include "inspect/inspect.h"
+#include "inspect/layout/grid.h"
 
 #define TABLE_COLUMNS    6
 #define TOTALS_DEPTH_MAX 8
@@ -185,46 +186,47 @@ static unsigned n_columns(const struct wfs_inspect_rows *rows)
 static void add_grid(struct wfs_buf *out, const struct lines *all, unsigned n,
                      const struct wfs_table_options *options)
 {
-    static const struct grid_column columns[TABLE_COLUMNS] = {
+    static const struct wfs_grid_column columns[TABLE_COLUMNS] = {
         {"Name", false, 0},  {"Shape", false, 2},    {"Count", true, 0},
         {"Dtype", false, 3}, {"Sharding", false, 1}, {"Weight Decay", false, 4}};
-    struct grid grid = {.columns = columns, .n_columns = n};
+    struct wfs_grid grid = {.columns = columns, .n_columns = n};
     for (size_t i = 0; i < all->n; i++) {
         for (unsigned c = 0; c < n; c++) {
             add_cell(&grid.cell, &all->lines[i], c, true);
-            grid_end_cell(&grid);
+            wfs_grid_end_cell(&grid);
         }
     }
-    grid_write(&grid, options->width, options->color, out);
-    grid_free(&grid);
+    wfs_grid_write(&grid, options->width, options->color, out);
+    wfs_grid_free(&grid);
 }
 
-static void add_total(struct grid *grid, const char *name, uint64_t n_elems, uint64_t size_bytes)
+static void add_total(struct wfs_grid *grid, const char *name, uint64_t n_elems,
+                      uint64_t size_bytes)
 {
     wfs_buf_visible(&grid->cell, name);
-    grid_end_cell(grid);
+    wfs_grid_end_cell(grid);
     add_grouped(&grid->cell, n_elems);
-    grid_end_cell(grid);
+    wfs_grid_end_cell(grid);
     add_grouped(&grid->cell, size_bytes);
-    grid_end_cell(grid);
+    wfs_grid_end_cell(grid);
 }
 
-static void write_totals(struct grid *grid, const struct wfs_table_options *options,
+static void write_totals(struct wfs_grid *grid, const struct wfs_table_options *options,
                          struct wfs_buf *out)
 {
     if (grid->n_cells) {
         wfs_buf_char(out, '\n');
-        grid_write(grid, options->width, options->color, out);
+        wfs_grid_write(grid, options->width, options->color, out);
     }
-    grid_free(grid);
+    wfs_grid_free(grid);
 }
 
 static void add_dtype_totals(struct wfs_buf *out, const struct wfs_inspect_rows *rows,
                              const struct wfs_table_options *options)
 {
-    static const struct grid_column columns[] = {
+    static const struct wfs_grid_column columns[] = {
         {"Dtype", false, 0}, {"Count", true, 0}, {"Bytes", true, 1}};
-    struct grid grid = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
+    struct wfs_grid grid = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
     uint64_t n_rows[WFS_N_DTYPES] = {0}, n_elems[WFS_N_DTYPES] = {0};
     uint64_t size_bytes[WFS_N_DTYPES] = {0};
     for (uint32_t i = 0; i < rows->n; i++) {
@@ -243,9 +245,9 @@ static void add_dtype_totals(struct wfs_buf *out, const struct wfs_inspect_rows 
 static void add_module_totals(struct wfs_buf *out, const struct wfs_inspect_rows *rows,
                               const struct wfs_table_options *options)
 {
-    static const struct grid_column columns[] = {
+    static const struct wfs_grid_column columns[] = {
         {"Module", false, 0}, {"Count", true, 0}, {"Bytes", true, 1}};
-    struct grid grid = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
+    struct wfs_grid grid = {.columns = columns, .n_columns = WFS_ARRAY_SIZE(columns)};
     struct lines modules = {0};
     for (unsigned depth = 1; depth <= TOTALS_DEPTH_MAX && modules.n <= 1; depth++) {
         free(modules.lines);

@@ -7,18 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "inspect/check_names.h"
-#include "inspect/diff_values.h"
-#include "inspect/grid.h"
-#include "inspect/names.h"
-#include "inspect/norms.h"
-#include "inspect/renames.h"
-#include "inspect/width.h"
+#include "inspect/check/constant.h"
+#include "inspect/diff/values.h"
+#include "inspect/layout/grid.h"
+#include "inspect/rows/names.h"
+#include "inspect/norms/numbers.h"
+#include "inspect/diff/renames.h"
+#include "inspect/layout/width.h"
 
 /* ---- text on terminals ------------------------------------------------------------------------
  */
@@ -26,19 +25,19 @@
 static void test_width__columns(void **state)
 {
     (void)state;
-    assert_int_equal(text_width(""), 0);
-    assert_int_equal(text_width("abc"), 3);
-    assert_int_equal(text_width("über"), 4);
-    assert_int_equal(text_width("重み"), 4);
-    assert_int_equal(text_width("\xff\xc2"), 2); /* no UTF-8: a column a byte */
+    assert_int_equal(wfs_text_width(""), 0);
+    assert_int_equal(wfs_text_width("abc"), 3);
+    assert_int_equal(wfs_text_width("über"), 4);
+    assert_int_equal(wfs_text_width("重み"), 4);
+    assert_int_equal(wfs_text_width("\xff\xc2"), 2); /* no UTF-8: a column a byte */
 }
 
 static void check_middle_cut(const char *text, size_t width, const char *expected)
 {
     struct wfs_buf out = {0};
-    text_add_middle_cut(&out, text, width);
+    wfs_text_add_middle_cut(&out, text, width);
     assert_string_equal(out.data, expected);
-    assert_true(text_width(out.data) <= width);
+    assert_true(wfs_text_width(out.data) <= width);
     wfs_buf_free(&out);
 }
 
@@ -72,21 +71,21 @@ static void test_width__lines_are_cut(void **state)
 
 static void check_grid(unsigned width, const char *expected)
 {
-    static const struct grid_column columns[] = {
+    static const struct wfs_grid_column columns[] = {
         {"Name", false, 0}, {"Count", true, 0}, {"Extra", false, 1}};
     static const char *const cells[] = {
         "a.long.name.of.a.weight.in.a.model", "1", "x", "b", "22222222", ""};
-    struct grid grid = {.columns = columns, .n_columns = 3};
+    struct wfs_grid grid = {.columns = columns, .n_columns = 3};
     struct wfs_buf out = {0};
     for (size_t i = 0; i < WFS_ARRAY_SIZE(cells); i++) {
         wfs_buf_str(&grid.cell, cells[i]);
-        grid_end_cell(&grid);
+        wfs_grid_end_cell(&grid);
     }
-    grid_write(&grid, width, false, &out);
+    wfs_grid_write(&grid, width, false, &out);
     assert_true(wfs_buf_ok(&out));
     assert_string_equal(out.data, expected);
     wfs_buf_free(&out);
-    grid_free(&grid);
+    wfs_grid_free(&grid);
 }
 
 static void test_grid__drops_columns_then_cuts_names(void **state)
@@ -107,13 +106,13 @@ static void check_pair(const char *const *a, size_t n_a, const char *const *b, s
                        const char *key, bool found)
 {
     struct wfs_arena *arena = wfs_arena_new();
-    struct names_side x = {.n = n_a, .names = a}, y = {.n = n_b, .names = b};
+    struct wfs_names_side x = {.n = n_a, .names = a}, y = {.n = n_b, .names = b};
     uint64_t at;
-    assert_int_equal(names_pair(arena, &x, &y, NULL), 0);
+    assert_int_equal(wfs_names_pair(arena, &x, &y, NULL), 0);
     assert_int_equal(wfs_strmap_get(&y.index, x.keys[0], &at), found);
     assert_string_equal(x.keys[0], key);
-    names_free(&x);
-    names_free(&y);
+    wfs_names_free(&x);
+    wfs_names_free(&y);
     wfs_arena_free(arena);
 }
 
@@ -154,10 +153,10 @@ static void test_check__names_of_constants(void **state)
         "enormous.weight", "encoder.value",  "cls_token",       "value"};
     struct wfs_arena *arena = wfs_arena_new();
     for (size_t i = 0; i < WFS_ARRAY_SIZE(usual); i++)
-        if (!constant_is_usual(path_of(arena, usual[i])))
+        if (!wfs_constant_is_usual(path_of(arena, usual[i])))
             fail_msg("%s", usual[i]);
     for (size_t i = 0; i < WFS_ARRAY_SIZE(unusual); i++)
-        if (constant_is_usual(path_of(arena, unusual[i])))
+        if (wfs_constant_is_usual(path_of(arena, unusual[i])))
             fail_msg("%s", unusual[i]);
     wfs_arena_free(arena);
 }
@@ -195,16 +194,16 @@ static void test_renames__most_alike_first(void **state)
         b_rows[i] = make_row(arena, new_names[i], WFS_F32, 2, zeros);
     }
     struct wfs_inspect_rows a = {.n = 4, .rows = a_rows}, b = {.n = 4, .rows = b_rows};
-    struct renames r = {
+    struct wfs_renames r = {
         .a = &a, .b = &b, .hashes_a = hashes, .hashes_b = hashes, .paired_b = paired};
-    assert_int_equal(renames_init(&r, arena, NULL), 0);
-    assert_int_equal(renames_take(&r, 0, 3), WFS_NO_INDEX);
-    assert_int_equal(renames_take(&r, 3, 3), 2); /* 1.ln.bias */
-    assert_int_equal(renames_take(&r, 1, 3), 0);
-    assert_int_equal(renames_take(&r, 0, 0), 1);
-    assert_int_equal(renames_take(&r, 2, 0), 3);
-    assert_int_equal(renames_take(&r, 2, 0), WFS_NO_INDEX); /* all are taken */
-    renames_free(&r);
+    assert_int_equal(wfs_renames_init(&r, arena, NULL), 0);
+    assert_int_equal(wfs_renames_take(&r, 0, 3), WFS_NO_INDEX);
+    assert_int_equal(wfs_renames_take(&r, 3, 3), 2); /* 1.ln.bias */
+    assert_int_equal(wfs_renames_take(&r, 1, 3), 0);
+    assert_int_equal(wfs_renames_take(&r, 0, 0), 1);
+    assert_int_equal(wfs_renames_take(&r, 2, 0), 3);
+    assert_int_equal(wfs_renames_take(&r, 2, 0), WFS_NO_INDEX); /* all are taken */
+    wfs_renames_free(&r);
     wfs_arena_free(arena);
 }
 
@@ -214,7 +213,7 @@ static struct wfs_diff_entry values_of(const struct wfs_inspect_row *a,
     struct wfs_diff_entry entry = {.a = a, .b = b};
     struct wfs_inspect_run run = {0};
     struct wfs_error err = {0};
-    assert_int_equal(diff_values(&entry, &run, &run, &err), 0);
+    assert_int_equal(wfs_diff_values(&entry, &run, &run, &err), 0);
     return entry;
 }
 
@@ -286,13 +285,13 @@ static void test_norms__json_of_no_numbers(void **state)
     struct wfs_buf out = {0};
     struct wfs_stats stats = {0};
     const float x[] = {-INFINITY, NAN};
-    stats_add_json(&out, &stats);
+    wfs_stats_add_json(&out, &stats);
     assert_string_equal(out.data,
                         "{\"l2\": 0, \"mean\": null, \"std\": null, \"min\": null, \"max\": null, "
                         "\"zeros\": 0, \"nan\": 0, \"inf\": 0}");
     out.len = 0;
     assert_int_equal(wfs_stats_add(&stats, WFS_F32, x, 2, NULL), 0);
-    stats_add_json(&out, &stats);
+    wfs_stats_add_json(&out, &stats);
     assert_string_equal(out.data,
                         "{\"l2\": null, \"mean\": null, \"std\": null, \"min\": \"-Infinity\", "
                         "\"max\": \"-Infinity\", \"zeros\": 0, \"nan\": 1, \"inf\": 1}");
