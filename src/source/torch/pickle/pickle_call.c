@@ -4,10 +4,14 @@
  * Invariant: a call is only ever written down. Where the callee is a plain container of the closed
  * table, the container is made from the arguments' nodes; everything else is a CALL node.
  */
+#include "source/torch/pickle/pickle_call.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/pickle/pickle_machine.h"
+#include "source/torch/pickle/pickle_build.h"
+#include "source/torch/pickle/pickle_globals.h"
+#include "source/torch/pickle/pickle_scalar.h"
 
 /* ---- globals ------------------------------------------------------------------------------- */
 
@@ -23,7 +27,7 @@ static int note_danger(struct wfs_pickle_machine *m, const char *module, const c
         return 0;
     char *full = wfs_arena_printf(m->arena, "%s.%s", module, name);
     if (!full)
-        return pickle_nomem(m);
+        return wfs_pickle_nomem(m);
     m->out.dangers[m->out.n_dangers++] =
         (struct wfs_pickle_danger){.name = full, .file_off = m->op_off};
     return 0;
@@ -32,11 +36,11 @@ static int note_danger(struct wfs_pickle_machine *m, const char *module, const c
 static struct wfs_node *global_node(struct wfs_pickle_machine *m, const char *module,
                                     const char *name)
 {
-    struct wfs_node *node = pickle_node(m, WFS_NODE_GLOBAL);
+    struct wfs_node *node = wfs_pickle_node(m, WFS_NODE_GLOBAL);
     struct wfs_node_global *global = node ? wfs_arena_alloc(m->arena, sizeof(*global)) : NULL;
     if (!global) {
         if (node)
-            pickle_nomem(m);
+            wfs_pickle_nomem(m);
         return NULL;
     }
     *global = (struct wfs_node_global){.module = module, .name = name};
@@ -52,49 +56,49 @@ static struct wfs_node *global_of_lines(struct wfs_pickle_machine *m)
 {
     char *module, *name;
     size_t n_module, n_name;
-    if (pickle_line(m, &module, &n_module) || pickle_line(m, &name, &n_name))
+    if (wfs_pickle_line(m, &module, &n_module) || wfs_pickle_line(m, &name, &n_name))
         return NULL;
     if (!wfs_utf8_valid(module, n_module) || !wfs_utf8_valid(name, n_name) ||
         strlen(module) != n_module || strlen(name) != n_name) {
-        pickle_fail(m, "a global whose name is no text");
+        wfs_pickle_fail(m, "a global whose name is no text");
         return NULL;
     }
     return global_node(m, module, name);
 }
 
 /* GLOBAL, STACK_GLOBAL. */
-int pickle_op_global(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_global(struct wfs_pickle_machine *m, uint8_t op)
 {
     if (op == 'c')
-        return pickle_push(m, global_of_lines(m));
-    struct wfs_node *name = pickle_pop(m);
-    struct wfs_node *module = name ? pickle_pop(m) : NULL;
+        return wfs_pickle_push(m, global_of_lines(m));
+    struct wfs_node *name = wfs_pickle_pop(m);
+    struct wfs_node *module = name ? wfs_pickle_pop(m) : NULL;
     if (!module)
         return -EINVAL;
     const char *n = wfs_node_text(name), *mod = wfs_node_text(module);
     if (!n || !mod || strlen(n) != name->str->len || strlen(mod) != module->str->len)
-        return pickle_fail(m, "a global whose name is no text");
-    return pickle_push(m, global_node(m, mod, n));
+        return wfs_pickle_fail(m, "a global whose name is no text");
+    return wfs_pickle_push(m, global_node(m, mod, n));
 }
 
 /* EXT1, EXT2, EXT4: a number of a registry that is not in the file. */
-int pickle_op_extension(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_extension(struct wfs_pickle_machine *m, uint8_t op)
 {
     uint8_t code[4] = {0};
     size_t n = (size_t)1 << (op - 0x82);
-    int rc = wfs_cursor_take(m->cur, code, n, m->err);
-    if (rc)
-        return rc;
+    int r = wfs_cursor_take(m->cur, code, n, m->err);
+    if (r)
+        return r;
     char *name = wfs_arena_printf(m->arena, "extension %u", wfs_load_u32le(code));
-    return name ? pickle_push(m, global_node(m, "copyreg", name)) : pickle_nomem(m);
+    return name ? wfs_pickle_push(m, global_node(m, "copyreg", name)) : wfs_pickle_nomem(m);
 }
 
 /* NEXT_BUFFER: bytes that are not in the file. READONLY_BUFFER changes nothing. */
-int pickle_op_buffer(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_buffer(struct wfs_pickle_machine *m, uint8_t op)
 {
     if (op == 0x98)
-        return pickle_top(m) ? 0 : -EINVAL;
-    return pickle_push(m, global_node(m, "pickle", "out-of-band buffer"));
+        return wfs_pickle_top(m) ? 0 : -EINVAL;
+    return wfs_pickle_push(m, global_node(m, "pickle", "out-of-band buffer"));
 }
 
 /* ---- calls that are containers ------------------------------------------------------------- */
@@ -103,25 +107,25 @@ int pickle_op_buffer(struct wfs_pickle_machine *m, uint8_t op)
 static int add_pairs_of(struct wfs_pickle_machine *m, struct wfs_node *dict,
                         const struct wfs_node *from)
 {
-    int rc = pickle_charge_items(m, from->n);
-    if (rc)
-        return rc;
+    int r = wfs_pickle_charge_items(m, from->n);
+    if (r)
+        return r;
     if (from->kind == WFS_NODE_DICT) {
-        for (size_t i = 0; !rc && i < from->n; i++)
-            rc = pickle_add_pair(m, dict, from->items[2 * i], from->items[2 * i + 1]);
-        return rc;
+        for (size_t i = 0; !r && i < from->n; i++)
+            r = wfs_pickle_add_pair(m, dict, from->items[2 * i], from->items[2 * i + 1]);
+        return r;
     }
     if (from->kind != WFS_NODE_LIST && from->kind != WFS_NODE_TUPLE)
         return 1;
-    for (uint32_t i = 0; !rc && i < from->n; i++) {
+    for (uint32_t i = 0; !r && i < from->n; i++) {
         const struct wfs_node *pair = from->items[i];
         struct wfs_node *key = (struct wfs_node *)wfs_node_item(pair, 0);
         struct wfs_node *value = (struct wfs_node *)wfs_node_item(pair, 1);
         if (!key || !value || pair->n != 2)
             return 1;
-        rc = pickle_add_pair(m, dict, key, value);
+        r = wfs_pickle_add_pair(m, dict, key, value);
     }
-    return rc;
+    return r;
 }
 
 /* A dict class called with nothing, or with one dict or list of pairs at args[at]. */
@@ -130,14 +134,14 @@ static int make_dict(struct wfs_pickle_machine *m, const struct wfs_node *args, 
 {
     if (args->n > at + 1)
         return 1;
-    struct wfs_node *dict = pickle_node(m, WFS_NODE_DICT);
+    struct wfs_node *dict = wfs_pickle_node(m, WFS_NODE_DICT);
     if (!dict)
-        return pickle_push(m, NULL);
+        return wfs_pickle_push(m, NULL);
     const struct wfs_node *from = wfs_node_item(args, at);
-    int rc = from ? add_pairs_of(m, dict, from) : 0;
-    if (rc == 0)
+    int r = from ? add_pairs_of(m, dict, from) : 0;
+    if (r == 0)
         *ret = dict;
-    return rc;
+    return r;
 }
 
 /* Counter() counts what is no dict. */
@@ -156,13 +160,13 @@ static int make_sequence(struct wfs_pickle_machine *m, const struct wfs_node *ar
     if (args->n > 1 || (from && from->kind != WFS_NODE_LIST && from->kind != WFS_NODE_TUPLE &&
                         from->kind != WFS_NODE_SET))
         return 1;
-    struct wfs_node *node = pickle_node(m, kind);
-    int rc = !node ? pickle_push(m, NULL) : from ? pickle_charge_items(m, from->n) : 0;
-    for (uint32_t i = 0; !rc && from && i < from->n; i++)
-        rc = pickle_add(m, node, from->items[i]);
-    if (rc == 0)
+    struct wfs_node *node = wfs_pickle_node(m, kind);
+    int r = !node ? wfs_pickle_push(m, NULL) : from ? wfs_pickle_charge_items(m, from->n) : 0;
+    for (uint32_t i = 0; !r && from && i < from->n; i++)
+        r = wfs_pickle_add(m, node, from->items[i]);
+    if (r == 0)
         *ret = node;
-    return rc;
+    return r;
 }
 
 static bool is_latin1(const struct wfs_node *node)
@@ -179,10 +183,10 @@ static int make_latin1(struct wfs_pickle_machine *m, const struct wfs_node *args
     if (!wfs_node_text(text) || args->n != 2 || !is_latin1(args->items[1]))
         return 1;
     const uint8_t *in = (const uint8_t *)text->str->data;
-    int rc = pickle_charge_bytes(m, text->str->len);
-    char *out = rc ? NULL : wfs_arena_alloc(m->arena, (size_t)text->str->len + 1);
+    int r = wfs_pickle_charge_bytes(m, text->str->len);
+    char *out = r ? NULL : wfs_arena_alloc(m->arena, (size_t)text->str->len + 1);
     if (!out)
-        return rc ? rc : pickle_nomem(m);
+        return r ? r : wfs_pickle_nomem(m);
     size_t n = 0;
     for (uint64_t i = 0; i < text->str->len; n++) {
         bool is_ascii = in[i] < 0x80;
@@ -191,9 +195,9 @@ static int make_latin1(struct wfs_pickle_machine *m, const struct wfs_node *args
         out[n] = (char)(is_ascii ? in[i] : (in[i] & 3) << 6 | (in[i + 1] & 0x3f));
         i += is_ascii ? 1 : 2; /* valid UTF-8: the second byte is there */
     }
-    struct wfs_node *node = pickle_text_node(m, out, n);
+    struct wfs_node *node = wfs_pickle_text_node(m, out, n);
     if (!node)
-        return pickle_push(m, NULL);
+        return wfs_pickle_push(m, NULL);
     node->kind = WFS_NODE_BYTES;
     *ret = node;
     return 0;
@@ -210,13 +214,16 @@ static int make_bytes(struct wfs_pickle_machine *m, struct wfs_node *args, struc
     }
     if (args->n != 0)
         return 1;
-    struct wfs_node *node = pickle_text_node(m, "", 0);
+    struct wfs_node *node = wfs_pickle_text_node(m, "", 0);
     if (!node)
-        return pickle_push(m, NULL);
+        return wfs_pickle_push(m, NULL);
     node->kind = WFS_NODE_BYTES;
     *ret = node;
     return 0;
 }
+
+static struct wfs_node *call_node(struct wfs_pickle_machine *m, struct wfs_node *callee,
+                                  struct wfs_node *args, bool is_instance);
 
 /* copy_reg._reconstructor(cls, object, None): an instance of protocols 0 and 1. */
 static int make_reconstructed(struct wfs_pickle_machine *m, struct wfs_node *args,
@@ -227,21 +234,21 @@ static int make_reconstructed(struct wfs_pickle_machine *m, struct wfs_node *arg
     if (!cls || cls->kind != WFS_NODE_GLOBAL || cls->global_kind == WFS_GLOBAL_RECONSTRUCTOR ||
         !state)
         return 1;
-    struct wfs_node *inner = pickle_node(m, WFS_NODE_TUPLE);
-    int rc = inner ? 0 : pickle_push(m, NULL);
-    if (!rc && state->kind != WFS_NODE_NONE)
-        rc = pickle_add(m, inner, (struct wfs_node *)state);
-    if (rc)
-        return rc;
-    *ret = pickle_call_node(m, cls, inner, true);
-    return *ret ? 0 : pickle_push(m, NULL);
+    struct wfs_node *inner = wfs_pickle_node(m, WFS_NODE_TUPLE);
+    int r = inner ? 0 : wfs_pickle_push(m, NULL);
+    if (!r && state->kind != WFS_NODE_NONE)
+        r = wfs_pickle_add(m, inner, (struct wfs_node *)state);
+    if (r)
+        return r;
+    *ret = call_node(m, cls, inner, true);
+    return *ret ? 0 : wfs_pickle_push(m, NULL);
 }
 
 /* 0 and *ret; 1: a plain CALL; negative: failed. */
 static int make_plain(struct wfs_pickle_machine *m, uint8_t global, struct wfs_node *args,
                       struct wfs_node **ret)
 {
-    int rc;
+    int r;
     if (!args || args->kind != WFS_NODE_TUPLE)
         return 1;
     switch (global) {
@@ -252,10 +259,10 @@ static int make_plain(struct wfs_pickle_machine *m, uint8_t global, struct wfs_n
     case WFS_GLOBAL_DEFAULT_DICT:
         return make_dict(m, args, 1, ret);
     case WFS_GLOBAL_NAMESPACE:
-        rc = args->n ? 1 : make_dict(m, args, 0, ret);
-        if (!rc)
+        r = args->n ? 1 : make_dict(m, args, 0, ret);
+        if (!r)
             (*ret)->is_mapped = true;
-        return rc;
+        return r;
     case WFS_GLOBAL_LIST:
         return make_sequence(m, args, WFS_NODE_LIST, ret);
     case WFS_GLOBAL_TUPLE:
@@ -276,18 +283,18 @@ static int make_plain(struct wfs_pickle_machine *m, uint8_t global, struct wfs_n
     }
 }
 
-struct wfs_node *pickle_call_node(struct wfs_pickle_machine *m, struct wfs_node *callee,
+static struct wfs_node *call_node(struct wfs_pickle_machine *m, struct wfs_node *callee,
                                   struct wfs_node *args, bool is_instance)
 {
     struct wfs_node *node = NULL;
-    int rc = callee->kind == WFS_NODE_GLOBAL ? make_plain(m, callee->global_kind, args, &node) : 1;
-    if (rc <= 0)
-        return rc ? NULL : node;
-    node = pickle_node(m, WFS_NODE_CALL);
+    int r = callee->kind == WFS_NODE_GLOBAL ? make_plain(m, callee->global_kind, args, &node) : 1;
+    if (r <= 0)
+        return r ? NULL : node;
+    node = wfs_pickle_node(m, WFS_NODE_CALL);
     struct wfs_node_call *call = node ? wfs_arena_alloc(m->arena, sizeof(*call)) : NULL;
     if (!call) {
         if (node)
-            pickle_nomem(m);
+            wfs_pickle_nomem(m);
         return NULL;
     }
     *call = (struct wfs_node_call){.callee = callee, .args = args, .is_instance = is_instance};
@@ -304,19 +311,19 @@ static int call_from_mark(struct wfs_pickle_machine *m, uint8_t op)
     struct wfs_node *cls = op == 'i' ? global_of_lines(m) : NULL, **items;
     size_t n, first = op == 'o';
     if (op == 'i' && !cls)
-        return pickle_push(m, NULL);
-    int rc = pickle_pop_mark(m, &items, &n);
-    if (rc)
-        return rc;
+        return wfs_pickle_push(m, NULL);
+    int r = wfs_pickle_pop_mark(m, &items, &n);
+    if (r)
+        return r;
     if (op == 'o' && n == 0)
-        return pickle_fail(m, "an instance without a class");
+        return wfs_pickle_fail(m, "an instance without a class");
     cls = op == 'o' ? items[0] : cls;
-    struct wfs_node *args = pickle_node(m, WFS_NODE_TUPLE);
-    for (size_t i = first; args && !rc && i < n; i++)
-        rc = pickle_add(m, args, items[i]);
-    if (rc || !args)
-        return rc ? rc : pickle_push(m, NULL);
-    return pickle_push(m, pickle_call_node(m, cls, args, true));
+    struct wfs_node *args = wfs_pickle_node(m, WFS_NODE_TUPLE);
+    for (size_t i = first; args && !r && i < n; i++)
+        r = wfs_pickle_add(m, args, items[i]);
+    if (r || !args)
+        return r ? r : wfs_pickle_push(m, NULL);
+    return wfs_pickle_push(m, call_node(m, cls, args, true));
 }
 
 /* C.__new__(C, ...) of what is filled by __init__ is empty, whatever the arguments. */
@@ -336,24 +343,24 @@ static bool ignores_arguments(const struct wfs_node *callee)
 }
 
 /* REDUCE, NEWOBJ, NEWOBJ_EX, INST, OBJ. */
-int pickle_op_call(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_call(struct wfs_pickle_machine *m, uint8_t op)
 {
     if (op == 'i' || op == 'o')
         return call_from_mark(m, op);
-    struct wfs_node *kwargs = op == 0x92 ? pickle_pop(m) : NULL;
-    struct wfs_node *args = op == 0x92 && !kwargs ? NULL : pickle_pop(m);
-    struct wfs_node *callee = args ? pickle_pop(m) : NULL;
+    struct wfs_node *kwargs = op == 0x92 ? wfs_pickle_pop(m) : NULL;
+    struct wfs_node *args = op == 0x92 && !kwargs ? NULL : wfs_pickle_pop(m);
+    struct wfs_node *callee = args ? wfs_pickle_pop(m) : NULL;
     if (!callee)
         return -EINVAL;
     if (args->kind != WFS_NODE_TUPLE || (kwargs && kwargs->kind != WFS_NODE_DICT))
-        return pickle_fail(m, "a call whose arguments are no tuple");
+        return wfs_pickle_fail(m, "a call whose arguments are no tuple");
     if (op != 'R' && args->n && ignores_arguments(callee) &&
-        !(args = pickle_node(m, WFS_NODE_TUPLE)))
-        return pickle_push(m, NULL);
-    struct wfs_node *node = pickle_call_node(m, callee, args, op != 'R');
+        !(args = wfs_pickle_node(m, WFS_NODE_TUPLE)))
+        return wfs_pickle_push(m, NULL);
+    struct wfs_node *node = call_node(m, callee, args, op != 'R');
     if (node && node->kind == WFS_NODE_CALL && kwargs && kwargs->n)
         node->call->entries = kwargs;
-    return pickle_push(m, node);
+    return wfs_pickle_push(m, node);
 }
 
 /* A second dict of attributes is added to the first, as to an object's __dict__. */
@@ -364,28 +371,28 @@ static int add_state(struct wfs_pickle_machine *m, struct wfs_node *object, stru
         object->call->state = state;
         return 0;
     }
-    struct wfs_node *both = pickle_node(m, WFS_NODE_DICT);
-    int rc = both ? add_pairs_of(m, both, old) : pickle_push(m, NULL);
-    if (!rc)
-        rc = add_pairs_of(m, both, state);
-    if (!rc)
+    struct wfs_node *both = wfs_pickle_node(m, WFS_NODE_DICT);
+    int r = both ? add_pairs_of(m, both, old) : wfs_pickle_push(m, NULL);
+    if (!r)
+        r = add_pairs_of(m, both, state);
+    if (!r)
         object->call->state = both;
-    return rc;
+    return r;
 }
 
 /* BUILD: the state of the object below. Attributes of containers are passed over. */
-int pickle_op_build(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_build(struct wfs_pickle_machine *m, uint8_t op)
 {
     (void)op;
-    struct wfs_node *state = pickle_pop(m);
-    struct wfs_node *top = state ? pickle_top(m) : NULL;
+    struct wfs_node *state = wfs_pickle_pop(m);
+    struct wfs_node *top = state ? wfs_pickle_top(m) : NULL;
     if (!top)
         return -EINVAL;
     if (top->kind == WFS_NODE_CALL && top != state)
         return add_state(m, top, state);
     if (top->kind == WFS_NODE_DICT && top->is_mapped && top != state) {
-        int rc = add_pairs_of(m, top, state);
-        return rc < 0 ? rc : 0;
+        int r = add_pairs_of(m, top, state);
+        return r < 0 ? r : 0;
     }
     return 0;
 }

@@ -2,9 +2,9 @@
  * pickle_globals.c - the closed table of globals that mean something here, and the list of those
  * that attacks use. Everything else is unknown, which is harmless: it becomes an opaque node.
  */
-#include <string.h>
+#include "source/torch/pickle/pickle_globals.h"
 
-#include "source/torch/pickle/pickle.h"
+#include <string.h>
 
 #define GLOBAL_MAX_BYTES 4096
 

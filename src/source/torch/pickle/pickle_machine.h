@@ -1,12 +1,12 @@
 /*
- * pickle_machine.h - the state of the pickle machine, shared by pickle*.c only.
+ * pickle_machine.h - the state of the pickle machine, for the files of opcodes only.
  *
  * Everything that a file can make large is bounded against the bytes that were read for it.
  */
 #ifndef WEIGHTFS_SOURCE_PICKLE_MACHINE_H
 #define WEIGHTFS_SOURCE_PICKLE_MACHINE_H
 
-#include "source/torch/pickle/pickle.h"
+#include "source/torch/pickle/node.h"
 
 #define PICKLE_MAX_NODES    (1u << 24)
 #define PICKLE_MAX_STACK    (1u << 22)
@@ -44,48 +44,29 @@ struct wfs_pickle_machine {
     bool stopped;
 };
 
-/* ---- pickle.c: the stack ------------------------------------------------------------------- */
-
 /* -EINVAL: "FILE: pickle at byte N: what". */
-int pickle_fail(struct wfs_pickle_machine *m, const char *what);
-int pickle_nomem(struct wfs_pickle_machine *m);
+int wfs_pickle_fail(struct wfs_pickle_machine *m, const char *what);
+int wfs_pickle_nomem(struct wfs_pickle_machine *m);
 /* NULL (err set) when out of memory or over PICKLE_MAX_NODES. */
-struct wfs_node *pickle_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind);
-/* Pushing NULL is how a failed pickle_node is passed on. */
-int pickle_push(struct wfs_pickle_machine *m, struct wfs_node *node);
+struct wfs_node *wfs_pickle_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind);
+
+/* Pushing NULL is how a failed wfs_pickle_node is passed on. */
+int wfs_pickle_push(struct wfs_pickle_machine *m, struct wfs_node *node);
 /* NULL (err set) where nothing is above the last mark. */
-struct wfs_node *pickle_pop(struct wfs_pickle_machine *m);
-struct wfs_node *pickle_top(struct wfs_pickle_machine *m);
+struct wfs_node *wfs_pickle_pop(struct wfs_pickle_machine *m);
+struct wfs_node *wfs_pickle_top(struct wfs_pickle_machine *m);
 /* The items above the last mark, which is taken away; they stay readable until the next push. */
-int pickle_pop_mark(struct wfs_pickle_machine *m, struct wfs_node ***ret_items, size_t *ret_n);
+int wfs_pickle_pop_mark(struct wfs_pickle_machine *m, struct wfs_node ***ret_items, size_t *ret_n);
+/* The height of the stack at the last mark: what lies below is out of reach. */
+size_t wfs_pickle_fence(const struct wfs_pickle_machine *m);
 
-/* ---- opcodes by concern; each handler runs one opcode -------------------------------------- */
+/* Bytes of the pickle that were taken so far. */
+uint64_t wfs_pickle_bytes_read(const struct wfs_pickle_machine *m);
+/* Charges n items copied or bytes kept against what was read: -EINVAL when a few bytes multiply. */
+int wfs_pickle_charge_items(struct wfs_pickle_machine *m, uint64_t n);
+int wfs_pickle_charge_bytes(struct wfs_pickle_machine *m, uint64_t n);
 
-typedef int pickle_op(struct wfs_pickle_machine *m, uint8_t op);
-pickle_op pickle_op_number, pickle_op_text_number; /* pickle_scalar.c */
-pickle_op pickle_op_string, pickle_op_text_string;
-pickle_op pickle_op_constant, pickle_op_persid; /* pickle_build.c */
-pickle_op pickle_op_empty, pickle_op_tuple, pickle_op_from_mark;
-pickle_op pickle_op_append, pickle_op_set_item;
-pickle_op pickle_op_global, pickle_op_call, pickle_op_build; /* pickle_call.c */
-pickle_op pickle_op_extension, pickle_op_buffer;
-
-/* Charges n items copied / bytes kept against what was read: -EINVAL when a few bytes multiply. */
-int pickle_charge_items(struct wfs_pickle_machine *m, uint64_t n);
-int pickle_charge_bytes(struct wfs_pickle_machine *m, uint64_t n);
-/* A line of text up to '\n', NUL-terminated, in the machine's arena. */
-int pickle_line(struct wfs_pickle_machine *m, char **ret, size_t *ret_len);
-/* A STR or BYTES node over `len` bytes at the cursor. */
-struct wfs_node *pickle_string_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind,
-                                    uint64_t len);
-/* A STR node (BYTES where it is not UTF-8) over bytes that are in the arena already. */
-struct wfs_node *pickle_text_node(struct wfs_pickle_machine *m, const char *data, size_t len);
-/* Adds to a TUPLE, LIST, SET (one) or DICT (a pair). */
-int pickle_add(struct wfs_pickle_machine *m, struct wfs_node *node, struct wfs_node *item);
-int pickle_add_pair(struct wfs_pickle_machine *m, struct wfs_node *node, struct wfs_node *key,
-                    struct wfs_node *value);
-/* What calling `callee` with `args` stands for. */
-struct wfs_node *pickle_call_node(struct wfs_pickle_machine *m, struct wfs_node *callee,
-                                  struct wfs_node *args, bool is_instance);
+/* Runs one opcode whose byte was taken. */
+typedef int wfs_pickle_op(struct wfs_pickle_machine *m, uint8_t op);
 
 #endif

@@ -1,14 +1,34 @@
 /*
- * pickle_scalar.c - opcodes that carry a number or a string.
+ * pickle_scalar.c - opcodes that push a constant, a number or a string.
  *
  * Text (protocol 0) and binary forms make the same nodes. Strings beyond PICKLE_MAX_KEPT_STRING
  * stay in the file: no checkpoint has names of that length, and arrays pickled as text do not
  * belong in memory to be passed over.
  */
+#include "source/torch/pickle/pickle_scalar.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/pickle/pickle_machine.h"
+/* ---- constants ----------------------------------------------------------------------------- */
+
+static int push_shared(struct wfs_pickle_machine *m, struct wfs_node **slot,
+                       enum wfs_node_kind kind, int64_t value)
+{
+    if (!*slot) {
+        *slot = wfs_pickle_node(m, kind);
+        if (*slot && kind == WFS_NODE_BOOL)
+            (*slot)->i = value;
+    }
+    return wfs_pickle_push(m, *slot);
+}
+
+int wfs_pickle_op_constant(struct wfs_pickle_machine *m, uint8_t op)
+{
+    if (op == 'N')
+        return push_shared(m, &m->none, WFS_NODE_NONE, 0);
+    return push_shared(m, &m->truth[op == 0x88], WFS_NODE_BOOL, op == 0x88);
+}
 
 /* ---- numbers ------------------------------------------------------------------------------- */
 
@@ -16,31 +36,31 @@ static int push_int(struct wfs_pickle_machine *m, int64_t value)
 {
     bool small = value >= 0 && value < (int64_t)WFS_ARRAY_SIZE(m->small_ints);
     if (small && m->small_ints[value])
-        return pickle_push(m, m->small_ints[value]);
-    struct wfs_node *node = pickle_node(m, WFS_NODE_INT);
+        return wfs_pickle_push(m, m->small_ints[value]);
+    struct wfs_node *node = wfs_pickle_node(m, WFS_NODE_INT);
     if (!node)
-        return pickle_push(m, NULL);
+        return wfs_pickle_push(m, NULL);
     node->i = value;
     if (small)
         m->small_ints[value] = node;
-    return pickle_push(m, node);
+    return wfs_pickle_push(m, node);
 }
 
 static int push_float(struct wfs_pickle_machine *m, double value)
 {
-    struct wfs_node *node = pickle_node(m, WFS_NODE_FLOAT);
+    struct wfs_node *node = wfs_pickle_node(m, WFS_NODE_FLOAT);
     if (node)
         node->f = value;
-    return pickle_push(m, node);
+    return wfs_pickle_push(m, node);
 }
 
 static struct wfs_node *str_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind,
                                  const char *data, uint64_t len, uint64_t file_off)
 {
-    struct wfs_node *node = pickle_node(m, kind);
+    struct wfs_node *node = wfs_pickle_node(m, kind);
     struct wfs_node_str *str = wfs_arena_alloc(m->arena, sizeof(*str));
     if (!node || !str) {
-        pickle_nomem(m);
+        wfs_pickle_nomem(m);
         return NULL;
     }
     *str = (struct wfs_node_str){.data = data, .len = len};
@@ -56,8 +76,8 @@ static int push_long(struct wfs_pickle_machine *m, const uint8_t *p, size_t n)
     if (n > sizeof(wide)) {
         char *data = wfs_arena_memdup(m->arena, p, n);
         if (!data)
-            return pickle_nomem(m);
-        return pickle_push(m, str_node(m, WFS_NODE_LONG, data, n, m->op_off));
+            return wfs_pickle_nomem(m);
+        return wfs_pickle_push(m, str_node(m, WFS_NODE_LONG, data, n, m->op_off));
     }
     memset(wide, n && p[n - 1] & 0x80 ? 0xff : 0, sizeof(wide));
     memcpy(wide, p, n);
@@ -68,39 +88,39 @@ static int op_long(struct wfs_pickle_machine *m, uint8_t op)
 {
     uint8_t n8 = 0, bytes[PICKLE_MAX_LONG_BYTES];
     uint32_t n = 0;
-    int rc = op == 0x8a ? wfs_cursor_u8(m->cur, &n8, m->err) : wfs_cursor_u32le(m->cur, &n, m->err);
-    if (rc)
-        return rc;
+    int r = op == 0x8a ? wfs_cursor_u8(m->cur, &n8, m->err) : wfs_cursor_u32le(m->cur, &n, m->err);
+    if (r)
+        return r;
     if (op == 0x8a)
         n = n8;
     if (n > PICKLE_MAX_LONG_BYTES)
-        return pickle_fail(m, "an integer of more than 1024 bytes");
-    rc = wfs_cursor_take(m->cur, bytes, n, m->err);
-    return rc ? rc : push_long(m, bytes, n);
+        return wfs_pickle_fail(m, "an integer of more than 1024 bytes");
+    r = wfs_cursor_take(m->cur, bytes, n, m->err);
+    return r ? r : push_long(m, bytes, n);
 }
 
-int pickle_op_number(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_number(struct wfs_pickle_machine *m, uint8_t op)
 {
     uint8_t v8;
     uint16_t v16;
     uint32_t v32;
     uint64_t v64;
     double f;
-    int rc;
+    int r;
     switch (op) {
     case 'K':
-        rc = wfs_cursor_u8(m->cur, &v8, m->err);
-        return rc ? rc : push_int(m, v8);
+        r = wfs_cursor_u8(m->cur, &v8, m->err);
+        return r ? r : push_int(m, v8);
     case 'M':
-        rc = wfs_cursor_u16le(m->cur, &v16, m->err);
-        return rc ? rc : push_int(m, v16);
+        r = wfs_cursor_u16le(m->cur, &v16, m->err);
+        return r ? r : push_int(m, v16);
     case 'J':
-        rc = wfs_cursor_u32le(m->cur, &v32, m->err);
-        return rc ? rc : push_int(m, (int32_t)v32);
+        r = wfs_cursor_u32le(m->cur, &v32, m->err);
+        return r ? r : push_int(m, (int32_t)v32);
     case 'G':
-        rc = wfs_cursor_u64be(m->cur, &v64, m->err);
-        if (rc)
-            return rc;
+        r = wfs_cursor_u64be(m->cur, &v64, m->err);
+        if (r)
+            return r;
         memcpy(&f, &v64, sizeof(f));
         return push_float(m, f);
     default:
@@ -108,26 +128,26 @@ int pickle_op_number(struct wfs_pickle_machine *m, uint8_t op)
     }
 }
 
-int pickle_line(struct wfs_pickle_machine *m, char **ret, size_t *ret_len)
+int wfs_pickle_line(struct wfs_pickle_machine *m, char **ret, size_t *ret_len)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf line = {0};
     for (;;) {
         uint8_t c;
-        int rc = wfs_cursor_u8(m->cur, &c, m->err);
-        if (rc)
-            return rc;
+        int r = wfs_cursor_u8(m->cur, &c, m->err);
+        if (r)
+            return r;
         if (c == '\n')
             break;
         if (line.len >= PICKLE_MAX_TEXT_LINE)
-            return pickle_fail(m, "a line of text too long");
+            return wfs_pickle_fail(m, "a line of text too long");
         wfs_buf_char(&line, (char)c);
     }
-    int rc = pickle_charge_bytes(m, line.len);
-    if (rc)
-        return rc;
+    int r = wfs_pickle_charge_bytes(m, line.len);
+    if (r)
+        return r;
     char *copy = wfs_arena_alloc(m->arena, line.len + 1);
     if (!wfs_buf_ok(&line) || !copy)
-        return pickle_nomem(m);
+        return wfs_pickle_nomem(m);
     if (line.len)
         memcpy(copy, line.data, line.len);
     *ret = copy;
@@ -142,10 +162,10 @@ static int push_decimal(struct wfs_pickle_machine *m, const char *digits, size_t
     unsigned __int128 value = 0;
     size_t i = negative || (len && digits[0] == '+');
     if (i == len || len - i > 38)
-        return pickle_fail(m, "an integer that is not 1 to 38 digits");
+        return wfs_pickle_fail(m, "an integer that is not 1 to 38 digits");
     for (; i < len; i++) {
         if (digits[i] < '0' || digits[i] > '9')
-            return pickle_fail(m, "an integer with something else than digits");
+            return wfs_pickle_fail(m, "an integer with something else than digits");
         value = value * 10 + (unsigned)(digits[i] - '0');
     }
     if (negative)
@@ -159,19 +179,19 @@ static int push_decimal(struct wfs_pickle_machine *m, const char *digits, size_t
     return push_long(m, wide, sizeof(wide));
 }
 
-int pickle_op_text_number(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_text_number(struct wfs_pickle_machine *m, uint8_t op)
 {
     char *line, *end;
     size_t len;
-    int rc = pickle_line(m, &line, &len);
-    if (rc)
-        return rc;
+    int r = wfs_pickle_line(m, &line, &len);
+    if (r)
+        return r;
     if (op == 'F') {
         double f = strtod(line, &end);
-        return len == 0 || *end ? pickle_fail(m, "a number that is none") : push_float(m, f);
+        return len == 0 || *end ? wfs_pickle_fail(m, "a number that is none") : push_float(m, f);
     }
     if (op == 'I' && (strcmp(line, "01") == 0 || strcmp(line, "00") == 0))
-        return pickle_op_constant(m, line[1] == '1' ? 0x88 : 0x89);
+        return wfs_pickle_op_constant(m, line[1] == '1' ? 0x88 : 0x89);
     if (op == 'L' && len && line[len - 1] == 'L')
         len--;
     return push_decimal(m, line, len);
@@ -179,53 +199,53 @@ int pickle_op_text_number(struct wfs_pickle_machine *m, uint8_t op)
 
 /* ---- strings ------------------------------------------------------------------------------- */
 
-struct wfs_node *pickle_text_node(struct wfs_pickle_machine *m, const char *data, size_t len)
+struct wfs_node *wfs_pickle_text_node(struct wfs_pickle_machine *m, const char *data, size_t len)
 {
     enum wfs_node_kind kind = wfs_utf8_valid(data, len) ? WFS_NODE_STR : WFS_NODE_BYTES;
     return str_node(m, kind, data, len, m->op_off);
 }
 
-struct wfs_node *pickle_string_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind,
+static struct wfs_node *string_node(struct wfs_pickle_machine *m, enum wfs_node_kind kind,
                                     uint64_t len)
 {
     uint64_t file_off = m->cur->pos;
     if (len > wfs_cursor_left(m->cur)) {
-        pickle_fail(m, "a string that is cut off");
+        wfs_pickle_fail(m, "a string that is cut off");
         return NULL;
     }
     if (len > PICKLE_MAX_KEPT_STRING)
         return wfs_cursor_skip(m->cur, len, m->err) ? NULL : str_node(m, kind, NULL, len, file_off);
     char *data = wfs_arena_alloc(m->arena, (size_t)len + 1);
     if (!data) {
-        pickle_nomem(m);
+        wfs_pickle_nomem(m);
         return NULL;
     }
-    if (wfs_cursor_take(m->cur, data, (size_t)len, m->err) || pickle_charge_bytes(m, len))
+    if (wfs_cursor_take(m->cur, data, (size_t)len, m->err) || wfs_pickle_charge_bytes(m, len))
         return NULL;
     if (kind == WFS_NODE_STR && !wfs_utf8_valid(data, (size_t)len))
         kind = WFS_NODE_BYTES;
     return str_node(m, kind, data, len, file_off);
 }
 
-int pickle_op_string(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_string(struct wfs_pickle_machine *m, uint8_t op)
 {
     uint8_t n8 = 0;
     uint32_t n32 = 0;
     uint64_t n = 0;
-    int rc;
+    int r;
     if (op == 'U' || op == 'C' || op == 0x8c) {
-        rc = wfs_cursor_u8(m->cur, &n8, m->err);
+        r = wfs_cursor_u8(m->cur, &n8, m->err);
         n = n8;
     } else if (op == 'T' || op == 'X' || op == 'B') {
-        rc = wfs_cursor_u32le(m->cur, &n32, m->err);
+        r = wfs_cursor_u32le(m->cur, &n32, m->err);
         n = n32;
     } else {
-        rc = wfs_cursor_u64le(m->cur, &n, m->err);
+        r = wfs_cursor_u64le(m->cur, &n, m->err);
     }
-    if (rc)
-        return rc;
+    if (r)
+        return r;
     bool is_bytes = op == 'B' || op == 'C' || op == 0x8e || op == 0x96;
-    return pickle_push(m, pickle_string_node(m, is_bytes ? WFS_NODE_BYTES : WFS_NODE_STR, n));
+    return wfs_pickle_push(m, string_node(m, is_bytes ? WFS_NODE_BYTES : WFS_NODE_STR, n));
 }
 
 static int hex_value(const char *s, size_t n, uint32_t *ret)
@@ -333,19 +353,19 @@ static int decode_repr(const char *in, size_t len, char *out, size_t *ret_len)
     return 0;
 }
 
-int pickle_op_text_string(struct wfs_pickle_machine *m, uint8_t op)
+int wfs_pickle_op_text_string(struct wfs_pickle_machine *m, uint8_t op)
 {
     char *line;
     size_t len, n = 0;
-    int rc = pickle_line(m, &line, &len);
-    if (rc)
-        return rc;
+    int r = wfs_pickle_line(m, &line, &len);
+    if (r)
+        return r;
     char *out = wfs_arena_alloc(m->arena, 2 * len + 1);
     if (!out)
-        return pickle_nomem(m);
-    rc = op == 'V' ? decode_raw_unicode(line, len, out, &n) : decode_repr(line, len, out, &n);
-    if (rc)
-        return pickle_fail(m, "a string with a bad escape");
+        return wfs_pickle_nomem(m);
+    r = op == 'V' ? decode_raw_unicode(line, len, out, &n) : decode_repr(line, len, out, &n);
+    if (r)
+        return wfs_pickle_fail(m, "a string with a bad escape");
     out[n] = 0;
-    return pickle_push(m, pickle_text_node(m, out, n));
+    return wfs_pickle_push(m, wfs_pickle_text_node(m, out, n));
 }
