@@ -5,6 +5,8 @@
  * the terminal's stderr still its own, so its words reach the user as they are; a byte through a
  * pipe says that the mountpoint answers. Without that byte the parent's exit status is the child's.
  */
+#include "mount/mount.h"
+
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -15,8 +17,8 @@
 #include <unistd.h>
 
 #include "mount/problems.h"
-#include "mount/readahead.h"
-#include "mount/serve.h"
+#include "mount/server/readahead.h"
+#include "mount/server/serve.h"
 
 #define WARNINGS_SHOWN 20 /* on stderr; all are in info/report.txt */
 #define HEAP_ARENAS    4  /* glibc would keep one for each worker, and what each once held */

@@ -3,6 +3,8 @@
  * ancestor, so that symbolic links and bind mounts do not hide it: a mount over its own source
  * would wait for itself, one inside it would be passed through into itself.
  */
+#include "mount/point/mountpoint.h"
+
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,46 +12,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "mount/mountinfo.h"
-#include "mount/mountpoint.h"
+#include "mount/point/mountinfo.h"
+#include "mount/point/detach.h"
 
 #define STACKED_DEAD_MAX 16 /* dead mounts on one another that are taken off */
-
-/* The directory resolved, the last component as it is. */
-static char *resolve_parent(const char *path, struct wfs_error *err)
-{
-    char *copy wfs_cleanup(wfs_freep) = strdup(path);
-    if (!copy) {
-        wfs_error_nomem(err, path);
-        return NULL;
-    }
-    size_t len = strlen(copy);
-    while (len > 1 && copy[len - 1] == '/')
-        copy[--len] = '\0';
-    char *slash = strrchr(copy, '/');
-    const char *name = slash ? slash + 1 : copy;
-    const char *dir = !slash ? "." : slash == copy ? "/" : copy;
-    if (slash)
-        *slash = '\0';
-    char *real wfs_cleanup(wfs_freep) = realpath(*dir ? dir : "/", NULL), *ret = NULL;
-    int why = real ? ENOENT : errno;
-    if (!real || !*name || !strcmp(name, ".") || !strcmp(name, ".."))
-        wfs_error_set(err, why, "%s: %s", path, strerror(why));
-    else if (asprintf(&ret, "%s/%s", strcmp(real, "/") ? real : "", name) < 0)
-        ret = NULL, wfs_error_nomem(err, path);
-    return ret;
-}
-
-char *wfs_mountpoint_resolve(const char *path, struct wfs_error *err)
-{
-    char *real = realpath(path, NULL);
-    if (real)
-        return real;
-    if (errno == ENOENT || errno == ENOTCONN || errno == ECONNABORTED || errno == EACCES)
-        return resolve_parent(path, err);
-    wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-    return NULL;
-}
 
 /* statfs asks the server; attributes may still be remembered of the time when there was one. */
 static bool is_dead(const char *path)

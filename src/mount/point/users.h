@@ -1,10 +1,10 @@
 /*
  * users.h - who keeps a mount busy.
  */
-#ifndef WEIGHTFS_MOUNT_USERS_H
-#define WEIGHTFS_MOUNT_USERS_H
+#ifndef WEIGHTFS_MOUNT_POINT_USERS_H
+#define WEIGHTFS_MOUNT_POINT_USERS_H
 
-#include "mount/mountinfo.h"
+#include "mount/point/mountinfo.h"
 
 /* "1234 (python3: source/model.safetensors), 1300 (bash: its working directory)": the processes
  * that can be seen, up to WFS_USERS_SHOWN; empty when none can. */

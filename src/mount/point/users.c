@@ -3,13 +3,13 @@
  * compares mount and device numbers that /proc tells, and never asks the mount itself, which may
  * be the one that hangs.
  */
+#include "mount/point/users.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "mount/users.h"
 
 #define PROC_PATH_MAX  4352 /* PATH_MAX and what /proc adds */
 #define PROC_ENTRY_MAX 300  /* "/proc/NAME/fdinfo" */

@@ -1,14 +1,14 @@
 /*
  * serve.h - the life of a server: mounted, answering, ended.
  */
-#ifndef WEIGHTFS_MOUNT_SERVE_H
-#define WEIGHTFS_MOUNT_SERVE_H
+#ifndef WEIGHTFS_MOUNT_SERVER_SERVE_H
+#define WEIGHTFS_MOUNT_SERVER_SERVE_H
 
 #include <pthread.h>
 #include <signal.h>
 
-#include "mount/mountpoint.h"
-#include "mount/server.h"
+#include "mount/point/mountpoint.h"
+#include "mount/server/server.h"
 
 struct wfs_serve {
     struct wfs_server server;

@@ -6,13 +6,13 @@
  * buffers, which have a lock of their own. Inode number = node index + 1; the tree never changes,
  * so there is nothing to remember of lookups and nothing to forget.
  */
-#ifndef WEIGHTFS_MOUNT_SERVER_H
-#define WEIGHTFS_MOUNT_SERVER_H
+#ifndef WEIGHTFS_MOUNT_SERVER_SERVER_H
+#define WEIGHTFS_MOUNT_SERVER_SERVER_H
 
 #include <fuse_lowlevel.h>
 #include <stdatomic.h>
 
-#include "mount/buffers.h"
+#include "mount/server/buffers.h"
 #include "mount/mount.h"
 
 #define WFS_MOUNT_TIMEOUT_S  3600.0
@@ -33,13 +33,6 @@ struct wfs_server {
     unsigned n_open;
 };
 
-/* The handlers, in part: metadata (ops.c) and open files (files.c). */
-void wfs_server_ops(struct fuse_lowlevel_ops *ops, bool noxattr);
-void wfs_server_file_ops(struct fuse_lowlevel_ops *ops);
-unsigned wfs_server_n_open(struct wfs_server *server);
-/* After the last request: the kernel does not tell the end of every file when the mount ends. */
-void wfs_server_close_files(struct wfs_server *server);
-
 static inline struct wfs_server *wfs_server_of(fuse_req_t req)
 {
     return fuse_req_userdata(req);
@@ -50,15 +43,7 @@ static inline struct wfs_tree *wfs_server_tree(fuse_req_t req)
 }
 /* False, and the request is answered, where the kernel names an inode that is not. */
 bool wfs_server_node(fuse_req_t req, fuse_ino_t ino, uint32_t *ret_node);
+/* Has the main thread look at what has happened. */
 void wfs_server_wake(struct wfs_server *server);
-
-/* ---- watch.c: sources that change under the mount ------------------------------------------ */
-
-/* Looks at every source file. Where one was changed in place that was not known, wakes the main
- * thread to drop the kernel's pages. Called at every open and after every failed read; true where
- * all is well. */
-bool wfs_watch_sources(struct wfs_server *server);
-/* Main thread only: it waits for requests that hold pages, so a handler would wait for itself. */
-void wfs_watch_drop_pages(struct wfs_server *server);
 
 #endif

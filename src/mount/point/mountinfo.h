@@ -1,8 +1,8 @@
 /*
  * mountinfo.h - what /proc/self/mountinfo says of the mount at a path.
  */
-#ifndef WEIGHTFS_MOUNT_MOUNTINFO_H
-#define WEIGHTFS_MOUNT_MOUNTINFO_H
+#ifndef WEIGHTFS_MOUNT_POINT_MOUNTINFO_H
+#define WEIGHTFS_MOUNT_POINT_MOUNTINFO_H
 
 #include <sys/types.h>
 

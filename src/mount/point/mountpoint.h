@@ -2,8 +2,8 @@
  * mountpoint.h - the directory that is mounted on: found, judged, made, cleared of a dead mount,
  * and taken away again.
  */
-#ifndef WEIGHTFS_MOUNT_MOUNTPOINT_H
-#define WEIGHTFS_MOUNT_MOUNTPOINT_H
+#ifndef WEIGHTFS_MOUNT_POINT_MOUNTPOINT_H
+#define WEIGHTFS_MOUNT_POINT_MOUNTPOINT_H
 
 #include <sys/stat.h>
 
@@ -25,9 +25,5 @@ int wfs_mountpoint_check_apart(const char *path, const char *other, const char *
 bool wfs_mountpoint_is_at_or_above(const struct stat *st, const char *path);
 /* Removes it where we made it and nothing was put there since. */
 void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint);
-
-/* Takes the mount at `path` down: umount(2), or fusermount3 where that is not permitted. `lazy`:
- * also while it is busy; it then ends with its last user. -EBUSY. */
-int wfs_mountpoint_unmount(const char *path, bool lazy, struct wfs_error *err);
 
 #endif

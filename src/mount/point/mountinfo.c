@@ -5,10 +5,10 @@
  *
  * Read without touching the mounts themselves: a dead or hung one must not stop its own removal.
  */
+#include "mount/point/mountinfo.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "mount/mountinfo.h"
 
 #define MOUNTINFO "/proc/self/mountinfo"
 

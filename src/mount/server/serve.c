@@ -6,6 +6,8 @@
  * for signals and for the workers' end. libfuse's own signal handling is not used: it exits while
  * files are open, which its readers see as ENOTCONN or SIGBUS.
  */
+#include "mount/server/serve.h"
+
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +17,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "mount/mountinfo.h"
-#include "mount/readahead.h"
-#include "mount/rendezvous.h"
-#include "mount/serve.h"
-
-void wfs_server_wake(struct wfs_server *server)
-{
-    eventfd_write(server->event_fd, 1);
-}
+#include "mount/point/mountinfo.h"
+#include "mount/point/rendezvous.h"
+#include "mount/point/detach.h"
+#include "mount/server/watch.h"
+#include "mount/server/files.h"
+#include "mount/server/ops.h"
+#include "mount/server/readahead.h"
 
 /* ---- the FUSE session ---------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
  * readahead.h - the kernel's read-ahead of one mount: the setting that matters most to the speed
  * of a cold read, and the one that FUSE cannot raise.
  */
-#ifndef WEIGHTFS_MOUNT_READAHEAD_H
-#define WEIGHTFS_MOUNT_READAHEAD_H
+#ifndef WEIGHTFS_MOUNT_SERVER_READAHEAD_H
+#define WEIGHTFS_MOUNT_SERVER_READAHEAD_H
 
 #include "base/base.h"
 

@@ -2,7 +2,7 @@
  * readahead.c - writes /sys/class/bdi/<device>/read_ahead_kb. INIT can only lower what the kernel
  * offers (128 KiB); this file can raise it, for root.
  */
-#include "mount/readahead.h"
+#include "mount/server/readahead.h"
 
 #define BDI_PATH_MAX 64
 

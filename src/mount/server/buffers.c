@@ -2,9 +2,9 @@
  * buffers.c - a stack of mapped buffers. Fresh anonymous memory costs more than the copy into it,
  * hence the reuse; a larger request than the kernel makes today gets a mapping of its own.
  */
-#include <sys/mman.h>
+#include "mount/server/buffers.h"
 
-#include "mount/buffers.h"
+#include <sys/mman.h>
 
 #define BUFFER_MAPPED (WFS_BUFFER_BYTES + WFS_BUFFER_PAGE)
 

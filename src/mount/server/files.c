@@ -3,10 +3,12 @@
  * one write of it to the kernel, together with the blocks that were lent instead of copied; no
  * splice (2-2.5 times slower), no lock across either.
  */
+#include "mount/server/files.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "mount/server.h"
+#include "mount/server/watch.h"
 
 struct wfs_handle {
     struct wfs_handle *prev, *next; /* under handles_lock */

@@ -3,7 +3,7 @@
  * byte source from then on; what remains is what the kernel keeps of the time before: those pages
  * are dropped, and no open keeps pages again.
  */
-#include "mount/server.h"
+#include "mount/server/watch.h"
 
 bool wfs_watch_sources(struct wfs_server *server)
 {

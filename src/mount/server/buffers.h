@@ -2,8 +2,8 @@
  * buffers.h - reply buffers of the workers: page-aligned, reused last in first out, so that the
  * ones in use stay in the CPU's cache and unused ones are never touched.
  */
-#ifndef WEIGHTFS_MOUNT_BUFFERS_H
-#define WEIGHTFS_MOUNT_BUFFERS_H
+#ifndef WEIGHTFS_MOUNT_SERVER_BUFFERS_H
+#define WEIGHTFS_MOUNT_SERVER_BUFFERS_H
 
 #include <pthread.h>
 

@@ -5,8 +5,8 @@
  * number. A connection made before the mount is taken down hangs up when the server's process
  * ends, however it ends: no process id to trust, no file to leave behind.
  */
-#ifndef WEIGHTFS_MOUNT_RENDEZVOUS_H
-#define WEIGHTFS_MOUNT_RENDEZVOUS_H
+#ifndef WEIGHTFS_MOUNT_POINT_RENDEZVOUS_H
+#define WEIGHTFS_MOUNT_POINT_RENDEZVOUS_H
 
 #include <sys/types.h>
 

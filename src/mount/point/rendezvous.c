@@ -2,14 +2,14 @@
  * rendezvous.c - abstract Unix sockets as a sign of life. Abandoned connections stay in the
  * listener's backlog, which is bounded; connecting never waits.
  */
+#include "mount/point/rendezvous.h"
+
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "mount/rendezvous.h"
 
 static socklen_t make_address(unsigned dev_major, unsigned dev_minor, unsigned i,
                               struct sockaddr_un *ret)

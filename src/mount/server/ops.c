@@ -2,24 +2,14 @@
  * ops.c - requests about names and attributes, answered from the immutable tree without a lock.
  * Everything that would write is EROFS, also for one who remounts it read-write.
  */
+#include "mount/server/ops.h"
+
 #include <string.h>
 #include <sys/statvfs.h>
-
-#include "mount/server.h"
 
 #define XATTR_PREFIX   "user.weightfs."
 #define STATFS_BLOCK   4096u
 #define NAME_BYTES_MAX 255u /* the kernel itself lets longer ones through to a FUSE server */
-
-bool wfs_server_node(fuse_req_t req, fuse_ino_t ino, uint32_t *ret_node)
-{
-    if (ino == 0 || ino > wfs_tree_n_nodes(wfs_server_tree(req))) {
-        fuse_reply_err(req, ESTALE);
-        return false;
-    }
-    *ret_node = (uint32_t)(ino - 1);
-    return true;
-}
 
 static int make_entry(fuse_req_t req, uint32_t node, struct fuse_entry_param *ret)
 {
