@@ -2,11 +2,15 @@
  * cli.c - the loop over a verb's arguments. getopt_long is given the verb's own options and, where
  * the verb takes a source, the shared ones; the shared ones never reach the verb.
  */
+#include "cli/cli.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/output.h"
 #include "cli/help.h"
+#include "cli/options/views.h"
+#include "cli/options/table.h"
 
 /* Beyond any character. */
 enum shared_option {
@@ -24,55 +28,6 @@ static const struct option source_options[] = {
     {"strict", no_argument, NULL, OPTION_STRICT},
 };
 static const struct option help_option = {"help", no_argument, NULL, OPTION_HELP};
-
-int wfs_cli_fail(const struct wfs_error *err)
-{
-    fprintf(stderr, "weightfs: %s\n", err->message);
-    return wfs_exit_status(-err->code);
-}
-
-int wfs_cli_misuse(const struct wfs_verb *verb, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    fprintf(stderr, "weightfs %s: ", verb->name);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fprintf(stderr, "\nusage: weightfs %s [OPTIONS] %s  (see weightfs %s --help)\n", verb->name,
-            verb->operands, verb->name);
-    return WFS_EXIT_UNREADABLE;
-}
-
-int wfs_cli_one_of(const struct wfs_verb *verb, const struct wfs_cli_choice *choices)
-{
-    const char *given = NULL;
-    for (; choices->name; choices++) {
-        if (choices->is_given && given)
-            return wfs_cli_misuse(verb, "%s and %s: not both", given, choices->name);
-        given = choices->is_given ? choices->name : given;
-    }
-    return 0;
-}
-
-int wfs_cli_flush(void)
-{
-    struct wfs_error err = {0};
-    if (!fflush(stdout) && !ferror(stdout))
-        return WFS_EXIT_OK;
-    wfs_error_set(&err, errno ? errno : EIO, "cannot write: %s", strerror(errno ? errno : EIO));
-    return wfs_cli_fail(&err);
-}
-
-int wfs_cli_print(const struct wfs_buf *text)
-{
-    struct wfs_error err = {0};
-    if (!wfs_buf_ok(text)) {
-        wfs_error_nomem(&err, "the output");
-        return wfs_cli_fail(&err);
-    }
-    fwrite(text->data ? text->data : "", 1, text->len, stdout);
-    return wfs_cli_flush();
-}
 
 static void merge_options(struct wfs_cli *cli)
 {

@@ -2,11 +2,12 @@
  * copy.c - reads in pieces of a few panels of a transposed tensor, each exact or an error: a file
  * that comes out whole is right.
  */
+#include "cli/copy.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/copy.h"
 #include "cli/signals.h"
 
 #define COPY_BYTES (UINT64_C(8) << 20)

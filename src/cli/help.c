@@ -4,7 +4,8 @@
  */
 #include "cli/help.h"
 
-#include "cli/cli.h"
+#include "mount/mount.h"
+#include "cli/output.h"
 
 static const char source_help[] =
     "Options of a source:\n"
@@ -37,14 +38,14 @@ static const char source_help[] =
     "  and what fstab lines hold: ro, rw, defaults, auto, noauto, user, nofail, _netdev, dev,\n"
     "  suid, x-*\n";
 
-int wfs_help_program(FILE *out)
+int wfs_help_program(const struct wfs_verb *const *verbs, FILE *out)
 {
     fprintf(out, "usage: weightfs VERB [OPTIONS] ...\n"
                  "       weightfs SOURCE MOUNTPOINT     (short for weightfs mount)\n\n"
                  "Shows a machine-learning checkpoint as files, as it is and as another framework\n"
                  "wants it.\n\n");
-    for (const struct wfs_verb *const *verb = wfs_verbs; *verb; verb++)
-        fprintf(out, "  %-8s %s\n", (*verb)->name, (*verb)->summary);
+    for (; *verbs; verbs++)
+        fprintf(out, "  %-8s %s\n", (*verbs)->name, (*verbs)->summary);
     fprintf(out, "\n  weightfs VERB --help tells more. weightfs --version.\n");
     return out == stdout ? wfs_cli_flush() : WFS_EXIT_OK;
 }

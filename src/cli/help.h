@@ -4,9 +4,12 @@
 #ifndef WEIGHTFS_CLI_HELP_H
 #define WEIGHTFS_CLI_HELP_H
 
-#include "cli/cli.h"
+#include <stdio.h>
 
-int wfs_help_program(FILE *out);
+#include "cli/verb.h"
+
+/* verbs ends with NULL. Both return the exit status. */
+int wfs_help_program(const struct wfs_verb *const *verbs, FILE *out);
 int wfs_help_verb(const struct wfs_verb *verb);
 
 #endif

@@ -7,9 +7,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "mount/mount.h"
+#include "cli/output.h"
 #include "cli/help.h"
-#include "cli/verbs.h"
+#include "cli/cli.h"
+
+#define VERB_ROW(name) &wfs_verb_##name,
+static const struct wfs_verb *const verbs[] = {WFS_VERBS(VERB_ROW) NULL};
 
 /* A checkpoint may have more shards than the usual 1024 descriptors. */
 static void allow_many_files(void)
@@ -32,7 +36,7 @@ static void fill_standard_files(void)
 
 static const struct wfs_verb *find_verb(const char *word)
 {
-    for (const struct wfs_verb *const *verb = wfs_verbs; *verb; verb++)
+    for (const struct wfs_verb *const *verb = verbs; *verb; verb++)
         if (strcmp((*verb)->name, word) == 0)
             return *verb;
     return NULL;
@@ -42,11 +46,11 @@ int main(int argc, char **argv)
 {
     fill_standard_files();
     if (argc < 2) {
-        wfs_help_program(stderr);
+        wfs_help_program(verbs, stderr);
         return WFS_EXIT_UNREADABLE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-        return wfs_help_program(stdout);
+        return wfs_help_program(verbs, stdout);
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
         printf("weightfs %s\n", WFS_VERSION);
         return wfs_cli_flush();

@@ -1,10 +1,12 @@
 /*
  * session.c - the source of a verb, opened as the mount opens it, so that both give the same bytes.
  */
+#include "cli/session.h"
+
 #include <string.h>
 
-#include "cli/cli.h"
 #include "mount/problems.h"
+#include "cli/output.h"
 
 static void print_warnings(const struct wfs_session *session)
 {

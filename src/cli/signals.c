@@ -1,10 +1,11 @@
 /*
  * signals.c - see signals.h.
  */
+#include "cli/signals.h"
+
 #include <signal.h>
 
-#include "cli/cli.h"
-#include "cli/signals.h"
+#include "mount/mount.h"
 
 atomic_bool wfs_signals_interrupt;
 static volatile sig_atomic_t interrupted_by;

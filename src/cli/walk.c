@@ -2,9 +2,9 @@
  * walk.c - see walk.h. One level is a directory, the next child to visit and where its name starts
  * in the path.
  */
-#include <stdlib.h>
-
 #include "cli/walk.h"
+
+#include <stdlib.h>
 
 struct level {
     uint32_t dir, next;

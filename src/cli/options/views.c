@@ -1,14 +1,62 @@
 /*
- * option_views.c - which options reach which view. --view NAME:key=value speaks to one view; a
+ * views.c - which options reach which view. --view NAME:key=value speaks to one view; a
  * plain -o of the kind that every view takes (rules, template, dtype, set) to all; a plain key of a
  * view's own to the one view that takes it, and it is an error where that is not exactly one.
  * `--view source` says that no view is wanted beside source/, which takes none of them.
  */
+#include "cli/options/views.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
+#define SOURCE "source" /* the directory that is always there */
 
+/* ---- the options of every view ------------------------------------------------------------- */
+
+static int set_rules(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
+                     struct wfs_error *err)
+{
+    return wfs_options_set_path(options->arena, &spec->rules, value, err);
+}
+
+static int set_template(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
+                        struct wfs_error *err)
+{
+    return wfs_options_set_path(options->arena, &spec->template_path, value, err);
+}
+
+static int set_dtype(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
+                     struct wfs_error *err)
+{
+    return wfs_options_set_string(options->arena, &spec->dtype, value, err);
+}
+
+static int set_setting(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
+                       struct wfs_error *err)
+{
+    if (!strchr(value, '='))
+        return wfs_error_set(err, EINVAL, "-o set=%s: NAME=VALUE is expected", value);
+    return wfs_strings_add_setting(&spec->set, options->arena, value, err);
+}
+
+static const struct wfs_view_option view_options[] = {
+    {"rules", set_rules},
+    {"template", set_template},
+    {"dtype", set_dtype},
+    {"set", set_setting},
+};
+
+const struct wfs_view_option *wfs_view_option_find(const char *key)
+{
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(view_options); i++)
+        if (strcmp(view_options[i].key, key) == 0)
+            return &view_options[i];
+    return NULL;
+}
+
+/* ---- --view NAME:key=value ----------------------------------------------------------------- */
+
+/* Whether an item "key=value" is of a key that this view has for itself. */
 static bool takes(const char *view, const char *item)
 {
     size_t len = strcspn(item, "=");
@@ -18,22 +66,10 @@ static bool takes(const char *view, const char *item)
     return false;
 }
 
-#define SOURCE "source" /* the directory that is always there */
-
 struct spec_scope {
     struct wfs_options *options;
     struct wfs_view_spec *spec;
 };
-
-static int set_path(struct wfs_options *options, const char **field, const char *value,
-                    struct wfs_error *err)
-{
-    const char *path = wfs_options_absolute(options, value, err);
-    if (!path)
-        return -err->code;
-    *field = path;
-    return 0;
-}
 
 static int add_spec_item(void *ctx, char *item, struct wfs_error *err)
 {
@@ -43,18 +79,12 @@ static int add_spec_item(void *ctx, char *item, struct wfs_error *err)
     if (!value || !value[1])
         return wfs_error_set(err, EINVAL, "--view %s: %s: key=value is expected", spec->name, item);
     if (takes(spec->name, item))
-        return wfs_options_add_string(scope->options, &spec->own, item, err);
+        return wfs_strings_add(&spec->own, scope->options->arena, item, err);
     *value++ = '\0';
-    if (strcmp(item, "rules") == 0)
-        return set_path(scope->options, &spec->rules, value, err);
-    if (strcmp(item, "template") == 0)
-        return set_path(scope->options, &spec->template_path, value, err);
-    if (strcmp(item, "set") == 0)
-        return wfs_options_add_setting(scope->options, &spec->set, value, err);
-    if (strcmp(item, "dtype"))
+    const struct wfs_view_option *option = wfs_view_option_find(item);
+    if (!option)
         return wfs_error_set(err, EINVAL, "--view %s: it has no option %s", spec->name, item);
-    spec->dtype = wfs_arena_strdup(scope->options->arena, value);
-    return spec->dtype ? 0 : wfs_error_nomem(err, "options");
+    return option->set(scope->options, spec, value, err);
 }
 
 /* NAME=SET+SET, where NAME= ends at `chain`. */
@@ -110,6 +140,8 @@ int wfs_options_add_view(struct wfs_options *options, const char *text, struct w
     return rest ? wfs_options_split(rest, add_spec_item, &scope, err) : 0;
 }
 
+/* ---- what a plain -o says -------------------------------------------------------------------- */
+
 static int give_own(struct wfs_options *options, const char *item, struct wfs_error *err)
 {
     struct wfs_view_spec *taker = NULL;
@@ -124,14 +156,14 @@ static int give_own(struct wfs_options *options, const char *item, struct wfs_er
     }
     if (!taker)
         return wfs_error_set(err, EINVAL, "-o %.*s: no such option", len, item);
-    return wfs_options_add_string(options, &taker->own, item, err);
+    return wfs_strings_add(&taker->own, options->arena, item, err);
 }
 
 static int merge_set(struct wfs_options *options, struct wfs_view_spec *spec, struct wfs_error *err)
 {
     int r = 0;
     for (size_t i = 0; !r && i < options->every.set.n; i++)
-        r = wfs_options_add_string(options, &spec->set, options->every.set.list[i], err);
+        r = wfs_strings_add(&spec->set, options->arena, options->every.set.list[i], err);
     return r;
 }
 

@@ -1,10 +1,12 @@
 /*
- * verb_cat.c - `weightfs cat`: the bytes of virtual files on stdout.
+ * cat.c - `weightfs cat`: the bytes of virtual files on stdout.
  */
 #include <unistd.h>
 
+#include "cli/output.h"
+#include "cli/cli.h"
+#include "cli/session.h"
 #include "cli/copy.h"
-#include "cli/verbs.h"
 
 static int cat(struct wfs_session *session, const char *path, struct wfs_error *err)
 {

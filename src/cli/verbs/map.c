@@ -1,12 +1,13 @@
 /*
- * verb_map.c - `weightfs map`: how a checkpoint maps to a view, and what does not. The exit status
+ * map.c - `weightfs map`: how a checkpoint maps to a view, and what does not. The exit status
  * tells whether there are problems, so that a script can ask before a job does.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/verbs.h"
 #include "mount/problems.h"
+#include "cli/output.h"
+#include "cli/cli.h"
 
 #define OPTION_JSON    0x100
 #define OPTION_EXPLAIN 0x101
@@ -117,7 +118,7 @@ static int read_options(struct wfs_cli *cli, struct map *map, struct wfs_error *
     while ((c = wfs_cli_next(cli)) > 0) {
         if (c == OPTION_JSON)
             map->json = true;
-        else if (wfs_options_add_string(&cli->options, &map->explain, cli->arg, err))
+        else if (wfs_strings_add(&map->explain, cli->options.arena, cli->arg, err))
             return -1;
     }
     const struct wfs_cli_choice outputs[] = {

@@ -1,13 +1,15 @@
 /*
- * verb_export.c - `weightfs export`: one virtual file written out, by all processors; or a share of
+ * export.c - `weightfs export`: one virtual file written out, by all processors; or a share of
  * it, by one of several machines.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/export.h"
+#include "cli/output.h"
 #include "cli/signals.h"
-#include "cli/verbs.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "cli/export_target.h"
 
 #define OPTION_PART   0x100
 #define OPTION_FINISH 0x101

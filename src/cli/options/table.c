@@ -1,11 +1,15 @@
 /*
- * option_table.c - the keys of -o, one row each. Ours, what FUSE takes, and what fstab lines hold;
- * anything else belongs to a view or is an error that names it.
+ * table.c - the keys of -o, one row each: ours, what FUSE takes, and what fstab lines hold. The keys
+ * that every view takes have their rows in views.c; anything else belongs to one view or is an
+ * error that names it.
  */
+#include "cli/options/table.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "cli/options/size.h"
+#include "cli/options/views.h"
 
 #define UMASK_MAX 0777
 
@@ -17,44 +21,14 @@ struct row {
     apply_fn apply;
 };
 
-static int set_string(struct wfs_options *o, const char **field, const char *value,
-                      struct wfs_error *err)
-{
-    const char *copy = wfs_arena_strdup(o->arena, value);
-    if (!copy)
-        return wfs_error_nomem(err, "options");
-    *field = copy;
-    return 0;
-}
-
-static int set_path(struct wfs_options *o, const char **field, const char *value,
-                    struct wfs_error *err)
-{
-    const char *path = wfs_options_absolute(o, value, err);
-    if (!path)
-        return -err->code;
-    *field = path;
-    return 0;
-}
-
-static int apply_rules(struct wfs_options *o, const char *value, struct wfs_error *err)
-{
-    return set_path(o, &o->every.rules, value, err);
-}
-
-static int apply_template(struct wfs_options *o, const char *value, struct wfs_error *err)
-{
-    return set_path(o, &o->every.template_path, value, err);
-}
-
 static int apply_weights(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
-    return set_string(o, &o->mount.session.source_options.weights, value, err);
+    return wfs_options_set_string(o->arena, &o->mount.session.source_options.weights, value, err);
 }
 
 static int apply_root(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
-    return wfs_options_add_string(o, &o->roots, value, err);
+    return wfs_strings_add(&o->roots, o->arena, value, err);
 }
 
 static int check_file(void *ctx, char *name, struct wfs_error *err)
@@ -78,23 +52,11 @@ static int apply_files(struct wfs_options *o, const char *value, struct wfs_erro
     return is_word ? 0 : wfs_options_split(names, check_file, o, err);
 }
 
-static int apply_dtype(struct wfs_options *o, const char *value, struct wfs_error *err)
-{
-    return set_string(o, &o->every.dtype, value, err);
-}
-
-static int apply_set(struct wfs_options *o, const char *value, struct wfs_error *err)
-{
-    if (!strchr(value, '='))
-        return wfs_error_set(err, EINVAL, "-o set=%s: NAME=VALUE is expected", value);
-    return wfs_options_add_setting(o, &o->every.set, value, err);
-}
-
 static int apply_index(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
     if (strcmp(value, "none") == 0)
-        return set_string(o, &o->mount.cache.index_path, value, err);
-    return set_path(o, &o->mount.cache.index_path, value, err);
+        return wfs_options_set_string(o->arena, &o->mount.cache.index_path, value, err);
+    return wfs_options_set_path(o->arena, &o->mount.cache.index_path, value, err);
 }
 
 static int apply_cache(struct wfs_options *o, const char *value, struct wfs_error *err)
@@ -204,18 +166,14 @@ static int apply_nonempty(struct wfs_options *o, const char *value, struct wfs_e
 
 static int apply_log(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
-    return set_path(o, &o->mount.log, value, err);
+    return wfs_options_set_path(o->arena, &o->mount.log, value, err);
 }
 
 static const struct row rows[] = {
     {"view", VALUE, wfs_options_add_view},
-    {"rules", VALUE, apply_rules},
-    {"template", VALUE, apply_template},
     {"weights", VALUE, apply_weights},
     {"root", VALUE, apply_root},
     {"files", VALUE, apply_files},
-    {"dtype", VALUE, apply_dtype},
-    {"set", VALUE, apply_set},
     {"index", VALUE, apply_index},
     {"cache", VALUE, apply_cache},
     {"cache_size", VALUE, apply_cache_size},
@@ -275,15 +233,18 @@ int wfs_options_apply(struct wfs_options *options, const char *key, const char *
                       struct wfs_error *err)
 {
     const struct row *row = find_row(key);
-    if (!row)
+    const struct wfs_view_option *of_views = row ? NULL : wfs_view_option_find(key);
+    if (!row && !of_views)
         return -ENOENT;
-    if (row->kind == ACCEPTED)
+    if (row && row->kind == ACCEPTED)
         return 0;
-    bool needs = row->kind == VALUE || row->kind == FUSE_VALUE;
+    bool needs = of_views || row->kind == VALUE || row->kind == FUSE_VALUE;
     if (needs && (!value || !*value))
         return wfs_error_set(err, EINVAL, "-o %s: a value is expected, as in %s=...", key, key);
     if (!needs && value)
         return wfs_error_set(err, EINVAL, "-o %s: it takes no value", key);
+    if (of_views)
+        return of_views->set(options, &options->every, value, err);
     if (row->apply)
         return row->apply(options, value, err);
     pass_to_fuse(options, key, value);

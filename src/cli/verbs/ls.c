@@ -1,10 +1,12 @@
 /*
- * verb_ls.c - `weightfs ls`: the tree without a mount, in natural order (layer 2 before layer 10).
+ * ls.c - `weightfs ls`: the tree without a mount, in natural order (layer 2 before layer 10).
  */
 #include <string.h>
 #include <time.h>
 
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
+#include "cli/session.h"
 #include "cli/walk.h"
 
 struct ls {

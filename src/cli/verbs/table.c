@@ -1,10 +1,13 @@
 /*
- * verb_table.c - `weightfs table`: what parameters there are. Reads metadata only.
+ * table.c - `weightfs table`: what parameters there are. Reads metadata only.
  */
 #include <string.h>
 
-#include "cli/look.h"
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "cli/look/terminal.h"
+#include "cli/look/look.h"
 
 #define OPTION_TSV   0x300
 #define OPTION_KEYS  0x301

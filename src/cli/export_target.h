@@ -1,8 +1,8 @@
 /*
- * export.h - which file of a view an export writes, and what names the checkpoint on every machine.
+ * export_target.h - which file of a view an export writes, and what names the checkpoint on every machine.
  */
-#ifndef WEIGHTFS_CLI_EXPORT_H
-#define WEIGHTFS_CLI_EXPORT_H
+#ifndef WEIGHTFS_CLI_EXPORT_TARGET_H
+#define WEIGHTFS_CLI_EXPORT_TARGET_H
 
 #include "tree/tree.h"
 

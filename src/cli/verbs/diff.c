@@ -1,11 +1,15 @@
 /*
- * verb_diff.c - `weightfs diff`: two checkpoints, of any formats. Where their conventions differ, A
+ * diff.c - `weightfs diff`: two checkpoints, of any formats. Where their conventions differ, A
  * is looked at through the view that has B's; --view says which instead.
  */
 #include <string.h>
 
-#include "cli/look.h"
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "cli/look/terminal.h"
+#include "cli/look/look.h"
+#include "cli/look/pair.h"
 
 #define OPTION_ALL 0x300
 

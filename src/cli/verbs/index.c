@@ -1,5 +1,5 @@
 /*
- * verb_index.c - `weightfs index`: what the indices hold, whether it is sound, and less of it.
+ * index.c - `weightfs index`: what the indices hold, whether it is sound, and less of it.
  *
  * WHAT is an index's file, or a checkpoint, whose index it then is; without it, all indices of the
  * user.
@@ -10,7 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/options/size.h"
+#include "cli/cli.h"
 
 #define OPTION_JSON   0x100
 #define OPTION_REPAIR 0x101

@@ -1,10 +1,10 @@
 /*
- * export.c - finds what an export writes, and keeps it off the checkpoint itself.
+ * export_target.c - finds what an export writes, and keeps it off the checkpoint itself.
  */
+#include "cli/export_target.h"
+
 #include <string.h>
 #include <sys/stat.h>
-
-#include "cli/export.h"
 
 static const char *base_name(const char *path)
 {

@@ -1,12 +1,12 @@
 /*
- * option_size.c - sizes as people write them. Units are binary, as in cache_size=10G.
+ * size.c - sizes as people write them. Units are binary, as in cache_size=10G.
  */
+#include "cli/options/size.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cli/options.h"
 
 #define SIZE_LIMIT 9.0e18 /* below 2^63 */
 

@@ -1,13 +1,17 @@
 /*
- * verb_check.c - `weightfs check`: would this checkpoint load into that target, and with what left
+ * check.c - `weightfs check`: would this checkpoint load into that target, and with what left
  * over or missing? The exit status tells scripts.
  */
 #include <ctype.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/look.h"
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "cli/look/terminal.h"
+#include "cli/look/look.h"
+#include "cli/look/pair.h"
 
 #define OPTION_AGAINST 0x300
 #define OPTION_SILENT  0x301

@@ -1,10 +1,13 @@
 /*
- * verb_norms.c - `weightfs norms`: statistics of every tensor in one pass, kept in the index.
+ * norms.c - `weightfs norms`: statistics of every tensor in one pass, kept in the index.
  */
 #include <stdlib.h>
 
-#include "cli/look.h"
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "cli/look/terminal.h"
+#include "cli/look/look.h"
 
 #define OPTION_TSV 0x300
 

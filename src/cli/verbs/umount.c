@@ -1,7 +1,8 @@
 /*
- * verb_umount.c - `weightfs umount`: returns when the server is gone.
+ * umount.c - `weightfs umount`: returns when the server is gone.
  */
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)
 {

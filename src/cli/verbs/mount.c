@@ -1,9 +1,10 @@
 /*
- * verb_mount.c - `weightfs mount`, and `weightfs SOURCE MOUNTPOINT`.
+ * mount.c - `weightfs mount`, and `weightfs SOURCE MOUNTPOINT`.
  */
 #include <stdlib.h>
 
-#include "cli/verbs.h"
+#include "cli/output.h"
+#include "cli/cli.h"
 
 static int run(const struct wfs_verb *verb, int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /*
- * verb_cp.c - `weightfs cp`: files and directories of the tree, copied out without a mount.
+ * cp.c - `weightfs cp`: files and directories of the tree, copied out without a mount.
  *
  * A file is written beside its name and renamed onto it when it is whole, so that a full disk, an
  * interruption or a source that fails leaves no part of it, and what was there before stays. Who
@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/copy.h"
-#include "cli/export.h"
+#include "cli/output.h"
 #include "cli/signals.h"
-#include "cli/verbs.h"
+#include "cli/cli.h"
+#include "cli/session.h"
 #include "cli/walk.h"
+#include "cli/copy.h"
+#include "cli/export_target.h"
 
 struct cp {
     struct wfs_session *session;

@@ -1,0 +1,24 @@
+/*
+ * views.h - the options of views, and which of them reach which view.
+ */
+#ifndef WEIGHTFS_CLI_OPTIONS_VIEWS_H
+#define WEIGHTFS_CLI_OPTIONS_VIEWS_H
+
+#include "cli/options/gathered.h"
+
+/* An option that every view takes: as --view NAME:key=value for one, as -o key=value for all. A new
+ * one is a row in views.c, a function, and what takes the field in struct wfs_view_options. */
+struct wfs_view_option {
+    const char *key;
+    int (*set)(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
+               struct wfs_error *err);
+};
+/* NULL where there is none. */
+const struct wfs_view_option *wfs_view_option_find(const char *key);
+
+/* One argument of --view: NAME[:key=value,...]. */
+int wfs_options_add_view(struct wfs_options *options, const char *spec, struct wfs_error *err);
+/* After the last option: the views complete, each with what is said to all. */
+int wfs_options_finish_views(struct wfs_options *options, struct wfs_error *err);
+
+#endif

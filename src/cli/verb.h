@@ -1,0 +1,35 @@
+/*
+ * verb.h - what describes a verb, and mistakes in how one was called.
+ */
+#ifndef WEIGHTFS_CLI_VERB_H
+#define WEIGHTFS_CLI_VERB_H
+
+#include <getopt.h>
+
+#include "base/base.h"
+
+struct wfs_verb {
+    const char *name;
+    const char *operands; /* "SOURCE PATH..." */
+    const char *summary;
+    const char *help; /* of its own options, one line each; may be "" */
+    const char *short_options;
+    const struct option
+        *long_options; /* ends with an empty row; val is what wfs_cli_next returns */
+    unsigned min_operands, max_operands;
+    bool takes_source; /* the first operand is one: --view, -o and so on are understood */
+    int (*run)(const struct wfs_verb *verb, int argc, char **argv);
+};
+
+/* A mistake in how the verb was called: says so, with a hint at --help. The exit status. */
+int wfs_cli_misuse(const struct wfs_verb *verb, const char *fmt, ...) WFS_PRINTF(2, 3);
+
+/* Options of which one at most makes sense; name NULL is the end. 0, or the exit status of a misuse
+ * that names two which were given. */
+struct wfs_cli_choice {
+    const char *name;
+    bool is_given;
+};
+int wfs_cli_one_of(const struct wfs_verb *verb, const struct wfs_cli_choice *choices);
+
+#endif
