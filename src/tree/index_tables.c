@@ -5,7 +5,7 @@
  * The index asks for rows one by one, on its own thread, while the session serves: a session is
  * immutable, so it may.
  */
-#include "tree/tree_internal.h"
+#include "tree/tree.h"
 
 static const char *join_sources(const struct wfs_catalog *catalog, const struct wfs_target *target,
                                 struct wfs_arena *scratch)

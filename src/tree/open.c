@@ -2,10 +2,15 @@
  * open.c - an open file: which parts it reads, and what keeps them alive. A tensor's .npy is
  * planned here (a header and one expression), so closed files cost nothing.
  */
+#include "tree/tree.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/tree_internal.h"
+#include "tree/nodes/layout.h"
+#include "tree/nodes/live.h"
+#include "tree/nodes/planned.h"
+#include "tree/contents/tensors.h"
 
 struct wfs_open {
     struct wfs_session *session;
@@ -17,39 +22,13 @@ struct wfs_open {
     uint64_t size_bytes;
 };
 
-int tree_file_get(const struct wfs_session *session, struct tree_file *file,
-                  const struct wfs_vfile **ret, struct wfs_error *err)
-{
-    const struct wfs_vfile *made = atomic_load_explicit(&file->file, memory_order_acquire);
-    int r = 0;
-    if (!made) {
-        pthread_mutex_lock(&file->lock);
-        made = atomic_load_explicit(&file->file, memory_order_relaxed);
-        if (!made && !file->arena)
-            file->arena = wfs_arena_new();
-        if (!made)
-            r = file->arena ? file->plan_fn(session, file, file->arena, &made, err)
-                            : wfs_error_nomem(err, "a virtual file");
-        if (!r) {
-            atomic_store_explicit(&file->file, made, memory_order_release);
-        } else { /* what it left there would grow with every try */
-            wfs_arena_free(file->arena);
-            file->arena = NULL;
-        }
-        pthread_mutex_unlock(&file->lock);
-    }
-    if (!r)
-        *ret = made;
-    return r;
-}
-
 static int open_tensor(struct wfs_open *open, const struct wfs_node *node, struct wfs_error *err)
 {
     const struct wfs_target *target = node->payload;
     open->arena = wfs_arena_new();
     if (!open->arena)
         return wfs_error_nomem(err, "an open file");
-    int r = tree_is_npy(open->session, target->expr)
+    int r = wfs_tree_is_npy(open->session, target->expr)
                 ? wfs_npy_plan(target->expr, open->arena, &open->vfile, err)
                 : wfs_raw_plan(target->expr, open->arena, &open->vfile, err);
     if (!r)
@@ -87,11 +66,11 @@ static int open_side(struct wfs_open *open, const struct wfs_side_file *side, st
     return 0;
 }
 
-static int open_vfile(struct wfs_open *open, struct tree_file *file, struct wfs_error *err)
+static int open_vfile(struct wfs_open *open, struct wfs_tree_file *file, struct wfs_error *err)
 {
     if (file->side)
         return open_side(open, file->side, err);
-    int r = tree_file_get(open->session, file, &open->vfile, err);
+    int r = wfs_tree_file_get(open->session, file, &open->vfile, err);
     if (!r)
         open->size_bytes = open->vfile->size_bytes;
     return r;
@@ -100,7 +79,7 @@ static int open_vfile(struct wfs_open *open, struct tree_file *file, struct wfs_
 /* The text, cut at a fixed size and filled up with newlines. */
 static int open_live(struct wfs_open *open, const struct wfs_node *node, struct wfs_error *err)
 {
-    const struct tree_live *live = node->payload;
+    const struct wfs_tree_live *live = node->payload;
     open->is_live = true;
     open->size_bytes = node->size_bytes;
     live->make(open->session, &open->live, node->size_bytes);

@@ -2,17 +2,20 @@
  * session.c - a checkpoint opened with its views: catalog, plans, tree. Reads metadata only, starts
  * no thread, so that it may be made before or after a fork; the cache is added by who runs it.
  */
+#include "tree/tree.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/tree_internal.h"
+#include "tree/contents/all.h"
+#include "tree/nodes/layout.h"
 
 void wfs_session_free(struct wfs_session *session)
 {
     if (!session)
         return;
     wfs_cache_free(session->cache); /* its threads read expressions */
-    tree_free(session->tree);
+    wfs_tree_free(session->tree);
     for (uint32_t i = 0; i < session->n_plans; i++)
         wfs_plan_free(session->plans[i]);
     wfs_catalog_free(session->catalog);
@@ -94,77 +97,6 @@ static int add_plans(struct wfs_session *session, const struct wfs_session_optio
     return r;
 }
 
-/* ---- the tree ------------------------------------------------------------------------------ */
-
-static void latest_mtime(int64_t *mtime_ns, const char *path)
-{
-    struct stat st;
-    if (!path || stat(path, &st))
-        return;
-    int64_t ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    *mtime_ns = ns > *mtime_ns ? ns : *mtime_ns;
-}
-
-static void set_attributes(struct wfs_tree *tree, const struct wfs_session *session)
-{
-    const struct wfs_session_options *o = &session->options;
-    const struct wfs_catalog *catalog = session->catalog;
-    tree->mtime_ns = catalog->mtime_ns;
-    for (uint32_t i = 0; i < catalog->n_side_files; i++)
-        if (catalog->side_files[i].identity.mtime_ns > tree->mtime_ns)
-            tree->mtime_ns = catalog->side_files[i].identity.mtime_ns;
-    for (uint32_t i = 0; i < o->n_views; i++) {
-        latest_mtime(&tree->mtime_ns, o->views[i].rules);
-        latest_mtime(&tree->mtime_ns, o->views[i].template_path);
-    }
-    tree->file_mode = catalog->mode & 0444 & ~o->umask;
-    /* Who may read the files may list the directories. */
-    tree->dir_mode = (0555 & (tree->file_mode | tree->file_mode >> 2)) & ~o->umask;
-    tree->uid = o->uid == (uid_t)-1 ? catalog->uid : o->uid;
-    tree->gid = o->gid == (gid_t)-1 ? catalog->gid : o->gid;
-}
-
-static int add_view_dir(struct tree_builder *b, uint32_t plan, struct wfs_error *err)
-{
-    uint32_t dir = tree_add_dir(b, 0, b->session->plans[plan]->view);
-    uint32_t tensors = dir == WFS_NO_INDEX ? dir : tree_add_dir(b, dir, "tensors");
-    if (tensors == WFS_NO_INDEX)
-        return wfs_error_nomem(err, "the tree");
-    int r = tree_add_tensors(b, tensors, plan, err);
-    return r ? r : tree_add_view_files(b, dir, plan, err);
-}
-
-static int add_all(struct tree_builder *b, struct wfs_error *err)
-{
-    if (tree_add(b, 0, "", WFS_NODE_DIR) == WFS_NO_INDEX)
-        return wfs_error_nomem(err, "the tree");
-    int r = 0;
-    for (uint32_t i = 0; i < b->session->n_plans && !r; i++)
-        r = add_view_dir(b, i, err);
-    uint32_t info = r ? WFS_NO_INDEX : tree_add_dir(b, 0, "info");
-    if (!r && info == WFS_NO_INDEX)
-        r = wfs_error_nomem(err, "the tree");
-    return r ? r : tree_add_info(b, info, err);
-}
-
-int tree_build(struct wfs_session *session, struct wfs_error *err)
-{
-    struct tree_builder b = {.session = session};
-    int r = add_all(&b, err);
-    if (!r)
-        r = tree_finish(&b, &session->tree, err);
-    if (!r)
-        set_attributes(session->tree, session);
-    if (!r && b.renamed.len)
-        session->tree_report = wfs_arena_strndup(session->arena, b.renamed.data, b.renamed.len);
-    for (size_t i = 0; i < b.n_files; i++)
-        tree_file_free(b.files[i]);
-    free(b.files);
-    free(b.nodes);
-    wfs_buf_free(&b.renamed);
-    return r;
-}
-
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static const char *keep(struct wfs_session *session, const char *s)
@@ -206,7 +138,7 @@ int wfs_session_open(const struct wfs_session_options *options, struct wfs_sessi
     if (!r)
         r = add_plans(session, options, err);
     if (!r)
-        r = tree_build(session, err);
+        r = wfs_tree_build(session, err);
     if (r)
         return r;
     *ret = wfs_steal(&session);

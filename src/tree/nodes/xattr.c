@@ -1,9 +1,11 @@
 /*
  * xattr.c - user.weightfs.* of tensors: cheap facts only, nothing that reads a tensor.
  */
+#include "tree/tree.h"
+
 #include <string.h>
 
-#include "tree/tree_internal.h"
+#include "tree/nodes/layout.h"
 
 #define XATTR_PREFIX "user.weightfs."
 

@@ -2,10 +2,10 @@
  * tensors.c - tensors/ of a view: a directory for each module, a file for each tensor. Names come
  * from files and are made safe here, visibly.
  */
+#include "tree/contents/tensors.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "tree/tree_internal.h"
 
 /* Bounded: a name of more components keeps the rest of them, joined by '.',
  * as one. A name of a million dots is then a file, not a million directories. */
@@ -14,7 +14,7 @@
 /* Where the last tensor went. Targets are sorted, so the next one shares most of its directories;
  * what it does not share is looked up step by step. */
 struct tensor_dirs {
-    struct tree_builder *b;
+    struct wfs_tree_builder *b;
     uint32_t root;
     struct wfs_strmap by_step; /* "PARENT/component" -> node: no prefix is held twice */
     const char *last_path;
@@ -22,13 +22,13 @@ struct tensor_dirs {
     uint32_t last_dir;
 };
 
-bool tree_is_npy(const struct wfs_session *session, const struct wfs_expr *expr)
+bool wfs_tree_is_npy(const struct wfs_session *session, const struct wfs_expr *expr)
 {
     return session->options.format == WFS_FORMAT_NPY &&
            wfs_dtype_info(expr->dtype)->npy_descr != NULL;
 }
 
-static void report_escaped(struct tree_builder *b, const char *path, const char *shown)
+static void report_escaped(struct wfs_tree_builder *b, const char *path, const char *shown)
 {
     struct wfs_buf joined wfs_cleanup(wfs_buf_free) = {0};
     wfs_path_join(&joined, path, '.');
@@ -39,8 +39,8 @@ static void report_escaped(struct tree_builder *b, const char *path, const char 
 }
 
 /* A component as a file name with a suffix, in the session's arena. */
-static char *safe_name(struct tree_builder *b, const char *path, const char *component, size_t len,
-                       const char *suffix)
+static char *safe_name(struct wfs_tree_builder *b, const char *path, const char *component,
+                       size_t len, const char *suffix)
 {
     struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
     bool changed = wfs_name_escape(&name, component, len, strlen(suffix));
@@ -66,7 +66,7 @@ static uint32_t dir_in(struct tensor_dirs *d, uint32_t parent, const char *path,
         return (uint32_t)found;
     char *kept = wfs_arena_strndup(d->b->session->arena, key.data, key.len);
     char *shown = kept ? safe_name(d->b, path, name, len, "") : NULL;
-    uint32_t dir = tree_add_dir(d->b, parent, shown);
+    uint32_t dir = wfs_tree_add_dir(d->b, parent, shown);
     if (dir == WFS_NO_INDEX || wfs_strmap_set(&d->by_step, kept, dir))
         return WFS_NO_INDEX;
     return dir;
@@ -98,7 +98,7 @@ static const char *file_part(const char *path)
 }
 
 /* NULL when out of memory. */
-static char *file_name(struct tree_builder *b, const char *path, const char *last,
+static char *file_name(struct wfs_tree_builder *b, const char *path, const char *last,
                        const char *suffix)
 {
     if (!strchr(last, WFS_SEP))
@@ -128,20 +128,20 @@ static uint32_t dir_of_target(struct tensor_dirs *d, const char *path, size_t le
 
 static int add_tensor(struct tensor_dirs *d, const struct wfs_target *target, uint32_t plan)
 {
-    struct tree_builder *b = d->b;
+    struct wfs_tree_builder *b = d->b;
     const char *last = file_part(target->path);
     uint32_t dir = dir_of_target(d, target->path, (size_t)(last - target->path));
     if (dir == WFS_NO_INDEX)
         return -ENOMEM;
-    bool npy = tree_is_npy(b->session, target->expr);
+    bool npy = wfs_tree_is_npy(b->session, target->expr);
     char suffix[48] = ".npy";
     if (!npy)
         snprintf(suffix, sizeof(suffix), ".%s.raw", wfs_dtype_info(target->expr->dtype)->name);
     char *name = file_name(b, target->path, last, suffix);
-    uint32_t node = tree_add(b, dir, name, WFS_NODE_TENSOR);
+    uint32_t node = wfs_tree_add(b, dir, name, WFS_NODE_TENSOR);
     if (node == WFS_NO_INDEX)
         return -ENOMEM;
-    struct build_node *made = &b->nodes[node];
+    struct wfs_build_node *made = &b->nodes[node];
     made->suffix_len = (uint16_t)strlen(suffix);
     made->plan = plan;
     made->payload = (void *)target;
@@ -149,7 +149,8 @@ static int add_tensor(struct tensor_dirs *d, const struct wfs_target *target, ui
     return 0;
 }
 
-int tree_add_tensors(struct tree_builder *b, uint32_t dir, uint32_t plan, struct wfs_error *err)
+int wfs_tree_add_tensors(struct wfs_tree_builder *b, uint32_t dir, uint32_t plan,
+                         struct wfs_error *err)
 {
     const struct wfs_plan *p = b->session->plans[plan];
     struct tensor_dirs d = {.b = b, .root = dir};

@@ -2,10 +2,14 @@
  * node.c - looking things up in a finished tree. Everything is immutable but the lazily planned
  * virtual files, so nothing here takes a lock that a reader could wait on.
  */
+#include "tree/tree.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/tree_internal.h"
+#include "tree/nodes/access.h"
+#include "tree/nodes/layout.h"
+#include "tree/nodes/planned.h"
 
 #define NODE_BLOCK_BYTES 512 /* st_blocks counts these: 0 would make `tar -S` see only holes */
 /* Readers take it for their buffer: a larger one makes torch.load(mmap=True) read that much at
@@ -71,7 +75,7 @@ uint32_t wfs_tree_child(const struct wfs_tree *tree, uint32_t dir, uint32_t i)
 
 static int size_of(const struct wfs_tree *tree, const struct wfs_node *node, uint64_t *ret)
 {
-    struct tree_file *file = node->payload;
+    struct wfs_tree_file *file = node->payload;
     if (node->kind != WFS_NODE_VFILE) {
         *ret = node->size_bytes;
         return 0;
@@ -82,37 +86,12 @@ static int size_of(const struct wfs_tree *tree, const struct wfs_node *node, uin
     }
     struct wfs_error err = {0};
     const struct wfs_vfile *vfile;
-    if (tree_file_get(tree->session, file, &vfile, &err)) {
+    if (wfs_tree_file_get(tree->session, file, &vfile, &err)) {
         wfs_log(WFS_LOG_ERROR, "%s cannot be planned: %s", node->name, err.message);
         return -EIO;
     }
     *ret = vfile->size_bytes;
     return 0;
-}
-
-/* The passed-through file that a node is, or NULL. */
-static const struct wfs_side_file *side_of(const struct wfs_node *node)
-{
-    return node->kind == WFS_NODE_VFILE ? ((const struct tree_file *)node->payload)->side : NULL;
-}
-
-/* A passed-through file keeps its own owner: the same mode under another one would show it to
- * somebody else. */
-static void set_owner(const struct wfs_tree *tree, const struct wfs_node *node, struct stat *ret)
-{
-    const struct wfs_session_options *options = &tree->session->options;
-    const struct wfs_side_file *side = side_of(node);
-    bool is_dir = node->kind == WFS_NODE_DIR;
-    ret->st_mode = is_dir ? S_IFDIR | tree->dir_mode : S_IFREG | tree->file_mode;
-    ret->st_uid = tree->uid;
-    ret->st_gid = tree->gid;
-    if (!side)
-        return;
-    ret->st_mode = S_IFREG | (side->mode & 0444 & ~options->umask);
-    if (options->uid == (uid_t)-1)
-        ret->st_uid = side->uid;
-    if (options->gid == (gid_t)-1)
-        ret->st_gid = side->gid;
 }
 
 /* readdir(3) takes it for its buffer, and the kernel gets as many pages for each call: what a
@@ -142,7 +121,7 @@ int wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret)
                          .st_atim = mtime,
                          .st_mtim = mtime,
                          .st_ctim = mtime};
-    set_owner(tree, n, ret);
+    wfs_tree_show_access(tree, n, ret);
     return 0;
 }
 

@@ -2,12 +2,13 @@
  * info.c - info/: what was found, how each view maps it, and what the mount has done so far. One
  * function and one row a file. All but the live ones are frozen: a function of the metadata.
  */
+#include "tree/contents/info.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "tree/tree_internal.h"
 #include "inspect/inspect.h"
+#include "tree/nodes/live.h"
 
 #define STATS_BYTES 65536 /* stats.json is padded to this */
 
@@ -163,7 +164,7 @@ static const struct info_file view_info_files[] = {
     {".keys.json", make_view_keys, NULL},
 };
 
-static int plan_info(const struct wfs_session *session, const struct tree_file *file,
+static int plan_info(const struct wfs_session *session, const struct wfs_tree_file *file,
                      struct wfs_arena *arena, const struct wfs_vfile **ret, struct wfs_error *err)
 {
     const struct info_file *info = file->ctx;
@@ -205,13 +206,13 @@ static void make_norms(const struct wfs_session *session, struct wfs_buf *out, s
         wfs_norms_tsv(k.rows, k.stats, k.known, out);
 }
 
-static const struct tree_live live_stats = {make_stats};
-static const struct tree_live live_norms = {make_norms};
+static const struct wfs_tree_live live_stats = {make_stats};
+static const struct wfs_tree_live live_norms = {make_norms};
 
-static int add_live(struct tree_builder *b, uint32_t dir, const char *name,
-                    const struct tree_live *live, uint64_t size_bytes)
+static int add_live(struct wfs_tree_builder *b, uint32_t dir, const char *name,
+                    const struct wfs_tree_live *live, uint64_t size_bytes)
 {
-    uint32_t node = tree_add(b, dir, name, WFS_NODE_LIVE);
+    uint32_t node = wfs_tree_add(b, dir, name, WFS_NODE_LIVE);
     if (node == WFS_NO_INDEX)
         return -ENOMEM;
     b->nodes[node].payload = (void *)live;
@@ -221,14 +222,14 @@ static int add_live(struct tree_builder *b, uint32_t dir, const char *name,
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
-static int add_views(struct tree_builder *b, uint32_t views)
+static int add_views(struct wfs_tree_builder *b, uint32_t views)
 {
     const struct wfs_session *session = b->session;
     for (uint32_t plan = 1; plan < session->n_plans; plan++) {
         for (size_t i = 0; i < WFS_ARRAY_SIZE(view_info_files); i++) {
             char *name = wfs_arena_printf(session->arena, "%s%s", session->plans[plan]->view,
                                           view_info_files[i].name);
-            if (!name || !tree_add_file(b, views, name, plan_info, &view_info_files[i], plan))
+            if (!name || !wfs_tree_add_file(b, views, name, plan_info, &view_info_files[i], plan))
                 return -ENOMEM;
         }
     }
@@ -236,7 +237,7 @@ static int add_views(struct tree_builder *b, uint32_t views)
 }
 
 /* As long as its lines can get: the names are known, the numbers are not. */
-static int add_norms(struct tree_builder *b, uint32_t dir, struct wfs_error *err)
+static int add_norms(struct wfs_tree_builder *b, uint32_t dir, struct wfs_error *err)
 {
     struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
     struct wfs_inspect_options options = {.root = "."};
@@ -249,9 +250,9 @@ static int add_norms(struct tree_builder *b, uint32_t dir, struct wfs_error *err
                : wfs_error_nomem(err, "the tree");
 }
 
-int tree_add_info(struct tree_builder *b, uint32_t dir, struct wfs_error *err)
+int wfs_tree_add_info(struct wfs_tree_builder *b, uint32_t dir, struct wfs_error *err)
 {
-    uint32_t views = tree_add_dir(b, dir, "views");
+    uint32_t views = wfs_tree_add_dir(b, dir, "views");
     if (views == WFS_NO_INDEX || add_views(b, views) ||
         add_live(b, dir, "stats.json", &live_stats, STATS_BYTES))
         return wfs_error_nomem(err, "the tree");
@@ -262,7 +263,7 @@ int tree_add_info(struct tree_builder *b, uint32_t dir, struct wfs_error *err)
         const struct info_file *info = &info_files[i];
         if (info->is_shown && !info->is_shown(b->session))
             continue;
-        if (!tree_add_file(b, dir, info->name, plan_info, info, WFS_NO_INDEX))
+        if (!wfs_tree_add_file(b, dir, info->name, plan_info, info, WFS_NO_INDEX))
             return wfs_error_nomem(err, "the tree");
     }
     return 0;

@@ -1,72 +1,18 @@
 /*
- * build.c - from a growing list of nodes to the laid-out tree: children consecutive, sorted for
+ * layout.c - from a growing list of nodes to the laid-out tree: children consecutive, sorted for
  * lookup, with a second order for listings; equal names in one directory made different.
  */
+#include "tree/nodes/layout.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "tree/tree_internal.h"
 
 #define TREE_NAME_MAX        255
 #define COLLISION_MARK_BYTES 12 /* "%~" and a number */
 
-uint32_t tree_add(struct tree_builder *b, uint32_t parent, const char *name,
-                  enum wfs_node_kind kind)
-{
-    if (!name || b->n >= WFS_NO_INDEX - 1 ||
-        wfs_grow(&b->nodes, &b->cap, b->n + 1, sizeof(*b->nodes)))
-        return WFS_NO_INDEX;
-    uint32_t index = (uint32_t)b->n++;
-    b->nodes[index] = (struct build_node){.name = name,
-                                          .parent = parent,
-                                          .first = WFS_NO_INDEX,
-                                          .last = WFS_NO_INDEX,
-                                          .next = WFS_NO_INDEX,
-                                          .kind = kind,
-                                          .plan = WFS_NO_INDEX};
-    if (index == parent)
-        return index; /* the root */
-    struct build_node *dir = &b->nodes[parent];
-    if (dir->last == WFS_NO_INDEX)
-        dir->first = index;
-    else
-        b->nodes[dir->last].next = index;
-    dir->last = index;
-    dir->n_children++;
-    return index;
-}
-
-uint32_t tree_add_dir(struct tree_builder *b, uint32_t parent, const char *name)
-{
-    return tree_add(b, parent, name, WFS_NODE_DIR);
-}
-
-struct tree_file *tree_add_file(struct tree_builder *b, uint32_t parent, const char *name,
-                                tree_plan_fn plan_fn, const void *ctx, uint32_t plan)
-{
-    struct tree_file *file = calloc(1, sizeof(*file));
-    if (!file || wfs_grow(&b->files, &b->files_cap, b->n_files + 1, sizeof(struct tree_file *))) {
-        free(file);
-        return NULL;
-    }
-    pthread_mutex_init(&file->lock, NULL);
-    file->plan_fn = plan_fn;
-    file->ctx = ctx;
-    file->plan = plan;
-    b->files[b->n_files++] = file;
-    uint32_t node = tree_add(b, parent, name, WFS_NODE_VFILE);
-    if (node == WFS_NO_INDEX)
-        return NULL;
-    b->nodes[node].payload = file;
-    b->nodes[node].plan = plan;
-    return file;
-}
-
-/* ---- laying out ---------------------------------------------------------------------------- */
-
 static int by_name(const void *a, const void *b, void *nodes)
 {
-    const struct build_node *n = nodes;
+    const struct wfs_build_node *n = nodes;
     uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
     int c = strcmp(n[i].name, n[j].name);
     if (c)
@@ -75,9 +21,9 @@ static int by_name(const void *a, const void *b, void *nodes)
     return i_dir != j_dir ? j_dir - i_dir : (i > j) - (i < j); /* a directory keeps its name */
 }
 
-static int rename_collision(struct tree_builder *b, uint32_t index, unsigned number)
+static int rename_collision(struct wfs_tree_builder *b, uint32_t index, unsigned number)
 {
-    struct build_node *node = &b->nodes[index];
+    struct wfs_build_node *node = &b->nodes[index];
     size_t stem = strlen(node->name) - node->suffix_len, keep = stem;
     size_t reserve = COLLISION_MARK_BYTES + node->suffix_len;
     if (keep > TREE_NAME_MAX - reserve)
@@ -95,7 +41,7 @@ static int rename_collision(struct tree_builder *b, uint32_t index, unsigned num
 }
 
 /* Sorts a directory's children; equal names get numbers until all differ. */
-static int sort_children(struct tree_builder *b, uint32_t *children, uint32_t n)
+static int sort_children(struct wfs_tree_builder *b, uint32_t *children, uint32_t n)
 {
     for (unsigned number = 2;; number++) {
         qsort_r(children, n, sizeof(*children), by_name, b->nodes);
@@ -118,7 +64,7 @@ static int by_natural(const void *a, const void *b, void *nodes)
     return wfs_natural_cmp(n[*(const uint32_t *)a].name, n[*(const uint32_t *)b].name);
 }
 
-static void place(struct wfs_tree *tree, const struct build_node *from, uint32_t at,
+static void place(struct wfs_tree *tree, const struct wfs_build_node *from, uint32_t at,
                   uint32_t parent)
 {
     tree->nodes[at] = (struct wfs_node){.name = from->name,
@@ -132,13 +78,13 @@ static void place(struct wfs_tree *tree, const struct build_node *from, uint32_t
 }
 
 /* Breadth first: placed[i] is the build node at position i; children go to the end. */
-static int lay_out(struct tree_builder *b, struct wfs_tree *tree, uint32_t *placed)
+static int lay_out(struct wfs_tree_builder *b, struct wfs_tree *tree, uint32_t *placed)
 {
     uint32_t end = 1;
     placed[0] = 0;
     place(tree, &b->nodes[0], 0, 0);
     for (uint32_t at = 0; at < end; at++) {
-        const struct build_node *dir = &b->nodes[placed[at]];
+        const struct wfs_build_node *dir = &b->nodes[placed[at]];
         uint32_t first = end;
         for (uint32_t i = dir->first; i != WFS_NO_INDEX; i = b->nodes[i].next)
             placed[end++] = i;
@@ -155,7 +101,7 @@ static int lay_out(struct tree_builder *b, struct wfs_tree *tree, uint32_t *plac
     return 0;
 }
 
-int tree_finish(struct tree_builder *b, struct wfs_tree **ret, struct wfs_error *err)
+int wfs_tree_finish(struct wfs_tree_builder *b, struct wfs_tree **ret, struct wfs_error *err)
 {
     struct wfs_tree *tree = calloc(1, sizeof(*tree));
     uint32_t *placed wfs_cleanup(wfs_freep) = calloc(b->n, sizeof(*placed));
@@ -173,25 +119,16 @@ int tree_finish(struct tree_builder *b, struct wfs_tree **ret, struct wfs_error 
     *ret = tree;
     return 0;
 fail:
-    tree_free(tree);
+    wfs_tree_free(tree);
     return wfs_error_nomem(err, "the tree");
 }
 
-void tree_file_free(struct tree_file *file)
-{
-    if (!file)
-        return;
-    wfs_arena_free(file->arena);
-    pthread_mutex_destroy(&file->lock);
-    free(file);
-}
-
-void tree_free(struct wfs_tree *tree)
+void wfs_tree_free(struct wfs_tree *tree)
 {
     if (!tree)
         return;
     for (uint32_t i = 0; i < tree->n_files; i++)
-        tree_file_free(tree->files[i]);
+        wfs_tree_file_free(tree->files[i]);
     free(tree->files);
     free(tree->nodes);
     free(tree->natural);

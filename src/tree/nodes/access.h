@@ -1,0 +1,15 @@
+/*
+ * access.h - owners, modes and times of a tree's nodes.
+ */
+#ifndef WEIGHTFS_TREE_NODES_ACCESS_H
+#define WEIGHTFS_TREE_NODES_ACCESS_H
+
+#include "tree/nodes/layout.h"
+
+/* Sets what all nodes but the passed-through files have in common, once, after the layout. */
+void wfs_tree_set_access(struct wfs_tree *tree, const struct wfs_session *session);
+/* st_mode, st_uid and st_gid of a node. */
+void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *node,
+                          struct stat *ret);
+
+#endif

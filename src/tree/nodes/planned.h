@@ -1,0 +1,33 @@
+/*
+ * planned.h - a virtual file that is planned when its size or its bytes are first asked for: four
+ * loader files of 100,000 tensors would cost more than the mount itself.
+ */
+#ifndef WEIGHTFS_TREE_NODES_PLANNED_H
+#define WEIGHTFS_TREE_NODES_PLANNED_H
+
+#include <pthread.h>
+
+#include "tree/tree.h"
+
+struct wfs_tree_file;
+/* Plans the file into `arena`, which lives as long as the tree. */
+typedef int (*wfs_tree_plan_fn)(const struct wfs_session *session, const struct wfs_tree_file *file,
+                                struct wfs_arena *arena, const struct wfs_vfile **ret,
+                                struct wfs_error *err);
+
+/* The payload of a WFS_NODE_VFILE: planned when its size or bytes are first asked for. */
+struct wfs_tree_file {
+    wfs_tree_plan_fn plan_fn;
+    const void *ctx;                  /* what plan_fn works from */
+    uint32_t plan;                    /* the view it belongs to; WFS_NO_INDEX: info */
+    const struct wfs_side_file *side; /* a passed-through file: opened anew at each open */
+    pthread_mutex_t lock;
+    struct wfs_arena *arena;                /* of the planned file; under lock */
+    _Atomic(const struct wfs_vfile *) file; /* set once */
+};
+/* 0 or -errno; a failure is tried again next time. */
+int wfs_tree_file_get(const struct wfs_session *session, struct wfs_tree_file *file,
+                      const struct wfs_vfile **ret, struct wfs_error *err);
+void wfs_tree_file_free(struct wfs_tree_file *file);
+
+#endif
