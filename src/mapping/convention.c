@@ -4,9 +4,11 @@
  * In this order: the file's own metadata, its format, names that only one convention has (the sets'
  * `detect`), and the last components of all names. Names of both kinds tell nothing.
  */
+#include "mapping/convention.h"
+
 #include <string.h>
 
-#include "mapping/stage.h"
+#include "rules/rules.h"
 
 static const char *from_metadata(const struct wfs_catalog *catalog)
 {

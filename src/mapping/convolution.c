@@ -38,7 +38,8 @@ struct part {
 };
 
 struct marking {
-    struct wfs_mapper *mapper;
+    const struct wfs_mapper *mapper;
+    struct wfs_sink *sink;
     struct wfs_table *items;
     struct wfs_strmap index; /* path -> item */
     struct wfs_buf scratch;
@@ -297,7 +298,7 @@ static int find_regions(struct marking *m)
             continue;
         region = wfs_arena_strdup(m->mapper->arena, region);
         if (!region || wfs_strmap_set(&m->regions, region, 1))
-            return wfs_error_nomem(m->mapper->err, "names");
+            return wfs_error_nomem(m->sink->err, "names");
     }
     return 0;
 }
@@ -320,18 +321,18 @@ static void mark_open(struct marking *m, struct wfs_item *item)
 
 static void report_marks(struct marking *m)
 {
-    struct wfs_mapper *mapper = m->mapper;
+    const struct wfs_mapper *mapper = m->mapper;
     if (m->n_by_norm)
-        wfs_report(mapper, WFS_NOTE, "",
+        wfs_report(m->sink, WFS_NOTE, "",
                    "%zu convolutions are transposed ones by the norms behind them (%s, ...)",
                    m->n_by_norm, wfs_dotted(mapper->arena, m->first_by_norm));
     if (m->n_by_name)
-        wfs_report(mapper, WFS_NOTE, "",
+        wfs_report(m->sink, WFS_NOTE, "",
                    "%zu convolutions are taken as transposed ones by their names (%s, ...)",
                    m->n_by_name, wfs_dotted(mapper->arena, m->first_by_name));
     if (m->n_assumed)
         wfs_report(
-            mapper, WFS_NOTE, "",
+            m->sink, WFS_NOTE, "",
             "%zu convolutions (%s, ...) are taken as ordinary ones: shapes do not tell, and "
             "nothing points at transposed ones (-o set=transposed=PART-OF-THEIR-NAMES would)",
             m->n_assumed, wfs_dotted(mapper->arena, m->first_assumed));
@@ -366,7 +367,7 @@ static void check_wanted(struct marking *m)
         found = is_kernel(&m->items->items[i]) && is_wanted(m, &m->items->items[i]);
     if (found)
         return;
-    wfs_report(m->mapper, WFS_NOTE, "", "set=transposed=%s: no convolution has that in its name",
+    wfs_report(m->sink, WFS_NOTE, "", "set=transposed=%s: no convolution has that in its name",
                m->wanted);
     m->wanted = NULL;
 }
@@ -375,7 +376,7 @@ static int mark_all(struct marking *m)
 {
     for (size_t i = 0; i < m->items->n; i++)
         if (wfs_strmap_set(&m->index, m->items->items[i].path, i))
-            return wfs_error_nomem(m->mapper->err, "names");
+            return wfs_error_nomem(m->sink->err, "names");
     check_wanted(m);
     m->n_common = common_components(m->items);
     for (size_t i = 0; i < m->items->n; i++)
@@ -390,10 +391,10 @@ static int mark_all(struct marking *m)
     return r;
 }
 
-int wfs_mark_convolutions(struct wfs_mapper *mapper, const struct wfs_set *set,
-                          struct wfs_table *items)
+int wfs_mark_convolutions(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                          const struct wfs_set *set, struct wfs_table *items)
 {
-    struct marking m = {.mapper = mapper, .items = items};
+    struct marking m = {.mapper = mapper, .sink = sink, .items = items};
     bool any = false;
     if (!set_asks(set))
         return 0;

@@ -1,24 +1,12 @@
 /*
- * explain.c - what every rule of a set says to one tensor, in order: which one takes it, why those
- * whose pattern matches do not, and last, on a line, those whose pattern does not match.
- *
- * Of a condition the part that is false is shown, with the values that it asks for.
+ * explain.c - why a rule takes a tensor, and the others do not.
  */
+#include "mapping/explain.h"
+
 #include <ctype.h>
 #include <string.h>
 
 #include "mapping/eval.h"
-#include "mapping/explain.h"
-
-bool wfs_is_explained(const struct wfs_mapper *mapper, const struct wfs_item *item)
-{
-    if (!mapper->explain)
-        return false;
-    for (uint32_t i = 0; i < item->n_sources; i++)
-        if (strcmp(mapper->catalog->tensors[item->sources[i]].path, mapper->explain_name) == 0)
-            return true;
-    return strcmp(item->path, mapper->explain_name) == 0;
-}
 
 /* ---- conditions ---------------------------------------------------------------------------- */
 
@@ -37,29 +25,37 @@ static void add_source(struct wfs_buf *out, const struct wfs_vexpr *e)
     }
 }
 
-static void add_value(const struct wfs_scope *scope, struct wfs_buf *out, const struct wfs_value *v)
+static int add_text(const struct wfs_scope *scope, struct wfs_buf *out, const struct wfs_value *v)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf buf = {0}, ended = {0};
     struct wfs_value text;
+    int r = wfs_value_text(v, &buf, &text, scope->run.sink->err);
+    if (r)
+        return r;
+    wfs_buf_add(&ended, text.s, text.len);
+    wfs_buf_char(out, '"');
+    wfs_buf_visible(out, wfs_buf_ok(&ended) && ended.data ? ended.data : "");
+    wfs_buf_char(out, '"');
+    return 0;
+}
+
+static int add_value(const struct wfs_scope *scope, struct wfs_buf *out, const struct wfs_value *v)
+{
     switch (v->kind) {
     case WFS_VALUE_INT:
         wfs_buf_printf(out, "%lld", (long long)v->i);
-        return;
+        return 0;
     case WFS_VALUE_REAL:
         wfs_buf_printf(out, "%g", v->r);
-        return;
+        return 0;
     case WFS_VALUE_BOOL:
         wfs_buf_str(out, v->i ? "true" : "false");
-        return;
+        return 0;
     case WFS_VALUE_STR:
-        if (!wfs_value_text(scope, v, &buf, &text))
-            wfs_buf_add(&ended, text.s, text.len);
-        wfs_buf_char(out, '"');
-        wfs_buf_visible(out, wfs_buf_ok(&ended) && ended.data ? ended.data : "");
-        wfs_buf_char(out, '"');
-        return;
+        return add_text(scope, out, v);
     default:
         wfs_buf_str(out, "not known");
+        return 0;
     }
 }
 
@@ -82,65 +78,81 @@ static bool has_value(const struct wfs_vexpr *e)
     }
 }
 
-static void add_values(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                       struct wfs_buf *out, struct wfs_buf *seen)
+/* The values in an expression, each once. Those that cannot be found are left out. */
+static int add_values(const struct wfs_scope *scope, const struct wfs_vexpr *e, struct wfs_buf *out,
+                      struct wfs_buf *seen)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf name = {0};
     struct wfs_value v;
+    int r = 0;
     if (!has_value(e)) {
-        for (uint32_t i = 0; i < e->n_args; i++)
-            add_values(scope, e->args[i], out, seen);
-        return;
+        for (uint32_t i = 0; !r && i < e->n_args; i++)
+            r = add_values(scope, e->args[i], out, seen);
+        return r;
     }
     wfs_buf_char(&name, '\n');
     add_source(&name, e);
     wfs_buf_char(&name, '\n');
-    if (!wfs_buf_ok(&name) || (seen->len && strstr(seen->data, name.data)))
-        return;
+    if (!wfs_buf_ok(&name))
+        return -ENOMEM;
+    if (seen->len && strstr(seen->data, name.data))
+        return 0;
     wfs_buf_str(seen, name.data);
-    if (wfs_eval(scope, e, &v))
-        return;
+    r = wfs_eval(scope, e, &v);
+    if (r)
+        return r == -ENOMEM ? r : 0;
     wfs_buf_str(out, out->len ? ", " : "");
     add_source(out, e);
     wfs_buf_str(out, " is ");
-    add_value(scope, out, &v);
+    return add_value(scope, out, &v);
 }
 
 /* The part of a false condition that makes it so. */
-static const struct wfs_vexpr *false_part(const struct wfs_scope *scope, const struct wfs_vexpr *e)
+static int false_part(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+                      const struct wfs_vexpr **ret)
 {
     while (e->kind == WFS_V_BINARY && e->op == WFS_BIN_AND) {
         bool left;
-        if (wfs_eval_cond(scope, e->args[0], &left))
-            return e;
+        int r = wfs_eval_cond(scope, e->args[0], &left);
+        if (r == -ENOMEM)
+            return r;
+        if (r)
+            break;
         e = e->args[left ? 1 : 0];
     }
-    return e;
+    *ret = e;
+    return 0;
 }
 
-static void add_condition(const struct wfs_scope *scope, struct wfs_buf *out)
+static int add_condition(const struct wfs_scope *scope, struct wfs_buf *out)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf values = {0}, seen = {0};
-    const struct wfs_vexpr *cond = scope->rule->cond;
-    if (scope->rule->asks_result) { /* of a result that is not made */
+    const struct wfs_vexpr *cond = scope->run.rule->cond;
+    if (scope->run.rule->asks_result) { /* of a result that is not made */
         wfs_buf_str(out, "its condition is false of what it would make: ");
         add_source(out, cond);
-        return;
+        return 0;
     }
-    cond = false_part(scope, cond);
+    int r = false_part(scope, cond, &cond);
+    if (r)
+        return r;
     wfs_buf_str(out, "its condition is false: ");
     add_source(out, cond);
-    add_values(scope, cond, &values, &seen);
+    r = add_values(scope, cond, &values, &seen);
     if (values.len && wfs_buf_ok(&values))
         wfs_buf_printf(out, " (%s)", values.data);
+    return r;
 }
 
 /* ---- rules --------------------------------------------------------------------------------- */
 
+/* The rules are asked with a sink of their own: nothing that they find is reported again. */
 struct explaining {
-    struct wfs_stage *stage;
-    const struct wfs_item *item;
-    struct wfs_buf others; /* whose pattern does not match */
+    struct wfs_apply *apply;
+    struct wfs_buf *out;
+    struct wfs_sink mute;
+    struct wfs_error err;  /* of the rule that was asked last */
+    struct wfs_buf others; /* rules whose pattern does not match */
     const struct wfs_rule *last_other;
 };
 
@@ -159,106 +171,151 @@ static void add_other(struct explaining *x, const struct wfs_rule *rule)
 
 static void add_rule(struct explaining *x, const struct wfs_rule *rule, const struct wfs_buf *why)
 {
-    wfs_buf_printf(x->stage->mapper->explain, "  %s: %s\n      %s\n", rule->where,
+    wfs_buf_printf(x->out, "  %s: %s\n      %s\n", rule->where,
                    wfs_buf_ok(why) && why->data ? why->data : "?", rule->text);
 }
 
 static void add_others(struct explaining *x)
 {
     if (x->others.len && wfs_buf_ok(&x->others))
-        wfs_buf_printf(x->stage->mapper->explain, "  pattern does not match: %s\n", x->others.data);
+        wfs_buf_printf(x->out, "  pattern does not match: %s\n", x->others.data);
     wfs_buf_free(&x->others);
+    x->last_other = NULL;
 }
 
 /* It would take it, but for the rule that does. */
-static const char *loses(const struct wfs_stage *stage, const struct wfs_rule *taken,
+static const char *loses(const struct wfs_set *set, const struct wfs_rule *taken,
                          const struct wfs_rule *rule)
 {
-    if (stage->set->policy == WFS_MATCH_FIRST)
+    if (set->policy == WFS_MATCH_FIRST)
         return "would take it, but comes later";
     return taken->level != rule->level ? "would take it, but is included"
                                        : "would take it, but has less literal text";
 }
 
-static void add_answer(const struct explaining *x, const struct wfs_pick *pick,
-                       const struct wfs_pick *taken, enum wfs_pick_answer answer,
-                       struct wfs_buf *why)
+static int add_answer(struct explaining *x, uint32_t index, const struct wfs_pick *pick,
+                      const struct wfs_pick *taken, enum wfs_pick_answer answer,
+                      struct wfs_buf *why)
 {
-    struct wfs_scope scope = {x->stage, pick->rule, &pick->match, x->item, x->item->expr, false};
+    const struct wfs_world *world = &x->apply->world;
+    const struct wfs_run run = {world, &x->mute, pick->rule};
+    struct wfs_scope scope = wfs_item_scope(&run, &pick->match, &world->items->items[index]);
     switch (answer) {
     case WFS_PICK_TAKES:
         wfs_buf_str(why, !taken || (taken->rule == pick->rule && taken->part == pick->part)
                              ? "takes it"
-                             : loses(x->stage, taken->rule, pick->rule));
-        return;
+                             : loses(world->set, taken->rule, pick->rule));
+        return 0;
     case WFS_PICK_PACKED:
         wfs_buf_str(why, "leaves packed weights alone");
-        return;
+        return 0;
     case WFS_PICK_UNSOLVED:
         wfs_buf_str(why, "no number of the original gives this one");
-        return;
+        return 0;
     case WFS_PICK_NO_COPY:
         wfs_buf_str(why, "it is no copy of such a tensor");
-        return;
+        return 0;
     default:
-        add_condition(&scope, why);
+        return add_condition(&scope, why);
     }
 }
 
-static void explain_one(struct explaining *x, uint32_t index, const struct wfs_candidate *c,
-                        const struct wfs_pick *taken)
+static int explain_candidate(struct explaining *x, uint32_t index, const struct wfs_candidate *c,
+                             const struct wfs_pick *taken)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf why = {0};
     struct wfs_pick pick = {.rule = c->rule, .part = c->part};
-    struct wfs_error *err = x->stage->mapper->err, own = {0};
     enum wfs_pick_answer answer;
-    x->stage->mapper->err = &own;
-    int r = wfs_pick_try(x->stage, index, &pick, &answer);
+    int r = wfs_pick_try(x->apply, &x->mute, index, &pick, &answer);
+    if (r == -ENOMEM)
+        return r;
     if (r)
-        wfs_buf_printf(&why, "cannot be asked: %s", own.message);
+        wfs_buf_printf(&why, "cannot be asked: %s", x->err.message);
     else if (answer != WFS_PICK_NO_MATCH)
-        add_answer(x, &pick, taken, answer, &why);
-    x->stage->mapper->err = err;
+        r = add_answer(x, index, &pick, taken, answer, &why);
     if (why.len)
         add_rule(x, c->rule, &why);
     else
         add_other(x, c->rule);
+    return r == -ENOMEM ? r : 0;
 }
 
-void wfs_explain_rules(struct wfs_stage *stage, uint32_t index, const struct wfs_pick *taken)
+static int explain_rules(struct explaining *x, uint32_t index)
 {
-    struct explaining x = {.stage = stage, .item = &stage->in->items[index]};
-    for (size_t i = 0; i < stage->n_candidates; i++)
-        explain_one(&x, index, &stage->candidates[i], taken);
-    add_others(&x);
-    if (!taken)
-        wfs_buf_printf(stage->mapper->explain, "  no rule of %s takes it\n", stage->set->name);
+    struct wfs_apply *apply = x->apply;
+    struct wfs_pick taken;
+    bool found;
+    int r = wfs_pick_rule(apply, &x->mute, index, &taken, &found);
+    for (size_t i = 0; !r && i < apply->n_candidates; i++)
+        r = explain_candidate(x, index, &apply->candidates[i], found ? &taken : NULL);
+    add_others(x);
+    if (!r && !found)
+        wfs_buf_printf(x->out, "  no rule of %s takes it\n", apply->set->name);
+    return r;
 }
 
-void wfs_explain_renames(struct wfs_stage *stage, uint32_t index, const char *path)
+/* *done: an earlier one renames it. */
+static int explain_rename(struct explaining *x, uint32_t index, const struct wfs_rule *rule,
+                          bool *done)
 {
-    struct explaining x = {.stage = stage, .item = &stage->in->items[index]};
-    bool done = false;
-    for (uint32_t i = 0; i < stage->set->n_rules; i++) {
-        const struct wfs_rule *rule = &stage->set->rules[i];
-        wfs_cleanup(wfs_buf_free) struct wfs_buf why = {0};
-        struct wfs_match m = {0};
-        struct wfs_scope scope = {stage, rule, &m, x.item, x.item->expr, false};
-        bool holds = false;
-        if (rule->kind != WFS_RULE_RENAME)
-            continue;
-        if (!wfs_name_match(rule->sources.part[0].name, rule->caps, &stage->splits[index], &m)) {
-            add_other(&x, rule);
-            continue;
-        }
-        if (wfs_eval_cond(&scope, rule->cond, &holds) == 0 && !holds)
-            add_condition(&scope, &why);
-        else if (done)
-            wfs_buf_str(&why, "would rename it, but comes later");
-        else
-            wfs_buf_printf(&why, "renames it: %s", wfs_dotted(stage->mapper->arena, path));
-        done |= holds;
-        add_rule(&x, rule, &why);
+    struct wfs_apply *apply = x->apply;
+    const struct wfs_run run = {&apply->unrenamed, &x->mute, rule};
+    wfs_cleanup(wfs_buf_free) struct wfs_buf why = {0};
+    struct wfs_match m = {0};
+    struct wfs_scope scope = wfs_item_scope(&run, &m, &apply->in.items[index]);
+    bool holds = false;
+    if (!wfs_name_match(rule->sources.part[0].name, rule->caps, &apply->in_names.splits[index],
+                        &m)) {
+        add_other(x, rule);
+        return 0;
     }
-    add_others(&x);
+    int r = wfs_eval_cond(&scope, rule->cond, &holds);
+    if (!r && !holds)
+        r = add_condition(&scope, &why);
+    else if (*done)
+        wfs_buf_str(&why, "would rename it, but comes later");
+    else
+        wfs_buf_printf(&why, "renames it: %s",
+                       wfs_dotted(apply->mapper->arena, apply->world.items->items[index].path));
+    *done |= holds;
+    add_rule(x, rule, &why);
+    return r == -ENOMEM ? r : 0;
+}
+
+static int explain_renames(struct explaining *x, uint32_t index)
+{
+    const struct wfs_set *set = x->apply->set;
+    bool done = false;
+    int r = 0;
+    for (uint32_t i = 0; !r && i < set->n_rules; i++)
+        if (set->rules[i].kind == WFS_RULE_RENAME)
+            r = explain_rename(x, index, &set->rules[i], &done);
+    add_others(x);
+    return r;
+}
+
+/* Is it the tensor that is asked about, or made of it? */
+static bool is_asked_about(const struct wfs_apply *apply, const struct wfs_item *item,
+                           const char *path)
+{
+    for (uint32_t i = 0; i < item->n_sources; i++)
+        if (strcmp(apply->mapper->catalog->tensors[item->sources[i]].path, path) == 0)
+            return true;
+    return strcmp(item->path, path) == 0;
+}
+
+int wfs_explain_apply(struct wfs_apply *apply, const char *path, struct wfs_buf *out,
+                      struct wfs_error *err)
+{
+    struct explaining x = {.apply = apply, .out = out};
+    const struct wfs_table *items = apply->world.items;
+    int r = 0;
+    x.mute.err = &x.err;
+    for (size_t i = 0; !r && i < apply->in.n; i++)
+        if (is_asked_about(apply, &apply->in.items[i], path))
+            r = explain_renames(&x, (uint32_t)i);
+    for (size_t i = 0; !r && i < items->n; i++)
+        if (is_asked_about(apply, &items->items[i], path))
+            r = explain_rules(&x, (uint32_t)i);
+    return r == -ENOMEM ? wfs_error_nomem(err, "explain") : 0;
 }

@@ -1,16 +1,16 @@
 /*
- * explain.h - `weightfs map --explain NAME`: what every rule of a set says to one tensor.
+ * explain.h - what every rule of a set says to one tensor, in order: which one takes it, why those
+ * whose pattern matches do not, and last, on a line, those whose pattern does not match. Of a
+ * condition the part that is false is shown, with the values that it asks for.
  */
 #ifndef WEIGHTFS_MAPPING_EXPLAIN_H
 #define WEIGHTFS_MAPPING_EXPLAIN_H
 
 #include "mapping/pick.h"
 
-/* Is this the tensor that is asked about (or made of it)? */
-bool wfs_is_explained(const struct wfs_mapper *mapper, const struct wfs_item *item);
-/* The renames; `path` is the name after them. */
-void wfs_explain_renames(struct wfs_stage *stage, uint32_t item, const char *path);
-/* All other rules that could take it; `taken`: the pick, NULL: none. */
-void wfs_explain_rules(struct wfs_stage *stage, uint32_t item, const struct wfs_pick *taken);
+/* Asks the rules again, after the set was applied, for every item that is called `path` or was made
+ * of a source tensor that is. Fails with -ENOMEM only. */
+int wfs_explain_apply(struct wfs_apply *apply, const char *path, struct wfs_buf *out,
+                      struct wfs_error *err);
 
 #endif

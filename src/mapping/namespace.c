@@ -2,20 +2,21 @@
  * namespace.c - how names are written in a source and in a target: glued indices (layers_0), a
  * trailing component (value), collections (params, batch_stats), prefixes.
  */
-#include <stdlib.h>
+#include "mapping/namespace.h"
+
 #include <string.h>
 
-#include "mapping/run.h"
+#include "mapping/may.h"
 
 /* Edits one path; NULL when out of memory. */
 typedef const char *edit_fn(struct wfs_arena *arena, const char *path, const void *how);
 
-static int edit_all(struct wfs_stage *st, struct wfs_table *table, edit_fn *edit, const void *how)
+static int edit_all(struct wfs_apply *ap, struct wfs_table *table, edit_fn *edit, const void *how)
 {
     for (size_t i = 0; i < table->n; i++) {
-        table->items[i].path = edit(st->mapper->arena, table->items[i].path, how);
+        table->items[i].path = edit(ap->mapper->arena, table->items[i].path, how);
         if (!table->items[i].path)
-            return wfs_error_nomem(st->mapper->err, "names");
+            return wfs_error_nomem(ap->sink->err, "names");
     }
     return 0;
 }
@@ -93,7 +94,8 @@ static const char *split_slashes(struct wfs_arena *arena, const char *path)
     return out;
 }
 
-int wfs_split_slashes(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_table *items)
+int wfs_split_slashes(const struct wfs_mapper *mapper, const struct wfs_set *set,
+                      struct wfs_table *items, struct wfs_error *err)
 {
     /* A source that has components of its own says what they are. */
     if (!set->is_inverse || set->source.sep != '/' || mapper->catalog->sep != '.')
@@ -105,7 +107,7 @@ int wfs_split_slashes(struct wfs_mapper *mapper, const struct wfs_set *set, stru
         item->as_written = item->path;
         item->path = split_slashes(mapper->arena, item->path);
         if (!item->path)
-            return wfs_error_nomem(mapper->err, "names");
+            return wfs_error_nomem(err, "names");
     }
     return 0;
 }
@@ -122,106 +124,100 @@ static const char *find_collection(const struct wfs_namespace *ns, const char *p
 
 /* Collections are taken off where every name has one. An inverse's are there where its set writes
  * them: always, or as soon as one name is in another than the default one. */
-static bool has_collections(const struct wfs_stage *st)
+static bool has_collections(const struct wfs_apply *ap)
 {
-    const struct wfs_namespace *ns = &st->set->source;
-    bool all = true, written = st->set->is_inverse && ns->collection_always;
-    for (size_t i = 0; i < st->in->n; i++) {
-        const char *found = find_collection(ns, st->in->items[i].path);
+    const struct wfs_namespace *ns = &ap->set->source;
+    bool all = true, written = ap->set->is_inverse && ns->collection_always;
+    for (size_t i = 0; i < ap->in.n; i++) {
+        const char *found = find_collection(ns, ap->in.items[i].path);
         all &= found != NULL;
         written |=
-            st->set->is_inverse && found && (!ns->collection || strcmp(found, ns->collection) != 0);
+            ap->set->is_inverse && found && (!ns->collection || strcmp(found, ns->collection) != 0);
     }
     return all || written;
 }
 
-static void read_collections(struct wfs_stage *st)
+static void read_collections(struct wfs_apply *ap)
 {
-    if (!has_collections(st))
+    if (!has_collections(ap))
         return;
-    for (size_t i = 0; i < st->in->n; i++) {
-        struct wfs_item *item = &st->in->items[i];
-        const char *found = find_collection(&st->set->source, item->path);
+    for (size_t i = 0; i < ap->in.n; i++) {
+        struct wfs_item *item = &ap->in.items[i];
+        const char *found = find_collection(&ap->set->source, item->path);
         if (!found)
             continue;
         item->path += strlen(found) + 1;
-        item->read_from = st->set->is_inverse ? found : NULL;
+        item->read_from = ap->set->is_inverse ? found : NULL;
     }
 }
 
-static void report_prefix(struct wfs_stage *st, const struct wfs_prefix *prefix, uint32_t n)
+static void report_prefix(struct wfs_apply *ap, const struct wfs_prefix *prefix, uint32_t n)
 {
     if (n)
-        wfs_report(st->mapper, WFS_RENAMED, prefix->path, "prefix %s %u names by %s:%u",
+        wfs_report(ap->sink, WFS_RENAMED, prefix->path, "prefix %s %u names by %s:%u",
                    prefix->add ? "added to" : "removed from", n, prefix->pos.file,
                    prefix->pos.line);
 }
 
-/* The template that says which of an inverse's names are right. */
-static bool has_template(const struct wfs_stage *st)
-{
-    return st->is_last && st->mapper->template;
-}
-
 /* What the forward set put before every target comes off before an inverse's patterns look. */
-static int read_prefixes(struct wfs_stage *st)
+static int read_prefixes(struct wfs_apply *ap)
 {
-    struct wfs_scope scope = {.stage = st, .optimistic = true};
-    for (uint32_t p = 0; p < st->set->n_prefixes; p++) {
-        const struct wfs_prefix *prefix = &st->set->prefixes[p];
+    struct wfs_scope scope = {.run = {&ap->unrenamed, ap->sink, NULL}};
+    for (uint32_t p = 0; p < ap->set->n_prefixes; p++) {
+        const struct wfs_prefix *prefix = &ap->set->prefixes[p];
         uint32_t n = 0;
         bool holds;
         if (prefix->add)
             continue;
-        int r = wfs_eval_cond(&scope, prefix->cond, &holds);
+        int r = wfs_cond_may_hold(&scope, prefix->cond, &holds);
         if (r)
             return r;
-        for (size_t i = 0; holds && i < st->in->n; i++) {
-            if (!starts_with(st->in->items[i].path, prefix->path))
+        for (size_t i = 0; holds && i < ap->in.n; i++) {
+            if (!starts_with(ap->in.items[i].path, prefix->path))
                 continue;
-            st->in->items[i].path += strlen(prefix->path) + 1;
+            ap->in.items[i].path += strlen(prefix->path) + 1;
             n++;
         }
-        report_prefix(st, prefix, n);
+        report_prefix(ap, prefix, n);
     }
     return 0;
 }
 
 /* An inverse cannot tell an index that was glued from a name that was so. */
-static int read_glued(struct wfs_stage *st)
+static int read_glued(struct wfs_apply *ap)
 {
     const char *first = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < st->in->n; i++) {
-        const char *was = st->in->items[i].path, *is = unglue(st->mapper->arena, was, NULL);
+    for (size_t i = 0; i < ap->in.n; i++) {
+        const char *was = ap->in.items[i].path, *is = unglue(ap->mapper->arena, was, NULL);
         if (!is)
-            return wfs_error_nomem(st->mapper->err, "names");
-        st->in->items[i].path = is;
+            return wfs_error_nomem(ap->sink->err, "names");
+        ap->in.items[i].path = is;
         if (strcmp(was, is) == 0)
             continue;
         first = first ? first : was;
         n++;
     }
-    if (n && st->set->is_inverse && !has_template(st))
-        wfs_report(st->mapper, WFS_AMBIGUOUS, first,
+    if (n && ap->set->is_inverse && !ap->world.template)
+        wfs_report(ap->sink, WFS_AMBIGUOUS, first,
                    "the indices of %zu names come back as components of their own, this one "
                    "first: which of them had it so is not known (template=FILE would tell)",
                    n);
     return 0;
 }
 
-int wfs_namespace_read(struct wfs_stage *st)
+int wfs_namespace_read(struct wfs_apply *ap)
 {
-    const struct wfs_namespace *ns = &st->set->source;
-    for (size_t i = 0; i < st->in->n; i++)
-        st->in->items[i].read_from = NULL;
+    const struct wfs_namespace *ns = &ap->set->source;
+    for (size_t i = 0; i < ap->in.n; i++)
+        ap->in.items[i].read_from = NULL;
     if (ns->n_collections)
-        read_collections(st);
-    int r = st->set->is_inverse ? read_prefixes(st) : 0;
+        read_collections(ap);
+    int r = ap->set->is_inverse ? read_prefixes(ap) : 0;
     if (!r && ns->trailing)
-        r = edit_all(st, st->in, drop_last, ns->trailing);
+        r = edit_all(ap, &ap->in, drop_last, ns->trailing);
     if (!r && ns->index_glued)
-        r = read_glued(st);
+        r = read_glued(ap);
     return r;
 }
 
@@ -233,61 +229,60 @@ static bool is_target(const struct wfs_item *item)
     return item->status != WFS_UNEXPECTED && item->status != WFS_PACKED;
 }
 
-static int write_prefix(struct wfs_stage *st, const struct wfs_prefix *prefix)
+static int write_prefix(struct wfs_apply *ap, const struct wfs_prefix *prefix)
 {
-    struct wfs_scope scope = {.stage = st};
-    struct wfs_mapper *mapper = st->mapper;
+    struct wfs_scope scope = {.run = wfs_apply_run(ap, NULL)};
     bool holds;
     uint32_t n = 0;
     int r = wfs_eval_cond(&scope, prefix->cond, &holds);
     if (r || !holds)
         return r;
-    for (size_t i = 0; i < st->out.n; i++) {
-        struct wfs_item *item = &st->out.items[i];
+    for (size_t i = 0; i < ap->out.n; i++) {
+        struct wfs_item *item = &ap->out.items[i];
         bool has = starts_with(item->path, prefix->path);
         if (!is_target(item) || has == prefix->add)
             continue;
         if (!prefix->add)
             item->path += strlen(prefix->path) + 1;
-        else if (!(item->path = add_first(mapper->arena, item->path, prefix->path)))
-            return wfs_error_nomem(mapper->err, "names");
+        else if (!(item->path = add_first(ap->mapper->arena, item->path, prefix->path)))
+            return wfs_error_nomem(ap->sink->err, "names");
         n++;
     }
-    report_prefix(st, prefix, n);
-    if (n && st->set->is_inverse && !has_template(st))
-        wfs_report(mapper, WFS_AMBIGUOUS, prefix->path,
+    report_prefix(ap, prefix, n);
+    if (n && ap->set->is_inverse && !ap->world.template)
+        wfs_report(ap->sink, WFS_AMBIGUOUS, prefix->path,
                    "%u names get this prefix back: which of them had it is not known "
                    "(template=FILE would tell)",
                    n);
     return 0;
 }
 
-static int write_collections(struct wfs_stage *st)
+static int write_collections(struct wfs_apply *ap)
 {
-    const struct wfs_namespace *ns = &st->set->target;
+    const struct wfs_namespace *ns = &ap->set->target;
     bool any = ns->collection_always;
-    for (size_t i = 0; i < st->out.n; i++)
-        any |= st->out.items[i].collection != NULL;
-    for (size_t i = 0; any && i < st->out.n; i++) {
-        struct wfs_item *item = &st->out.items[i];
+    for (size_t i = 0; i < ap->out.n; i++)
+        any |= ap->out.items[i].collection != NULL;
+    for (size_t i = 0; any && i < ap->out.n; i++) {
+        struct wfs_item *item = &ap->out.items[i];
         const char *collection = item->collection ? item->collection : ns->collection;
         if (!is_target(item) || !collection)
             continue;
-        item->path = add_first(st->mapper->arena, item->path, collection);
+        item->path = add_first(ap->mapper->arena, item->path, collection);
         if (!item->path)
-            return wfs_error_nomem(st->mapper->err, "names");
+            return wfs_error_nomem(ap->sink->err, "names");
     }
     return 0;
 }
 
-int wfs_namespace_write(struct wfs_stage *st)
+int wfs_namespace_write(struct wfs_apply *ap)
 {
-    const struct wfs_namespace *ns = &st->set->target;
-    int r = ns->index_glued ? edit_all(st, &st->out, glue, NULL) : 0;
+    const struct wfs_namespace *ns = &ap->set->target;
+    int r = ns->index_glued ? edit_all(ap, &ap->out, glue, NULL) : 0;
     if (!r && ns->trailing)
-        r = edit_all(st, &st->out, add_last, ns->trailing);
-    for (uint32_t i = 0; !r && i < st->set->n_prefixes; i++)
-        if (!st->set->is_inverse || st->set->prefixes[i].add)
-            r = write_prefix(st, &st->set->prefixes[i]);
-    return r || has_template(st) ? r : write_collections(st);
+        r = edit_all(ap, &ap->out, add_last, ns->trailing);
+    for (uint32_t i = 0; !r && i < ap->set->n_prefixes; i++)
+        if (!ap->set->is_inverse || ap->set->prefixes[i].add)
+            r = write_prefix(ap, &ap->set->prefixes[i]);
+    return r || ap->world.template ? r : write_collections(ap);
 }

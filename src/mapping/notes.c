@@ -1,8 +1,9 @@
 /*
  * notes.c - what the planner says: report entries, and names in messages.
  */
+#include "mapping/notes.h"
+
 #include <stdarg.h>
-#include "mapping/stage.h"
 
 const char *wfs_status_name(enum wfs_status status)
 {
@@ -37,22 +38,29 @@ const char *wfs_dotted(struct wfs_arena *arena, const char *path)
     return dotted ? dotted : "?";
 }
 
-void wfs_report(struct wfs_mapper *mapper, enum wfs_status status, const char *subject_path,
+void wfs_report(struct wfs_sink *sink, enum wfs_status status, const char *subject_path,
                 const char *fmt, ...)
 {
     va_list ap;
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    if (!sink->arena)
+        return;
     va_start(ap, fmt);
     wfs_buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    struct wfs_report_entry entry = {status, wfs_dotted(mapper->arena, subject_path),
+    struct wfs_report_entry entry = {status, wfs_dotted(sink->arena, subject_path),
                                      wfs_buf_ok(&text) && text.data
-                                         ? wfs_arena_strndup(mapper->arena, text.data, text.len)
+                                         ? wfs_arena_strndup(sink->arena, text.data, text.len)
                                          : NULL};
     if (!entry.text ||
-        wfs_grow(&mapper->entries, &mapper->cap_entries, mapper->n_entries + 1, sizeof(entry))) {
-        mapper->failed = true;
+        wfs_grow(&sink->entries, &sink->cap_entries, sink->n_entries + 1, sizeof(entry))) {
+        sink->failed = true;
         return;
     }
-    mapper->entries[mapper->n_entries++] = entry;
+    sink->entries[sink->n_entries++] = entry;
+}
+
+int wfs_trial_result(struct wfs_sink *sink, int r)
+{
+    return r == -ENOMEM ? wfs_error_set(sink->err, ENOMEM, "out of memory") : 0;
 }

@@ -3,42 +3,34 @@
  * rule asks for that its tensor does not allow is an error at the operation's place in the rule
  * file.
  */
+#include "mapping/ops.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/ops.h"
-
 #define MAX_AXES WFS_MAX_NDIM
 
-int wfs_op_error(struct wfs_stage *stage, const struct wfs_op *op, const char *fmt, ...)
+int wfs_op_error(struct wfs_sink *sink, const struct wfs_op *op, const char *fmt, ...)
 {
     char message[WFS_ERROR_MESSAGE_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
-    return wfs_error_set(stage->mapper->err, EINVAL, "%s:%u:%u: %s: %s", op->pos.file, op->pos.line,
+    return wfs_error_set(sink->err, EINVAL, "%s:%u:%u: %s: %s", op->pos.file, op->pos.line,
                          op->pos.col, op->text, message);
 }
 
 /* The same for a failed tensor operation: the rule's place goes in front, where a value or
  * wfs_op_error has not said it already. */
-static int placed(struct wfs_stage *stage, const struct wfs_op *op, int r)
+static int placed(struct wfs_error *err, const struct wfs_op *op, int r)
 {
-    struct wfs_error *err = stage->mapper->err;
     char line[WFS_ERROR_MESSAGE_MAX];
     int n = snprintf(line, sizeof(line), "%s:%u:", op->pos.file, op->pos.line);
     if (r && strncmp(err->message, line, (size_t)n) != 0)
         wfs_error_prefix(err, "%s:%u:%u: %s", op->pos.file, op->pos.line, op->pos.col, op->text);
     return r;
-}
-
-struct wfs_scope wfs_val_scope(struct wfs_stage *stage, const struct wfs_rule *rule,
-                               const struct wfs_val *val)
-{
-    const struct wfs_item *item = val->item == WFS_NO_INDEX ? NULL : &stage->in->items[val->item];
-    return (struct wfs_scope){stage, rule, &val->m, item, val->expr, false};
 }
 
 int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t arg, uint32_t ndim,
@@ -50,8 +42,8 @@ int wfs_op_axis(const struct wfs_scope *scope, const struct wfs_op *op, uint32_t
         return r;
     int64_t at = axis < 0 ? axis + (int64_t)ndim : axis;
     if (at < 0 || at >= (int64_t)ndim)
-        return wfs_op_error(scope->stage, op, "axis %lld of a tensor with %u axes", (long long)axis,
-                            ndim);
+        return wfs_op_error(scope->run.sink, op, "axis %lld of a tensor with %u axes",
+                            (long long)axis, ndim);
     *ret = (uint32_t)at;
     return 0;
 }
@@ -63,7 +55,7 @@ static int size_arg(const struct wfs_scope *scope, const struct wfs_op *op, uint
     int64_t v;
     int r = wfs_eval_int(scope, op->args[arg], &v);
     if (!r && v < 0)
-        r = wfs_op_error(scope->stage, op, "%lld where a number from 0 up is expected",
+        r = wfs_op_error(scope->run.sink, op, "%lld where a number from 0 up is expected",
                          (long long)v);
     if (!r)
         *ret = (uint64_t)v;
@@ -72,9 +64,9 @@ static int size_arg(const struct wfs_scope *scope, const struct wfs_op *op, uint
 
 /* What one operation needs at hand. */
 struct applying {
-    struct wfs_stage *stage;
     const struct wfs_op *op;
     const struct wfs_scope *scope;
+    struct wfs_sink *sink;
     struct wfs_arena *arena;
     const struct wfs_expr *in;
     const struct wfs_expr **ret;
@@ -85,7 +77,7 @@ static int apply_permute(struct applying *a)
 {
     uint32_t perm[MAX_AXES];
     if (a->op->n_args != a->in->ndim)
-        return wfs_op_error(a->stage, a->op, "%u axes for a tensor with %u", a->op->n_args,
+        return wfs_op_error(a->sink, a->op, "%u axes for a tensor with %u", a->op->n_args,
                             a->in->ndim);
     for (uint32_t i = 0; i < a->op->n_args; i++) {
         int r = wfs_op_axis(a->scope, a->op, i, a->in->ndim, &perm[i]);
@@ -103,7 +95,7 @@ static int apply_layout(struct applying *a)
     const char *star = memchr(from, '*', n);
     uint32_t ndim = a->in->ndim, fixed = star ? n - 1 : n;
     if (star ? ndim < fixed : ndim != fixed)
-        return wfs_op_error(a->stage, a->op, "a tensor with %u axes", ndim);
+        return wfs_op_error(a->sink, a->op, "a tensor with %u axes", ndim);
     uint32_t star_at = star ? (uint32_t)(star - from) : n, spread = ndim - fixed;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = (uint32_t)((const char *)memchr(from, mid[1 + i], n) - from);
@@ -140,7 +132,7 @@ static int check_from(struct applying *a)
             return r;
         same = v == -1 || (v >= 0 && (uint64_t)v == a->in->shape[i]);
     }
-    return same ? 0 : wfs_op_error(a->stage, a->op, "the sizes before are others");
+    return same ? 0 : wfs_op_error(a->sink, a->op, "the sizes before are others");
 }
 
 /* One size may be -1: what is left. */
@@ -157,16 +149,16 @@ static int apply_reshape(struct applying *a)
         if (r)
             return r;
         if (v < -1 || (v == -1 && rest != WFS_NO_INDEX))
-            return wfs_op_error(a->stage, a->op, "one size may be -1, the others are from 0 up");
+            return wfs_op_error(a->sink, a->op, "one size may be -1, the others are from 0 up");
         if (v == -1)
             rest = i;
         shape[i] = v < 0 ? 1 : (uint64_t)v;
         if (!wfs_mul_u64(known, shape[i], &known))
-            return wfs_op_error(a->stage, a->op, "sizes beyond 64 bits");
+            return wfs_op_error(a->sink, a->op, "sizes beyond 64 bits");
     }
     if (rest != WFS_NO_INDEX) {
         if (known == 0 || a->in->n_elems % known)
-            return wfs_op_error(a->stage, a->op, "%llu elements do not divide by %llu",
+            return wfs_op_error(a->sink, a->op, "%llu elements do not divide by %llu",
                                 (unsigned long long)a->in->n_elems, (unsigned long long)known);
         shape[rest] = a->in->n_elems / known;
     }
@@ -181,7 +173,7 @@ static int apply_flatten(struct applying *a)
 static int apply_transpose(struct applying *a)
 {
     if (a->in->ndim != 2)
-        return wfs_op_error(a->stage, a->op,
+        return wfs_op_error(a->sink, a->op,
                             "a tensor with %u axes; transpose is for 2 "
                             "(reverse turns all axes around)",
                             a->in->ndim);
@@ -231,7 +223,7 @@ static int apply_part(struct applying *a)
         return r;
     uint64_t size = a->in->shape[axis];
     if (n == 0 || i >= n || size % n)
-        return wfs_op_error(a->stage, a->op, "axis %u of size %llu has no part %llu of %llu", axis,
+        return wfs_op_error(a->sink, a->op, "axis %u of size %llu has no part %llu of %llu", axis,
                             (unsigned long long)size, (unsigned long long)i, (unsigned long long)n);
     return wfs_expr_slice(a->arena, a->in, axis, size / n * i, size / n * (i + 1), 1, a->ret,
                           a->err);
@@ -276,7 +268,7 @@ static int apply_rope(struct applying *a)
         return r;
     if (ndim == 0 || ndim + 2 > MAX_AXES || heads == 0 || a->in->shape[0] % heads ||
         a->in->shape[0] / heads % 2)
-        return wfs_op_error(a->stage, a->op,
+        return wfs_op_error(a->sink, a->op,
                             "expected rows that divide into %llu heads of an even size",
                             (unsigned long long)heads);
     uint64_t half = a->in->shape[0] / heads / 2;
@@ -307,7 +299,7 @@ static int apply_gates(struct applying *a)
     if (r)
         return r;
     if (a->in->ndim == 0 || a->in->shape[axis] % n)
-        return wfs_op_error(a->stage, a->op, "axis %u does not divide into %u gates", axis, n);
+        return wfs_op_error(a->sink, a->op, "axis %u does not divide into %u gates", axis, n);
     uint64_t size = a->in->shape[axis] / n;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t at = (uint64_t)((const char *)memchr(from, mid[1 + i], n) - from);
@@ -355,6 +347,74 @@ static apply_fn *const appliers[] = {
     [WFS_OP_SCALE] = apply_elem,          [WFS_OP_ADD] = apply_elem,
 };
 
+/* ---- fills --------------------------------------------------------------------------------- */
+
+#define SINUSOID_MAX_BYTES (UINT64_C(64) << 20)
+
+/* Positions as "Attention is all you need" has them and transformers' sinusoidal embeddings keep
+ * them: sines in the first half of a row, cosines in the second. */
+static int fill_sinusoid(const struct wfs_scope *scope, const struct wfs_op *op,
+                         enum wfs_dtype dtype, uint64_t n, uint64_t width,
+                         const struct wfs_expr **ret)
+{
+    struct wfs_arena *arena = scope->run.world->arena;
+    struct wfs_error *err = scope->run.sink->err;
+    uint64_t n_elems = 0, shape[2] = {n, width}, half = (width + 1) / 2;
+    struct wfs_bytes *bytes;
+    if (!wfs_mul_u64(n, width, &n_elems) || n_elems > SINUSOID_MAX_BYTES / sizeof(float))
+        return wfs_op_error(scope->run.sink, op, "a table beyond 64 MiB");
+    float *table = malloc((size_t)n_elems * sizeof(float) + 1);
+    if (!table)
+        return wfs_error_nomem(err, "sinusoid");
+    for (uint64_t i = 0; i < n; i++)
+        for (uint64_t j = 0; j < width; j++) {
+            uint64_t k = j < half ? j : j - half;
+            double angle = (double)i / pow(10000, 2.0 * (double)k / (double)width);
+            table[i * width + j] = (float)(j < half ? sin(angle) : cos(angle));
+        }
+    int r = wfs_bytes_from_memory("sinusoid", table, (size_t)n_elems * sizeof(float), &bytes, err);
+    free(table);
+    if (r)
+        return r;
+    if (wfs_arena_on_free(arena, wfs_bytes_unref_void, bytes))
+        return wfs_error_nomem(err, "sinusoid");
+    r = wfs_expr_contiguous(arena, bytes, 0, WFS_F32, 2, shape, ret, err);
+    struct wfs_elem_op cast = {WFS_ELEM_CAST, dtype, 0};
+    if (!r && dtype != WFS_F32)
+        r = wfs_expr_elementwise(arena, *ret, &cast, ret, err);
+    return r;
+}
+
+/* zeros, ones, full, arange, sinusoid. */
+static int op_fill(const struct wfs_scope *scope, const struct wfs_op *op,
+                   const struct wfs_expr **ret)
+{
+    struct wfs_arena *arena = scope->run.world->arena;
+    struct wfs_error *err = scope->run.sink->err;
+    uint64_t shape[MAX_AXES];
+    uint32_t first = op->kind == WFS_OP_FULL, ndim = op->n_args - first;
+    enum wfs_dtype dtype = op->dtype;
+    double value = op->kind == WFS_OP_ONES;
+    if (op->dtype_like && !scope->expr)
+        return wfs_op_error(scope->run.sink, op, "`like` needs a `for` pattern");
+    if (op->dtype_like)
+        dtype = scope->expr->dtype;
+    int r = first ? wfs_eval_real(scope, op->args[0], &value) : 0;
+    for (uint32_t i = 0; !r && i < ndim; i++)
+        r = size_arg(scope, op, first + i, &shape[i]);
+    if (r)
+        return r;
+    if (op->kind == WFS_OP_SINUSOID)
+        r = fill_sinusoid(scope, op, dtype, shape[0], shape[1], ret);
+    else if (op->kind == WFS_OP_ARANGE)
+        r = wfs_expr_arange(arena, dtype, ndim, shape, 0, 1, ret, err);
+    else
+        r = wfs_expr_fill(arena, dtype, ndim, shape, value, ret, err);
+    return placed(err, op, r);
+}
+
+/* ---- one operation ------------------------------------------------------------------------- */
+
 /* A float's factor that is a power of two within this keeps all but the outermost values. */
 #define EXACT_MAX_EXPONENT 32
 
@@ -378,97 +438,36 @@ static const char *what_is_lost(const struct wfs_op *op, enum wfs_dtype dtype, d
 }
 
 /* What does not keep values says so. */
-static void report_inexact(struct wfs_stage *stage, const struct wfs_rule *rule,
-                           const struct wfs_op *op, const struct wfs_val *val,
-                           const struct wfs_expr *out)
+static int report_inexact(const struct wfs_scope *scope, const struct wfs_op *op,
+                          const struct wfs_expr *out)
 {
-    struct wfs_scope scope = wfs_val_scope(stage, rule, val);
+    struct wfs_error ignored = {0};
+    struct wfs_sink mute = {.err = &ignored};
+    struct wfs_scope trial = *scope;
     const char *lost = "values are rounded";
     double x;
+    trial.run.sink = &mute;
+    int r = 0;
     if (op->kind == WFS_OP_CAST)
-        lost = wfs_convert_is_exact(val->expr->dtype, out->dtype) ? NULL : lost;
-    else if (wfs_eval_real(&scope, op->args[0], &x) == 0)
+        lost = wfs_convert_is_exact(scope->expr->dtype, out->dtype) ? NULL : lost;
+    else if ((r = wfs_eval_real(&trial, op->args[0], &x)) == 0)
         lost = what_is_lost(op, out->dtype, x);
-    if (lost && scope.item)
-        wfs_report(stage->mapper, WFS_INEXACT, scope.item->path, "%s: %s", op->text, lost);
+    if (lost && scope->item)
+        wfs_report(scope->run.sink, WFS_INEXACT, scope->item->path, "%s: %s", op->text, lost);
+    return wfs_trial_result(scope->run.sink, r);
 }
 
-int wfs_op_apply(struct wfs_stage *stage, const struct wfs_rule *rule, const struct wfs_op *op,
-                 struct wfs_val *val)
+int wfs_op_apply(const struct wfs_run *run, const struct wfs_op *op, struct wfs_val *val)
 {
-    struct wfs_scope scope = wfs_val_scope(stage, rule, val);
+    struct wfs_scope scope = wfs_val_scope(run, val);
     const struct wfs_expr *out = NULL;
-    struct applying a = {
-        stage, op, &scope, stage->mapper->arena, val->expr, &out, stage->mapper->err};
+    struct applying a = {op, &scope, run->sink, run->world->arena, val->expr, &out, run->sink->err};
     if (op->kind >= WFS_OP_ZEROS)
-        return wfs_op_fill(&scope, op, &val->expr);
-    int r = placed(stage, op, appliers[op->kind](&a));
+        return op_fill(&scope, op, &val->expr);
+    int r = placed(run->sink->err, op, appliers[op->kind](&a));
     if (!r && op->kind >= WFS_OP_CAST && op->kind <= WFS_OP_ADD)
-        report_inexact(stage, rule, op, val, out);
+        r = report_inexact(&scope, op, out);
     if (!r)
         val->expr = out;
     return r;
-}
-
-/* ---- fills --------------------------------------------------------------------------------- */
-
-#define SINUSOID_MAX_BYTES (UINT64_C(64) << 20)
-
-/* Positions as "Attention is all you need" has them and transformers' sinusoidal embeddings keep
- * them: sines in the first half of a row, cosines in the second. */
-static int fill_sinusoid(const struct wfs_scope *scope, const struct wfs_op *op,
-                         enum wfs_dtype dtype, uint64_t n, uint64_t width,
-                         const struct wfs_expr **ret)
-{
-    struct wfs_mapper *mapper = scope->stage->mapper;
-    uint64_t n_elems = 0, shape[2] = {n, width}, half = (width + 1) / 2;
-    struct wfs_bytes *bytes;
-    if (!wfs_mul_u64(n, width, &n_elems) || n_elems > SINUSOID_MAX_BYTES / sizeof(float))
-        return wfs_op_error(scope->stage, op, "a table beyond 64 MiB");
-    float *table = malloc((size_t)n_elems * sizeof(float) + 1);
-    if (!table)
-        return wfs_error_nomem(mapper->err, "sinusoid");
-    for (uint64_t i = 0; i < n; i++)
-        for (uint64_t j = 0; j < width; j++) {
-            uint64_t k = j < half ? j : j - half;
-            double angle = (double)i / pow(10000, 2.0 * (double)k / (double)width);
-            table[i * width + j] = (float)(j < half ? sin(angle) : cos(angle));
-        }
-    int r = wfs_bytes_from_memory("sinusoid", table, (size_t)n_elems * sizeof(float), &bytes,
-                                  mapper->err);
-    free(table);
-    if (r)
-        return r;
-    if (wfs_arena_on_free(mapper->arena, wfs_bytes_unref_void, bytes))
-        return wfs_error_nomem(mapper->err, "sinusoid");
-    r = wfs_expr_contiguous(mapper->arena, bytes, 0, WFS_F32, 2, shape, ret, mapper->err);
-    struct wfs_elem_op cast = {WFS_ELEM_CAST, dtype, 0};
-    if (!r && dtype != WFS_F32)
-        r = wfs_expr_elementwise(mapper->arena, *ret, &cast, ret, mapper->err);
-    return r;
-}
-
-int wfs_op_fill(const struct wfs_scope *scope, const struct wfs_op *op, const struct wfs_expr **ret)
-{
-    struct wfs_mapper *mapper = scope->stage->mapper;
-    uint64_t shape[MAX_AXES];
-    uint32_t first = op->kind == WFS_OP_FULL, ndim = op->n_args - first;
-    enum wfs_dtype dtype = op->dtype;
-    double value = op->kind == WFS_OP_ONES;
-    if (op->dtype_like && !scope->expr)
-        return wfs_op_error(scope->stage, op, "`like` needs a `for` pattern");
-    if (op->dtype_like)
-        dtype = scope->expr->dtype;
-    int r = first ? wfs_eval_real(scope, op->args[0], &value) : 0;
-    for (uint32_t i = 0; !r && i < ndim; i++)
-        r = size_arg(scope, op, first + i, &shape[i]);
-    if (r)
-        return r;
-    if (op->kind == WFS_OP_SINUSOID)
-        r = fill_sinusoid(scope, op, dtype, shape[0], shape[1], ret);
-    else if (op->kind == WFS_OP_ARANGE)
-        r = wfs_expr_arange(mapper->arena, dtype, ndim, shape, 0, 1, ret, mapper->err);
-    else
-        r = wfs_expr_fill(mapper->arena, dtype, ndim, shape, value, ret, mapper->err);
-    return placed(scope->stage, op, r);
 }

@@ -6,10 +6,12 @@
  * that one fits no other; what was taken narrows the rest. Larger modules go first, since an
  * attention layer is more than the Dense layers it is made of. Never by number, never by order.
  */
+#include "mapping/pair.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/pair.h"
+#include "mapping/apply.h"
 
 #define PAIR_MAX_TRIALS 50000
 
@@ -29,7 +31,8 @@ struct modules {
 };
 
 struct pairing {
-    struct wfs_mapper *mapper;
+    const struct wfs_mapper *mapper;
+    struct wfs_sink *sink;
     const struct wfs_set *set;
     struct wfs_table *items;
     struct modules source, target;
@@ -40,53 +43,50 @@ struct pairing {
 
 static int nomem(const struct pairing *p)
 {
-    return wfs_error_nomem(p->mapper->err, "template");
+    return wfs_error_nomem(p->sink->err, "template");
 }
 
-/* ---- quiet runs ---------------------------------------------------------------------------- */
-
-static struct wfs_mapper quiet_mapper(const struct pairing *p, struct wfs_arena *arena,
-                                      struct wfs_error *err)
-{
-    struct wfs_mapper quiet = *p->mapper;
-    quiet.arena = arena;
-    quiet.entries = NULL;
-    quiet.n_entries = quiet.cap_entries = 0;
-    quiet.explain = NULL;
-    quiet.err = err;
-    return quiet;
-}
+/* ---- trials -------------------------------------------------------------------------------- */
 
 static bool key_fits(const struct wfs_template *t, uint32_t key, const struct wfs_expr *e)
 {
     return wfs_shape_equal(e->ndim, e->shape, t->keys[key].ndim, t->keys[key].shape);
 }
 
-/* Which items have a target of the right shape as they are, and which keys that covers. */
+/* Marks what fits the template: the source's tensors, and the keys. */
+static void mark_fitting(struct pairing *p, const struct wfs_table *out, bool *fits_source)
+{
+    const struct wfs_template *t = p->mapper->template;
+    for (size_t i = 0; i < out->n; i++) {
+        uint32_t key = wfs_template_find(t, out->items[i].path);
+        if (key == WFS_NO_INDEX || !key_fits(t, key, out->items[i].expr))
+            continue;
+        p->covered[key] = true;
+        for (uint32_t s = 0; s < out->items[i].n_sources; s++)
+            fits_source[out->items[i].sources[s]] = true;
+    }
+}
+
+/* Which items have a target of the right shape as they are, and which keys that covers. What a rule
+ * refuses is not placed: its name may be the wrong one. */
 static int find_placed(struct pairing *p)
 {
     struct wfs_error err = {0};
-    struct wfs_mapper quiet = quiet_mapper(p, p->mapper->arena, &err);
+    struct wfs_sink mute = {.err = &err};
+    struct wfs_apply_options options = {.is_last = true, .is_lenient = true};
     struct wfs_table out = {0};
-    const struct wfs_template *t = p->mapper->template;
     bool *fits_source = calloc(p->mapper->catalog->n_tensors + 1, sizeof(bool));
-    quiet.lenient = true;
-    int r = fits_source ? wfs_stage_run(&quiet, p->set, true, p->items, &out) : -ENOMEM;
-    for (size_t i = 0; !r && i < out.n; i++) {
-        uint32_t key = wfs_template_find(t, out.items[i].path);
-        if (key == WFS_NO_INDEX || !key_fits(t, key, out.items[i].expr))
-            continue;
-        p->covered[key] = true;
-        for (uint32_t s = 0; s < out.items[i].n_sources; s++)
-            fits_source[out.items[i].sources[s]] = true;
-    }
+    if (!fits_source)
+        return nomem(p);
+    int r = wfs_apply(p->mapper, &mute, p->set, &options, p->items, &out);
+    if (!r)
+        mark_fitting(p, &out, fits_source);
     for (size_t i = 0; !r && i < p->items->n; i++)
         p->placed[i] =
             p->items->items[i].n_sources == 0 || fits_source[p->items->items[i].sources[0]];
     free(fits_source);
     free(out.items);
-    free(quiet.entries);
-    return r ? wfs_error_set(p->mapper->err, err.code ? err.code : ENOMEM, "%s", err.message) : 0;
+    return r ? wfs_error_set(p->sink->err, -r, "%s", err.message) : 0;
 }
 
 /* Maps the source module's items under the target module's name. */
@@ -100,7 +100,7 @@ static int trial_items(struct pairing *p, const struct module *from, const struc
             continue;
         item.path =
             wfs_arena_printf(arena, "%.*s%s", (int)to->len, to->path, item.path + from->len);
-        if (!item.path || wfs_table_add(ret, &item, p->mapper->err))
+        if (!item.path || wfs_table_add(ret, &item, p->sink->err))
             return nomem(p);
     }
     return 0;
@@ -122,24 +122,28 @@ static bool all_fit(const struct pairing *p, const struct wfs_table *out, const 
     return n == to->n_members;
 }
 
+/* What a set cannot map under that name does not fit. */
 static int trial(struct pairing *p, const struct module *from, const struct module *to,
                  bool *ret_fits)
 {
-    struct wfs_arena *arena = wfs_arena_new();
-    struct wfs_error err = {0};
+    struct wfs_error ignored = {0};
+    struct wfs_sink mute = {.err = &ignored};
+    struct wfs_apply_options options = {.is_last = true, .is_aligned = true};
+    struct wfs_mapper mapper = *p->mapper;
     struct wfs_table in = {0}, out = {0};
-    if (!arena)
-        return nomem(p);
-    struct wfs_mapper quiet = quiet_mapper(p, arena, &err);
-    quiet.aligned = true;
-    int r = trial_items(p, from, to, arena, &in);
     *ret_fits = false;
-    if (!r && wfs_stage_run(&quiet, p->set, true, &in, &out) == 0)
-        *ret_fits = all_fit(p, &out, to);
+    mapper.arena = wfs_arena_new(); /* 50,000 trials would fill the plan's */
+    if (!mapper.arena)
+        return nomem(p);
+    int r = trial_items(p, from, to, mapper.arena, &in);
+    if (!r) {
+        int tried = wfs_apply(&mapper, &mute, p->set, &options, &in, &out);
+        *ret_fits = tried == 0 && all_fit(p, &out, to);
+        r = wfs_trial_result(p->sink, tried);
+    }
     free(in.items);
     free(out.items);
-    free(quiet.entries);
-    wfs_arena_free(arena);
+    wfs_arena_free(mapper.arena);
     return r;
 }
 
@@ -259,7 +263,7 @@ static int find_fits(struct pairing *p, size_t depth)
 
 static int take_pair(struct pairing *p, const struct module *from, const struct module *to)
 {
-    struct wfs_mapper *m = p->mapper;
+    const struct wfs_mapper *m = p->mapper;
     const struct wfs_template *t = m->template;
     for (size_t i = 0; i < p->items->n; i++) {
         struct wfs_item *item = &p->items->items[i];
@@ -272,7 +276,7 @@ static int take_pair(struct pairing *p, const struct module *from, const struct 
     }
     for (uint32_t k = 0; k < t->n_keys; k++)
         p->covered[k] |= is_under(t->keys[k].bare, to);
-    wfs_report(m, WFS_RENAMED, from->path, "is %s of the template: no other module fits",
+    wfs_report(p->sink, WFS_RENAMED, from->path, "is %s of the template: no other module fits",
                wfs_dotted(m->arena, to->path));
     return 0;
 }
@@ -304,13 +308,13 @@ static void report_ambiguous(struct pairing *p)
         const struct module *from = &p->source.m[i];
         if (from->gone || from->n_fits == 0)
             continue;
-        wfs_report(p->mapper, WFS_AMBIGUOUS, from->path,
+        wfs_report(p->sink, WFS_AMBIGUOUS, from->path,
                    "fits %zu modules of the template (%s "
                    "among them): rules=FILE would say which",
                    from->n_fits, wfs_dotted(p->mapper->arena, p->target.m[from->fit].path));
     }
     if (p->n_trials > PAIR_MAX_TRIALS)
-        wfs_report(p->mapper, WFS_AMBIGUOUS, "", "too many modules to try against the template");
+        wfs_report(p->sink, WFS_AMBIGUOUS, "", "too many modules to try against the template");
 }
 
 static size_t max_depth(const struct modules *list)
@@ -342,9 +346,10 @@ static bool has_gaps(const struct pairing *p)
     return p->mapper->template && !p->set->program && p->items->n > 0;
 }
 
-int wfs_pair(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_table *items)
+int wfs_pair(const struct wfs_mapper *mapper, struct wfs_sink *sink, const struct wfs_set *set,
+             struct wfs_table *items)
 {
-    struct pairing p = {.mapper = mapper, .set = set, .items = items};
+    struct pairing p = {.mapper = mapper, .sink = sink, .set = set, .items = items};
     if (!has_gaps(&p))
         return 0;
     p.placed = wfs_arena_array(mapper->arena, items->n + 1, sizeof(bool));

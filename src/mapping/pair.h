@@ -5,10 +5,11 @@
 #ifndef WEIGHTFS_MAPPING_PAIR_H
 #define WEIGHTFS_MAPPING_PAIR_H
 
-#include "mapping/template.h"
+#include "mapping/mapper.h"
 
 /* Renames items so that the set maps them to the template's keys; what fits several modules is left
  * and reported as ambiguous. */
-int wfs_pair(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_table *items);
+int wfs_pair(const struct wfs_mapper *mapper, struct wfs_sink *sink, const struct wfs_set *set,
+             struct wfs_table *items);
 
 #endif

@@ -4,15 +4,15 @@
 #ifndef WEIGHTFS_MAPPING_PICK_H
 #define WEIGHTFS_MAPPING_PICK_H
 
-#include "mapping/stage.h"
+#include "mapping/state.h"
 
 /* One source pattern of one rule; the hashes refuse most names at once. */
 struct wfs_candidate {
     uint64_t first, last; /* hashes of lone literals, 0: anything */
     const struct wfs_rule *rule;
     uint32_t part;
-    bool
-        settled; /* an inverse: no need to ask again whether it would have taken what another did */
+    bool settled; /* an inverse: it was reported (or found impossible to say) that this rule may
+                   * have made a name that another one took */
 };
 struct wfs_pick {
     const struct wfs_rule *rule;
@@ -29,10 +29,11 @@ enum wfs_pick_answer {
     WFS_PICK_NO_COPY,  /* an alias of something else */
 };
 /* Does this rule take the item? pick->rule and part are set, the rest is filled in. */
-int wfs_pick_try(struct wfs_stage *stage, uint32_t item, struct wfs_pick *pick,
-                 enum wfs_pick_answer *ret);
-int wfs_pick_prepare(struct wfs_stage *stage);
+int wfs_pick_try(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t item,
+                 struct wfs_pick *pick, enum wfs_pick_answer *ret);
+int wfs_pick_prepare(struct wfs_apply *apply);
 /* -EINVAL where the set's policy allows one rule and several take it. */
-int wfs_pick_rule(struct wfs_stage *stage, uint32_t item, struct wfs_pick *ret, bool *ret_found);
+int wfs_pick_rule(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t item,
+                  struct wfs_pick *ret, bool *ret_found);
 
 #endif

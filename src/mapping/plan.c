@@ -1,12 +1,24 @@
 /*
  * plan.c - plans: the identity plan of source/, and a view by its chain of rule sets.
  */
+#include "mapping/plan.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/apply.h"
+#include "mapping/assemble.h"
+#include "mapping/cast.h"
+#include "mapping/chain.h"
+#include "mapping/convention.h"
 #include "mapping/convolution.h"
-#include "mapping/inverse.h"
+#include "mapping/fit.h"
+#include "mapping/intake.h"
+#include "mapping/namespace.h"
+#include "mapping/packed.h"
 #include "mapping/pair.h"
+#include "mapping/prove.h"
+#include "mapping/xlstm.h"
 
 /* ---- making a plan ------------------------------------------------------------------------- */
 
@@ -35,18 +47,18 @@ void wfs_plan_freep(struct wfs_plan **plan)
 }
 
 /* The report's entries into the plan. An unexpected tensor is counted once, as a target. */
-static int keep_entries(struct wfs_mapper *mapper, struct wfs_plan *plan)
+static int keep_entries(const struct wfs_sink *sink, struct wfs_plan *plan)
 {
-    if (mapper->failed)
-        return wfs_error_nomem(mapper->err, "report");
+    size_t n = sink->n_entries;
     struct wfs_report_entry *entries =
-        wfs_arena_memdup(mapper->arena, mapper->n_entries ? (const void *)mapper->entries : "",
-                         mapper->n_entries ? mapper->n_entries * sizeof(*entries) : 1);
+        sink->failed ? NULL
+                     : wfs_arena_memdup(plan->arena, n ? (const void *)sink->entries : "",
+                                        n ? n * sizeof(*entries) : 1);
     if (!entries)
-        return wfs_error_nomem(mapper->err, "report");
+        return wfs_error_nomem(sink->err, "report");
     plan->entries = entries;
-    plan->n_entries = (uint32_t)mapper->n_entries;
-    for (size_t i = 0; i < mapper->n_entries; i++)
+    plan->n_entries = (uint32_t)n;
+    for (size_t i = 0; i < n; i++)
         if (entries[i].status != WFS_UNEXPECTED)
             plan->n_by_status[entries[i].status]++;
     return 0;
@@ -69,21 +81,21 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, st
     struct wfs_plan *plan = new_plan(err);
     if (!plan)
         return -ENOMEM;
-    struct wfs_mapper mapper = {.arena = plan->arena, .catalog = catalog, .err = err};
-    struct wfs_table items = {0};
     struct wfs_catalog whole = *catalog;
+    struct wfs_mapper mapper = {.arena = plan->arena, .catalog = &whole};
+    struct wfs_sink sink = {.arena = plan->arena, .err = err};
+    struct wfs_table items = {0};
     whole.n_roots = 0;
-    mapper.catalog = &whole;
-    int r = wfs_items_load(&mapper, &items);
+    int r = wfs_intake(plan->arena, &whole, &items, err);
     for (size_t i = 0; i < items.n; i++)
         if (items.items[i].packed)
             items.items[i].status = WFS_PACKED;
     if (!r)
-        r = wfs_assemble(&mapper, &items, plan);
+        r = wfs_assemble(&mapper, &sink, &items, plan);
     free(items.items);
     if (!r)
-        r = keep_entries(&mapper, plan);
-    free(mapper.entries);
+        r = keep_entries(&sink, plan);
+    free(sink.entries);
     if (r) {
         wfs_plan_free(plan);
         return r;
@@ -103,8 +115,16 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, st
 
 /* ---- views --------------------------------------------------------------------------------- */
 
+/* One view on its way. */
+struct planning {
+    struct wfs_mapper mapper;
+    struct wfs_sink sink;
+    const struct wfs_watch *watch; /* or NULL */
+    struct wfs_chain chain;
+};
+
 /* The view's directory: what stands before '=', or the name; a rule file's own. */
-static const char *view_name(struct wfs_mapper *mapper, const struct wfs_set *last)
+static const char *view_name(const struct wfs_mapper *mapper, const struct wfs_set *last)
 {
     const char *name = mapper->options->name;
     if (!name)
@@ -113,12 +133,12 @@ static const char *view_name(struct wfs_mapper *mapper, const struct wfs_set *la
 }
 
 /* Whose loader the view is for: what a set does not say follows from its `to`. */
-static int describe_set(struct wfs_mapper *mapper, const struct wfs_set *last,
-                        struct wfs_plan *plan)
+static int describe_set(const struct planning *p, struct wfs_plan *plan)
 {
     static const char *const plain[] = {"safetensors", NULL};
     static const char *const torch[] = {"safetensors", "torch", NULL};
     static const char *const flax[] = {"safetensors", "msgpack", NULL};
+    const struct wfs_set *last = p->chain.last;
     const char *to = last && last->to ? last->to : "";
     bool is_torch = strcmp(to, "torch") == 0, is_flax = strcmp(to, "flax") == 0;
     plan->files = last && last->files ? last->files : is_torch ? torch : is_flax ? flax : plain;
@@ -127,68 +147,76 @@ static int describe_set(struct wfs_mapper *mapper, const struct wfs_set *last,
     else if (is_torch || is_flax)
         plan->format_tag = is_torch ? "pt" : "flax";
     else
-        plan->format_tag = wfs_arena_printf(mapper->arena, "weightfs-%s", plan->view);
-    return plan->format_tag ? 0 : wfs_error_nomem(mapper->err, "plan");
+        plan->format_tag = wfs_arena_printf(plan->arena, "weightfs-%s", plan->view);
+    return plan->format_tag ? 0 : wfs_error_nomem(p->sink.err, "plan");
 }
 
-static int describe(struct wfs_mapper *mapper, const struct wfs_chain *chain,
-                    const struct wfs_set *last, struct wfs_plan *plan)
+static int describe(const struct planning *p, struct wfs_plan *plan)
 {
-    plan->view = view_name(mapper, last);
-    plan->chain = chain->text[0] ? chain->text : "identity";
+    const struct wfs_set *last = p->chain.last;
+    plan->view = view_name(&p->mapper, last);
+    plan->chain = p->chain.text[0] ? p->chain.text : "identity";
     plan->sep = plan->file_sep = last ? last->target.sep : '.';
-    return plan->view ? describe_set(mapper, last, plan) : wfs_error_nomem(mapper->err, "plan");
+    return plan->view ? describe_set(p, plan) : wfs_error_nomem(p->sink.err, "plan");
 }
 
-static int run_chain(struct wfs_mapper *mapper, const struct wfs_chain *chain,
-                     struct wfs_table *items)
+/* One set, with what comes before and after it. */
+static int run_set(struct planning *p, const struct wfs_mapper *mapper, const struct wfs_set *set,
+                   struct wfs_table *items, struct wfs_table *ret)
 {
-    int r = chain->n ? wfs_split_slashes(mapper, chain->sets[0], items) : 0;
+    bool is_last = set == p->chain.sets[p->chain.n - 1];
+    struct wfs_apply_options options = {.is_last = is_last, .watch = p->watch};
+    int r = wfs_mark_convolutions(mapper, &p->sink, set, items);
+    if (!r && is_last)
+        r = wfs_pair(mapper, &p->sink, set, items);
     if (r)
         return r;
-    for (uint32_t i = 0; i < chain->n; i++) {
-        struct wfs_table out = {0};
-        if (mapper->explain)
-            wfs_buf_printf(mapper->explain, "%s:\n", chain->sets[i]->name);
-        bool is_last = i + 1 == chain->n;
-        r = wfs_mark_convolutions(mapper, chain->sets[i], items);
-        if (!r && is_last)
-            r = wfs_pair(mapper, chain->sets[i], items);
-        if (!r)
-            r = wfs_stage_run(mapper, chain->sets[i], is_last, items, &out);
-        if (!r && chain->sets[i]->is_inverse)
-            r = wfs_inverse_prove(mapper, chain->sets[i], items, &out);
-        free(items->items);
-        *items = out;
-        if (r)
-            return r;
+    if (set->program) {
+        r = wfs_xlstm_run(mapper, &p->sink, items, ret);
+        return r || !p->watch ? r : p->watch->fn(p->watch->user, set, NULL);
     }
-    for (size_t i = 0; i < items->n; i++) /* whatever a later set made of it */
-        if (items->items[i].unexpected && items->items[i].status == WFS_MAPPED)
-            items->items[i].status = WFS_UNEXPECTED;
-    return 0;
+    r = wfs_apply(mapper, &p->sink, set, &options, items, ret);
+    if (!r && set->is_inverse)
+        r = wfs_inverse_prove(mapper, &p->sink, set, items, ret);
+    return r;
 }
 
-static int load_template(struct wfs_mapper *mapper, const struct wfs_chain *chain)
+static int run_chain(struct planning *p, const struct wfs_mapper *mapper, struct wfs_table *items)
 {
-    const char *path = mapper->options->template_path;
-    char sep = chain->last ? chain->last->target.sep : '.';
+    const struct wfs_chain *chain = &p->chain;
+    int r = chain->n ? wfs_split_slashes(mapper, chain->sets[0], items, p->sink.err) : 0;
+    for (uint32_t i = 0; !r && i < chain->n; i++) {
+        struct wfs_table out = {0};
+        r = run_set(p, mapper, chain->sets[i], items, &out);
+        free(items->items);
+        *items = out;
+    }
+    for (size_t i = 0; !r && i < items->n; i++) /* whatever a later set made of it */
+        if (items->items[i].unexpected && items->items[i].status == WFS_MAPPED)
+            items->items[i].status = WFS_UNEXPECTED;
+    return r;
+}
+
+static int load_template(struct planning *p)
+{
+    const char *path = p->mapper.options->template_path;
+    char sep = p->chain.last ? p->chain.last->target.sep : '.';
     if (!path)
         return 0;
-    return wfs_template_load(mapper->arena, path, sep, &mapper->template, mapper->err);
+    return wfs_template_load(p->mapper.arena, path, sep, &p->mapper.template, p->sink.err);
 }
 
 /* Only a program takes options of the view's own. */
-static int check_options(struct wfs_mapper *mapper, const struct wfs_chain *chain)
+static int check_options(const struct planning *p)
 {
-    const char *const *own = mapper->options->options;
-    for (uint32_t i = 0; i < chain->n; i++)
-        if (chain->sets[i]->program)
+    const struct wfs_view_options *options = p->mapper.options;
+    for (uint32_t i = 0; i < p->chain.n; i++)
+        if (p->chain.sets[i]->program)
             return 0;
-    if (!own || !own[0])
+    if (!options->options || !options->options[0])
         return 0;
-    return wfs_error_set(mapper->err, EINVAL, "view %s takes no option '%s'",
-                         mapper->options->name ? mapper->options->name : "", own[0]);
+    return wfs_error_set(p->sink.err, EINVAL, "view %s takes no option '%s'",
+                         options->name ? options->name : "", options->options[0]);
 }
 
 /* What nothing took and no template has is called as the file calls it. */
@@ -203,20 +231,19 @@ static void restore_names(struct wfs_table *items)
 }
 
 /* The chosen tree of the catalog, from its items to the view's. */
-static int map_tree(struct wfs_mapper *mapper, const struct wfs_chain *chain,
-                    struct wfs_table *items)
+static int map_tree(struct planning *p, const struct wfs_mapper *mapper, struct wfs_table *items)
 {
-    int r = wfs_items_load(mapper, items);
+    int r = wfs_intake(mapper->arena, mapper->catalog, items, p->sink.err);
     if (!r)
-        r = wfs_unwrap(mapper, items);
+        r = wfs_unwrap(mapper, &p->sink, items);
     if (!r)
-        r = wfs_mark_packed(mapper, items);
+        r = wfs_mark_packed(mapper, &p->sink, items);
     if (!r)
-        r = run_chain(mapper, chain, items);
+        r = run_chain(p, mapper, items);
     if (!r)
-        r = wfs_template_fit(mapper, items);
+        r = wfs_template_fit(mapper, &p->sink, items);
     restore_names(items);
-    return r ? r : wfs_cast(mapper, items);
+    return r ? r : wfs_cast(mapper, &p->sink, items);
 }
 
 static uint32_t n_chosen(const struct wfs_catalog *catalog)
@@ -228,106 +255,105 @@ static uint32_t n_chosen(const struct wfs_catalog *catalog)
 }
 
 /* One of several chosen trees: mapped as if it were the only one, then put below its own name. */
-static int map_one_of(struct wfs_mapper *mapper, const struct wfs_chain *chain, uint32_t root,
-                      struct wfs_table *items)
+static int map_one_of(struct planning *p, uint32_t root, struct wfs_table *items)
 {
-    const struct wfs_catalog *catalog = mapper->catalog;
-    struct wfs_root only = catalog->roots[root];
-    struct wfs_catalog one = *catalog;
+    struct wfs_root only = p->mapper.catalog->roots[root];
+    struct wfs_catalog one = *p->mapper.catalog;
+    struct wfs_mapper mapper = p->mapper;
     struct wfs_table tree = {0};
     one.roots = &only;
     one.n_roots = 1;
-    mapper->catalog = &one;
-    int r = map_tree(mapper, chain, &tree);
-    mapper->catalog = catalog;
+    mapper.catalog = &one;
+    int r = map_tree(p, &mapper, &tree);
     for (size_t i = 0; i < tree.n && !r; i++) {
         struct wfs_item item = tree.items[i];
-        item.path = wfs_arena_printf(mapper->arena, "%s" WFS_SEP_STR "%s", only.path, item.path);
-        r = item.path ? wfs_table_add(items, &item, mapper->err)
-                      : wfs_error_nomem(mapper->err, "mapping");
+        item.path = wfs_arena_printf(mapper.arena, "%s" WFS_SEP_STR "%s", only.path, item.path);
+        r = item.path ? wfs_table_add(items, &item, p->sink.err)
+                      : wfs_error_nomem(p->sink.err, "mapping");
     }
     free(tree.items);
     return r;
 }
 
-static int map_trees(struct wfs_mapper *mapper, const struct wfs_chain *chain,
-                     struct wfs_table *items)
+static int map_trees(struct planning *p, struct wfs_table *items)
 {
-    if (n_chosen(mapper->catalog) < 2)
-        return map_tree(mapper, chain, items);
+    const struct wfs_catalog *catalog = p->mapper.catalog;
+    if (n_chosen(catalog) < 2)
+        return map_tree(p, &p->mapper, items);
     int r = 0;
-    for (uint32_t i = 0; i < mapper->catalog->n_roots && !r; i++)
-        if (mapper->catalog->roots[i].is_chosen && !mapper->catalog->roots[i].is_whole)
-            r = map_one_of(mapper, chain, i, items);
+    for (uint32_t i = 0; i < catalog->n_roots && !r; i++)
+        if (catalog->roots[i].is_chosen && !catalog->roots[i].is_whole)
+            r = map_one_of(p, i, items);
     return r;
 }
 
-static int plan_items(struct wfs_mapper *mapper, struct wfs_table *items, struct wfs_plan *plan)
+static int plan_items(struct planning *p, struct wfs_table *items, struct wfs_plan *plan)
 {
-    struct wfs_chain chain;
-    int r = wfs_config_load(mapper->arena, mapper->catalog, mapper->options->set, &mapper->config,
-                            mapper->err);
+    struct wfs_mapper *mapper = &p->mapper;
+    struct wfs_config *config;
+    int r =
+        wfs_config_load(mapper->arena, mapper->catalog, mapper->options->set, &config, p->sink.err);
+    if (r)
+        return r;
+    mapper->config = config;
+    r = wfs_chain_find(mapper, &p->sink, &p->chain);
     if (!r)
-        r = wfs_chain_find(mapper, &chain);
+        r = check_options(p);
     if (!r)
-        r = check_options(mapper, &chain);
+        r = load_template(p);
     if (!r)
-        r = load_template(mapper, &chain);
+        r = map_trees(p, items);
     if (!r)
-        r = map_trees(mapper, &chain, items);
-    if (!r)
-        r = describe(mapper, &chain, chain.last, plan);
-    return r ? r : wfs_assemble(mapper, items, plan);
+        r = describe(p, plan);
+    return r ? r : wfs_assemble(mapper, &p->sink, items, plan);
 }
 
 /* A misspelt name would settle nothing. */
-static void report_unused(struct wfs_mapper *mapper)
+static void report_unused(struct planning *p)
 {
     uint32_t at = 0;
-    for (const char *name; (name = wfs_config_unused(mapper->config, &at));)
-        wfs_report(mapper, WFS_NOTE, "", "set=%s: nothing asked for it here", name);
+    for (const char *name; (name = wfs_config_unused(p->mapper.config, &at));)
+        wfs_report(&p->sink, WFS_NOTE, "", "set=%s: nothing asked for it here", name);
 }
 
 /* strict: the first problem is the error. */
-static int refuse_problems(struct wfs_mapper *mapper, const struct wfs_plan *plan)
+static int refuse_problems(const struct wfs_plan *plan, struct wfs_error *err)
 {
     for (uint32_t i = 0; i < plan->n_entries; i++)
         if (wfs_status_is_problem(plan->entries[i].status))
-            return wfs_error_set(mapper->err, EINVAL, "view %s: %s: %s: %s", plan->view,
+            return wfs_error_set(err, EINVAL, "view %s: %s: %s: %s", plan->view,
                                  wfs_status_name(plan->entries[i].status), plan->entries[i].subject,
                                  plan->entries[i].text);
     for (uint32_t i = 0; i < plan->n_targets; i++)
         if (wfs_status_is_problem(plan->targets[i].status))
-            return wfs_error_set(mapper->err, EINVAL, "view %s: %s: %s", plan->view,
+            return wfs_error_set(err, EINVAL, "view %s: %s: %s", plan->view,
                                  wfs_status_name(plan->targets[i].status),
                                  wfs_dotted(plan->arena, plan->targets[i].path));
     return 0;
 }
 
 int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
-                  struct wfs_buf *explain, const char *explain_path, struct wfs_plan **ret,
-                  struct wfs_error *err)
+                  const struct wfs_watch *watch, struct wfs_plan **ret, struct wfs_error *err)
 {
     struct wfs_error own = {0};
     struct wfs_plan *plan = new_plan(err);
     if (!plan)
         return -ENOMEM;
-    struct wfs_mapper mapper = {.arena = plan->arena,
-                                .catalog = catalog,
-                                .options = options,
-                                .explain = explain,
-                                .explain_name = explain_path,
-                                .err = err ? err : &own};
+    struct planning p = {
+        .mapper = {.arena = plan->arena, .catalog = catalog, .options = options},
+        .sink = {.arena = plan->arena, .err = err ? err : &own},
+        .watch = watch,
+    };
     struct wfs_table items = {0};
-    int r = plan_items(&mapper, &items, plan);
+    int r = plan_items(&p, &items, plan);
     if (!r)
-        report_unused(&mapper);
+        report_unused(&p);
     if (!r)
-        r = keep_entries(&mapper, plan);
+        r = keep_entries(&p.sink, plan);
     if (!r && options->strict)
-        r = refuse_problems(&mapper, plan);
+        r = refuse_problems(plan, p.sink.err);
     free(items.items);
-    free(mapper.entries);
+    free(p.sink.entries);
     if (r) {
         wfs_plan_free(plan);
         return r;
@@ -339,5 +365,5 @@ int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_optio
 int wfs_plan_view(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
                   struct wfs_plan **ret, struct wfs_error *err)
 {
-    return wfs_plan_make(catalog, options, NULL, NULL, ret, err);
+    return wfs_plan_make(catalog, options, NULL, ret, err);
 }

@@ -1,10 +1,12 @@
 /*
  * prove.c - the proof of an inverse: what it made, mapped forward, is what it was made from.
  */
+#include "mapping/prove.h"
+
 #include <stdlib.h>
-#include <string.h>
+
+#include "mapping/apply.h"
 #include "mapping/convolution.h"
-#include "mapping/inverse.h"
 
 /* Items of `out` as a table of their own: the forward set's source. */
 static int copy_made(const struct wfs_table *out, struct wfs_table *ret, struct wfs_error *err)
@@ -22,7 +24,7 @@ static int copy_made(const struct wfs_table *out, struct wfs_table *ret, struct 
 }
 
 /* Which of the catalog's tensors the inverse made something of. */
-static bool *used_sources(struct wfs_mapper *mapper, const struct wfs_table *made)
+static bool *used_sources(const struct wfs_mapper *mapper, const struct wfs_table *made)
 {
     bool *used = wfs_arena_array(mapper->arena, mapper->catalog->n_tensors + 1, sizeof(*used));
     for (size_t i = 0; used && i < made->n; i++)
@@ -31,8 +33,8 @@ static bool *used_sources(struct wfs_mapper *mapper, const struct wfs_table *mad
     return used;
 }
 
-static int compare(struct wfs_mapper *mapper, const struct wfs_set *inverse,
-                   const struct wfs_table *in, const struct wfs_table *back, const bool *used)
+static int compare(struct wfs_sink *sink, const struct wfs_set *inverse, const struct wfs_table *in,
+                   const struct wfs_table *back, const bool *used)
 {
     struct wfs_strmap index = {0};
     int r = 0;
@@ -49,35 +51,34 @@ static int compare(struct wfs_mapper *mapper, const struct wfs_set *inverse,
         else if (!wfs_same_expr(item->expr, back->items[at].expr))
             why = "comes back changed";
         if (why)
-            wfs_report(mapper, WFS_AMBIGUOUS, item->path,
+            wfs_report(sink, WFS_AMBIGUOUS, item->path,
                        "%s when what %s makes of it is mapped by %s again", why, inverse->name,
                        inverse->inverse_of->name);
     }
     wfs_strmap_free(&index);
-    return r ? wfs_error_nomem(mapper->err, "names") : 0;
+    return r ? wfs_error_nomem(sink->err, "names") : 0;
 }
 
-int wfs_inverse_prove(struct wfs_mapper *mapper, const struct wfs_set *inverse,
-                      const struct wfs_table *in, const struct wfs_table *out)
+int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                      const struct wfs_set *inverse, const struct wfs_table *in,
+                      const struct wfs_table *out)
 {
     struct wfs_table made = {0}, back = {0};
-    struct wfs_mapper quiet = *mapper;
-    quiet.entries = NULL;
-    quiet.n_entries = quiet.cap_entries = 0;
-    quiet.explain = NULL;
-    quiet.template = NULL;
-    int r = copy_made(out, &made, mapper->err);
+    struct wfs_sink mute = {.err = sink->err}; /* a failure of the proof is one of the view */
+    struct wfs_apply_options options = {0};
+    struct wfs_mapper forward = *mapper;
+    forward.template = NULL; /* it is the inverse's target */
+    int r = copy_made(out, &made, sink->err);
     bool *used = r ? NULL : used_sources(mapper, &made);
     if (!r && !used)
-        r = wfs_error_nomem(mapper->err, "names");
+        r = wfs_error_nomem(sink->err, "names");
     if (!r)
-        r = wfs_mark_convolutions(&quiet, inverse->inverse_of, &made);
+        r = wfs_mark_convolutions(&forward, &mute, inverse->inverse_of, &made);
     if (!r)
-        r = wfs_stage_run(&quiet, inverse->inverse_of, false, &made, &back);
+        r = wfs_apply(&forward, &mute, inverse->inverse_of, &options, &made, &back);
     if (!r)
-        r = compare(mapper, inverse, in, &back, used);
+        r = compare(sink, inverse, in, &back, used);
     free(made.items);
     free(back.items);
-    free(quiet.entries);
     return r;
 }

@@ -1,10 +1,8 @@
 /*
  * report.c - what a plan says about itself: report.txt's section, JSON for `map --json`, the view's
- * table and its keys, and why a rule took a tensor.
+ * table and its keys.
  */
-#include <string.h>
-
-#include "mapping/stage.h"
+#include "mapping/mapping.h"
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
@@ -168,65 +166,4 @@ void wfs_plan_report_json(const struct wfs_plan *plan, const struct wfs_catalog 
         wfs_buf_char(out, '}');
     }
     wfs_buf_str(out, "]}\n");
-}
-
-/* ---- explain ------------------------------------------------------------------------------- */
-
-/* A target's first source is what the rules saw. */
-static const char *explained_path(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
-                                  struct wfs_arena *arena, const char *name)
-{
-    const struct wfs_tensor *tensor = wfs_catalog_find(catalog, name);
-    if (tensor)
-        return tensor->path;
-    for (uint32_t i = 0; i < plan->n_targets; i++) {
-        const struct wfs_target *t = &plan->targets[i];
-        const char *joined = wfs_path_join_dup(arena, t->path, plan->sep);
-        bool is_it =
-            (joined && strcmp(joined, name) == 0) || strcmp(wfs_dotted(arena, t->path), name) == 0;
-        if (is_it && t->n_sources)
-            return catalog->tensors[t->sources[0]].path;
-        if (is_it)
-            return t->path;
-    }
-    return NULL;
-}
-
-static void explain_result(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
-                           const char *path, struct wfs_buf *out)
-{
-    for (uint32_t i = 0; i < plan->n_targets; i++) {
-        const struct wfs_target *t = &plan->targets[i];
-        bool is_it = t->n_sources == 0 && strcmp(t->path, path) == 0;
-        for (uint32_t s = 0; s < t->n_sources; s++)
-            is_it |= strcmp(catalog->tensors[t->sources[s]].path, path) == 0;
-        if (!is_it)
-            continue;
-        wfs_buf_str(out, "-> ");
-        add_name(plan, t, out);
-        wfs_buf_printf(out, " (%s%s%s%s%s)\n", wfs_status_name(t->status), t->rule[0] ? ", " : "",
-                       t->rule, t->operations[0] ? ": " : "", t->operations);
-    }
-}
-
-int wfs_plan_explain(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
-                     const char *name, struct wfs_buf *out, struct wfs_error *err)
-{
-    wfs_cleanup(wfs_plan_freep) struct wfs_plan *plan = NULL, *again = NULL;
-    struct wfs_view_options lenient = *options;
-    lenient.strict = false;
-    int r = wfs_plan_make(catalog, &lenient, NULL, NULL, &plan, err);
-    if (r)
-        return r;
-    const char *path = explained_path(catalog, plan, plan->arena, name);
-    if (!path)
-        return wfs_error_set(err, ENOENT,
-                             "%s: no such tensor in the source, no such target in "
-                             "view %s",
-                             name, plan->view);
-    wfs_buf_printf(out, "%s\n", wfs_dotted(plan->arena, path));
-    r = wfs_plan_make(catalog, &lenient, out, path, &again, err);
-    if (!r)
-        explain_result(catalog, plan, path, out);
-    return r;
 }

@@ -1,20 +1,16 @@
 /*
- * solve.c - an inverse at work: {l+1} solved for l, conditions on what it makes, and the proof that
- * mapping the result forward gives what it was made from.
+ * solve.c - an inverse at work: {l+1} solved for l, and what a rule would make, for its condition.
  */
-#include <stdlib.h>
-#include <string.h>
+#include "mapping/solve.h"
 
-#include "mapping/convolution.h"
-#include "mapping/inverse.h"
+#include <stdlib.h>
 
 /* ---- equations ----------------------------------------------------------------------------- */
 
 #define SOLVE_MAX_STEPS 65536 /* assignments tried for one name */
 
 struct solving {
-    struct wfs_stage *stage;
-    const struct wfs_rule *rule;
+    const struct wfs_run *run;
     struct wfs_match m; /* being tried */
     struct wfs_match found;
     uint32_t n_unknown;
@@ -34,31 +30,23 @@ static bool uses(const struct wfs_vexpr *e, uint32_t cap)
     return found;
 }
 
-/*
- * Evaluates equation i under the assignment; a division by zero is no solution. The planner's own
- * state serves, with its errors sent elsewhere: a copy of the state would own the same buffers.
- */
+/* Evaluates equation i under the assignment; a division by zero is no solution. */
 static int holds(struct solving *s, uint32_t i, bool *ret)
 {
-    struct wfs_mapper *mapper = s->stage->mapper;
     struct wfs_error ignored = {0};
-    struct wfs_error *err = mapper->err;
-    struct wfs_scope scope = {.stage = s->stage, .rule = s->rule, .match = &s->m};
+    struct wfs_sink mute = {.err = &ignored};
+    struct wfs_scope scope = {.run = {s->run->world, &mute, s->run->rule}, .match = &s->m};
     int64_t value;
-    mapper->err = &ignored;
-    int r = wfs_eval_int(&scope, s->rule->solves[i].expr, &value);
-    mapper->err = err;
-    if (r == -ENOMEM)
-        return wfs_error_set(err, ENOMEM, "out of memory");
+    int r = wfs_eval_int(&scope, s->run->rule->solves[i].expr, &value);
     *ret = r == 0 && value == s->target[i];
-    return 0;
+    return wfs_trial_result(s->run->sink, r);
 }
 
 static int all_hold(struct solving *s, bool *ret)
 {
     int r = 0;
     *ret = true;
-    for (uint32_t i = 0; i < s->rule->n_solves && !r && *ret; i++)
+    for (uint32_t i = 0; i < s->run->rule->n_solves && !r && *ret; i++)
         if (s->asked[i])
             r = holds(s, i, ret);
     return r;
@@ -78,7 +66,7 @@ static int try_all(struct solving *s, uint32_t k)
             s->found = s->m;
         return r;
     }
-    const struct wfs_cap *cap = &s->rule->caps[s->unknown[k]];
+    const struct wfs_cap *cap = &s->run->rule->caps[s->unknown[k]];
     int64_t lo = cap->ranged ? cap->lo : 0, hi = cap->ranged ? cap->hi : s->largest;
     for (int64_t v = lo; v <= hi && s->n_found < 2 && !s->open; v++) {
         if (++s->n_steps > SOLVE_MAX_STEPS) {
@@ -96,19 +84,19 @@ static int try_all(struct solving *s, uint32_t k)
     return 0;
 }
 
-static int prepare(struct solving *s)
+static void prepare(struct solving *s)
 {
     int64_t largest = 0, scale = 16;
-    for (uint32_t i = 0; i < s->rule->n_solves; i++) {
-        struct wfs_binding *hidden = &s->m.b[s->rule->solves[i].hidden];
+    for (uint32_t i = 0; i < s->run->rule->n_solves; i++) {
+        struct wfs_binding *hidden = &s->m.b[s->run->rule->solves[i].hidden];
         s->asked[i] = hidden->set;
         if (!hidden->set)
             continue;
         s->target[i] = hidden->i;
         largest = hidden->i > largest ? hidden->i : largest;
         hidden->set = false;
-        for (uint32_t cap = 0; cap < s->rule->n_caps; cap++) {
-            bool known = s->m.b[cap].set || !uses(s->rule->solves[i].expr, cap);
+        for (uint32_t cap = 0; cap < s->run->rule->n_caps; cap++) {
+            bool known = s->m.b[cap].set || !uses(s->run->rule->solves[i].expr, cap);
             for (uint32_t k = 0; k < s->n_unknown; k++)
                 known |= s->unknown[k] == cap;
             if (!known)
@@ -118,27 +106,24 @@ static int prepare(struct solving *s)
     /* {l/2} is at least half as large as l would be: a bound that such arithmetic stays in. */
     s->largest =
         largest > (SOLVE_MAX_STEPS - scale) / scale ? largest + scale : (largest + 1) * scale;
-    return 0;
 }
 
-int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_match *match,
-              bool *ret_found)
+int wfs_solve(const struct wfs_run *run, struct wfs_match *match, bool *ret_found)
 {
     *ret_found = true;
-    if (rule->n_solves == 0)
+    if (run->rule->n_solves == 0)
         return 0;
-    struct solving s = {.stage = stage, .rule = rule, .m = *match};
-    int r = prepare(&s);
-    if (!r)
-        r = try_all(&s, 0);
+    struct solving s = {.run = run, .m = *match};
+    prepare(&s);
+    int r = try_all(&s, 0);
     if (r)
         return r;
     *ret_found = s.n_found == 1;
     if (s.n_found > 1 || s.open)
-        return wfs_error_set(stage->mapper->err, EINVAL,
+        return wfs_error_set(run->sink->err, EINVAL,
                              "%s: several numbers %s this name: a range, as in {j:0-2}, would "
                              "tell them apart",
-                             rule->where, s.n_found > 1 ? "give" : "may give");
+                             run->rule->where, s.n_found > 1 ? "give" : "may give");
     if (*ret_found)
         *match = s.found;
     return 0;
@@ -146,32 +131,22 @@ int wfs_solve(struct wfs_stage *stage, const struct wfs_rule *rule, struct wfs_m
 
 /* ---- conditions ---------------------------------------------------------------------------- */
 
-int wfs_inverse_result(struct wfs_stage *stage, const struct wfs_rule *rule, uint32_t index,
-                       const struct wfs_match *match, const struct wfs_expr **ret)
+int wfs_inverse_result(const struct wfs_run *run, const struct wfs_val *val,
+                       const struct wfs_expr **ret)
 {
-    const struct wfs_item *item = &stage->in->items[index];
-    struct wfs_val val = {.m = *match,
-                          .expr = item->expr,
-                          .item = index,
-                          .n_sources = item->n_sources,
-                          .sources = item->sources};
-    struct wfs_vals vals = {0};
+    const struct wfs_rule *rule = run->rule;
     struct wfs_error ignored = {0};
-    struct wfs_error *err = stage->mapper->err;
+    struct wfs_sink mute = {.err = &ignored};
+    struct wfs_run trial = {run->world, &mute, rule};
+    struct wfs_vals vals = {0};
     *ret = NULL;
-    if (wfs_vals_add(&vals, &val, err))
-        return -ENOMEM;
-    stage->mapper->err = &ignored; /* where an operation does not fit the rule does not apply */
-    int r = wfs_ops_run(stage, rule, &rule->sources.part[0].ops, &vals, NULL);
+    int r = wfs_vals_add(&vals, val, mute.err);
+    if (!r)
+        r = wfs_ops_run(&trial, &rule->sources.part[0].ops, &vals, NULL);
     if (!r && rule->clauses[0].n == 1)
-        r = wfs_ops_run(stage, rule, &rule->clauses[0].part[0].ops, &vals, NULL);
-    stage->mapper->err = err;
+        r = wfs_ops_run(&trial, &rule->clauses[0].part[0].ops, &vals, NULL);
     if (!r && vals.n)
         *ret = vals.v[0].expr;
     free(vals.v);
-    return 0;
+    return wfs_trial_result(run->sink, r);
 }
-
-/* ---- what does not come back --------------------------------------------------------------- */
-
-/* ---- the proof ----------------------------------------------------------------------------- */

@@ -1,11 +1,13 @@
 /*
  * template.c - reading a template, and the names it and the mapping have in common.
  */
+#include "mapping/template.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/template.h"
+#include "mapping/notes.h"
 
 #define TEMPLATE_MAX_BYTES (UINT64_C(256) << 20)
 

@@ -8,7 +8,7 @@
 #ifndef WEIGHTFS_MAPPING_TEMPLATE_H
 #define WEIGHTFS_MAPPING_TEMPLATE_H
 
-#include "mapping/stage.h"
+#include "mapping/item.h"
 
 struct wfs_template_key {
     const char *path; /* whole, as the target has it */

@@ -5,19 +5,17 @@
  *   match=FILE.json       {substring of a source key: substring of a target key}; needs a template,
  *                         whose keys are the target state dict's
  *   keys=FILE.json        or a full mapping {source key: target key}; other sources are dropped
- *   transforms=FILE.json  {"transpose"|"squeeze"|"squeeze-N"|"flatten": [substrings of target
- * keys]} blocks=NAME           keys that contain .NAME. are first split along axis 0 into .NAME.0.
- * ... unmapped=keep         a target that no source maps to comes from the template (else: an
- * error)
+ *   transforms=FILE.json  {"transpose"|"squeeze"|"squeeze-N"|"flatten": [substrings of target keys]}
+ *   blocks=NAME           keys that contain .NAME. are first split along axis 0 into .NAME.0. ...
+ *   unmapped=keep         a target that no source maps to comes from the template (else: an error)
  *
  * What it does not copy: two sources on one target go unnoticed there; here they are a collision.
  */
+#include "mapping/xlstm.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "mapping/ops.h"
-#include "mapping/xlstm.h"
 
 #define XLSTM_MAX_JSON_BYTES (UINT64_C(64) << 20)
 
@@ -33,7 +31,8 @@ struct keys {
 };
 
 struct xlstm {
-    struct wfs_mapper *mapper;
+    const struct wfs_mapper *mapper;
+    struct wfs_sink *sink;
     json_t *match, *keys, *transforms;
     const char *blocks;
     bool keep_unmapped;
@@ -45,10 +44,10 @@ struct xlstm {
 static int load_json(struct xlstm *x, const char *path, json_t **ret)
 {
     if (*ret)
-        return wfs_error_set(x->mapper->err, EINVAL, "xlstm: an option is given twice");
-    int r = wfs_json_load(path, XLSTM_MAX_JSON_BYTES, ret, x->mapper->err);
+        return wfs_error_set(x->sink->err, EINVAL, "xlstm: an option is given twice");
+    int r = wfs_json_load(path, XLSTM_MAX_JSON_BYTES, ret, x->sink->err);
     if (!r && !json_is_object(*ret))
-        r = wfs_error_set(x->mapper->err, EINVAL, "%s: expected a JSON object", path);
+        r = wfs_error_set(x->sink->err, EINVAL, "%s: expected a JSON object", path);
     return r;
 }
 
@@ -71,7 +70,7 @@ static int parse_option(struct xlstm *x, const char *option)
         x->keep_unmapped = true;
         return 0;
     }
-    return wfs_error_set(x->mapper->err, EINVAL,
+    return wfs_error_set(x->sink->err, EINVAL,
                          "xlstm: option '%s': expected match=FILE.json, "
                          "keys=FILE.json, transforms=FILE.json, blocks=NAME or unmapped=keep",
                          option);
@@ -86,11 +85,11 @@ static int parse_options(struct xlstm *x)
     if (r)
         return r;
     if (!x->match == !x->keys)
-        return wfs_error_set(x->mapper->err, EINVAL,
+        return wfs_error_set(x->sink->err, EINVAL,
                              "xlstm: expected either match=FILE.json and a template, or "
                              "keys=FILE.json");
     if (x->match && !x->mapper->template)
-        return wfs_error_set(x->mapper->err, EINVAL,
+        return wfs_error_set(x->sink->err, EINVAL,
                              "xlstm: match= needs the target's keys: -o template=TARGET");
     return 0;
 }
@@ -99,7 +98,7 @@ static int parse_options(struct xlstm *x)
 
 static int nomem(const struct xlstm *x)
 {
-    return wfs_error_nomem(x->mapper->err, "xlstm");
+    return wfs_error_nomem(x->sink->err, "xlstm");
 }
 
 /* The numbers between two dots, a dot serving one number only, as `\.\d+\.` finds them. */
@@ -153,15 +152,16 @@ static const char *block_name(struct xlstm *x, const char *name, const char *dot
 static int split_blocks(struct xlstm *x, const char *name, const struct wfs_item *item,
                         const char *dotted)
 {
-    struct wfs_mapper *m = x->mapper;
+    const struct wfs_mapper *m = x->mapper;
     if (item->expr->ndim == 0)
-        return wfs_error_set(m->err, EINVAL, "%s: a scalar cannot be split into blocks", name);
+        return wfs_error_set(x->sink->err, EINVAL, "%s: a scalar cannot be split into blocks",
+                             name);
     for (uint64_t i = 0; i < item->expr->shape[0]; i++) {
         struct wfs_item piece = *item;
         const char *piece_name = block_name(x, name, dotted, i);
-        int r = wfs_expr_slice(m->arena, item->expr, 0, i, i + 1, 1, &piece.expr, m->err);
+        int r = wfs_expr_slice(m->arena, item->expr, 0, i, i + 1, 1, &piece.expr, x->sink->err);
         if (!r)
-            r = wfs_expr_squeeze(m->arena, piece.expr, 0, &piece.expr, m->err);
+            r = wfs_expr_squeeze(m->arena, piece.expr, 0, &piece.expr, x->sink->err);
         piece.operations = wfs_arena_printf(m->arena, "%s%sunbind(0)[%llu]", item->operations,
                                             item->operations[0] ? " " : "", (unsigned long long)i);
         if (!r && (!piece_name || !piece.operations))
@@ -216,7 +216,7 @@ static int match_value(struct xlstm *x, const char *name, const char **ret)
     json_object_foreach(x->match, k, v)
     {
         if (!json_is_string(v))
-            return wfs_error_set(x->mapper->err, EINVAL, "xlstm: match: '%s' is no text", k);
+            return wfs_error_set(x->sink->err, EINVAL, "xlstm: match: '%s' is no text", k);
         if (!strstr(name, k))
             continue;
         *ret = json_string_value(v);
@@ -226,7 +226,7 @@ static int match_value(struct xlstm *x, const char *name, const char **ret)
         return 0;
     wfs_cleanup(wfs_buf_free) struct wfs_buf list = {0};
     list_keys(&list, x->match, n ? name : NULL);
-    return wfs_error_set(x->mapper->err, EINVAL,
+    return wfs_error_set(x->sink->err, EINVAL,
                          n ? "xlstm: several keys of the match dictionary are in %s: %s"
                            : "xlstm: no key of the match dictionary is in %s; they are %s",
                          name, wfs_buf_ok(&list) && list.data ? list.data : "");
@@ -258,7 +258,7 @@ static int find_target(struct xlstm *x, const struct key *from, size_t *ret)
         *ret = n == 1 ? first : by_last;
         return 0;
     }
-    return wfs_error_set(x->mapper->err, EINVAL,
+    return wfs_error_set(x->sink->err, EINVAL,
                          n ? "xlstm: %s: several target keys contain '%s', none of them ends as "
                              "it does"
                            : "xlstm: %s: no target key with the same indices contains '%s'",
@@ -294,7 +294,7 @@ static void place(struct key *to, const struct wfs_item *item, const char *rule)
 /* Every target gets its source; of several the last, as there. */
 static int move_by_match(struct xlstm *x)
 {
-    struct wfs_mapper *m = x->mapper;
+    const struct wfs_mapper *m = x->mapper;
     bool *taken = wfs_arena_array(m->arena, x->target.n + 1, sizeof(*taken));
     if (!taken)
         return nomem(x);
@@ -305,7 +305,7 @@ static int move_by_match(struct xlstm *x)
         if (r)
             return r;
         if (taken[to])
-            wfs_report(m, WFS_COLLISION, x->target.k[to].item.path,
+            wfs_report(x->sink, WFS_COLLISION, x->target.k[to].item.path,
                        "several source keys map to it; the last, %s, is shown", from->name);
         taken[to] = true;
         place(&x->target.k[to], &from->item, "match");
@@ -314,12 +314,12 @@ static int move_by_match(struct xlstm *x)
         if (taken[i])
             continue;
         if (!x->keep_unmapped)
-            return wfs_error_set(m->err, EINVAL,
+            return wfs_error_set(x->sink->err, EINVAL,
                                  "xlstm: no source key maps to the target %s "
                                  "(unmapped=keep would take the template's)",
                                  x->target.k[i].name);
         if (!x->target.k[i].item.expr)
-            return wfs_error_set(m->err, EINVAL,
+            return wfs_error_set(x->sink->err, EINVAL,
                                  "xlstm: unmapped=keep: the template has no values for %s",
                                  x->target.k[i].name);
     }
@@ -330,7 +330,7 @@ static int move_by_match(struct xlstm *x)
 
 static int move_by_keys(struct xlstm *x)
 {
-    struct wfs_mapper *m = x->mapper;
+    const struct wfs_mapper *m = x->mapper;
     struct wfs_strmap index = {0};
     const char *from;
     json_t *to;
@@ -343,9 +343,9 @@ static int move_by_keys(struct xlstm *x)
         if (r)
             break;
         if (!json_is_string(to)) {
-            r = wfs_error_set(m->err, EINVAL, "xlstm: keys: '%s' is no text", from);
+            r = wfs_error_set(x->sink->err, EINVAL, "xlstm: keys: '%s' is no text", from);
         } else if (!wfs_strmap_get(&index, from, &at)) {
-            r = wfs_error_set(m->err, EINVAL, "xlstm: keys: the source has no %s", from);
+            r = wfs_error_set(x->sink->err, EINVAL, "xlstm: keys: the source has no %s", from);
         } else {
             const char *name = wfs_arena_strdup(m->arena, json_string_value(to));
             struct wfs_item item = x->source.k[at].item;
@@ -357,7 +357,7 @@ static int move_by_keys(struct xlstm *x)
     }
     for (size_t i = 0; !r && i < x->source.n; i++)
         if (!json_object_get(x->keys, x->source.k[i].name))
-            wfs_report(m, WFS_DROPPED, x->source.k[i].item.path, "not in the key mapping");
+            wfs_report(x->sink, WFS_DROPPED, x->source.k[i].item.path, "not in the key mapping");
     wfs_strmap_free(&index);
     return r;
 }
@@ -370,32 +370,32 @@ static int squeeze_dim(struct xlstm *x, const char *transform, const struct wfs_
     char *end;
     long dim = strtol(transform + strlen("squeeze-"), &end, 10);
     if (*end || end == transform + strlen("squeeze-") || dim < 0 || dim >= (long)e->ndim)
-        return wfs_error_set(x->mapper->err, EINVAL, "%s of a tensor with %u axes", transform,
+        return wfs_error_set(x->sink->err, EINVAL, "%s of a tensor with %u axes", transform,
                              e->ndim);
     *ret = e;
     if (e->shape[dim] != 1)
         return 0;
-    return wfs_expr_squeeze(x->mapper->arena, e, (uint32_t)dim, ret, x->mapper->err);
+    return wfs_expr_squeeze(x->mapper->arena, e, (uint32_t)dim, ret, x->sink->err);
 }
 
 static int transform_one(struct xlstm *x, const char *transform, struct key *key)
 {
-    struct wfs_mapper *m = x->mapper;
+    const struct wfs_mapper *m = x->mapper;
     const struct wfs_expr *e = key->item.expr;
     int r;
     if (strcmp(transform, "transpose") == 0) {
         r = e->ndim == 2
-                ? wfs_expr_reverse_axes(m->arena, e, &key->item.expr, m->err)
-                : wfs_error_set(m->err, EINVAL, "transpose is for 2 axes, not %u", e->ndim);
+                ? wfs_expr_reverse_axes(m->arena, e, &key->item.expr, x->sink->err)
+                : wfs_error_set(x->sink->err, EINVAL, "transpose is for 2 axes, not %u", e->ndim);
     } else if (strcmp(transform, "flatten") == 0) {
-        r = wfs_expr_reshape(m->arena, e, 1, &e->n_elems, &key->item.expr, m->err);
+        r = wfs_expr_reshape(m->arena, e, 1, &e->n_elems, &key->item.expr, x->sink->err);
     } else if (strchr(transform, '-')) {
         r = squeeze_dim(x, transform, e, &key->item.expr);
     } else {
-        r = wfs_expr_squeeze_all(m->arena, e, &key->item.expr, m->err);
+        r = wfs_expr_squeeze_all(m->arena, e, &key->item.expr, x->sink->err);
     }
     if (r)
-        return wfs_error_prefix(m->err, "xlstm: %s", key->name);
+        return wfs_error_prefix(x->sink->err, "xlstm: %s", key->name);
     key->item.operations = wfs_arena_printf(m->arena, "%s%s%s", key->item.operations,
                                             key->item.operations[0] ? " " : "", transform);
     return key->item.operations ? 0 : nomem(x);
@@ -406,7 +406,7 @@ static int transform_partial(struct xlstm *x, const char *transform, const json_
     const char *text = json_string_value(partial);
     size_t n = 0;
     if (!text)
-        return wfs_error_set(x->mapper->err, EINVAL, "xlstm: transforms: %s: expected texts",
+        return wfs_error_set(x->sink->err, EINVAL, "xlstm: transforms: %s: expected texts",
                              transform);
     for (size_t i = 0; i < x->target.n; i++) {
         if (!strstr(x->target.k[i].name, text))
@@ -418,7 +418,7 @@ static int transform_partial(struct xlstm *x, const char *transform, const json_
     }
     if (n)
         return 0;
-    return wfs_error_set(x->mapper->err, EINVAL,
+    return wfs_error_set(x->sink->err, EINVAL,
                          "xlstm: transforms: %s: no target key contains "
                          "'%s'",
                          transform, text);
@@ -436,7 +436,7 @@ static int transform_all(struct xlstm *x)
         if (r)
             break;
         if (!known || !json_is_array(partials))
-            return wfs_error_set(x->mapper->err, EINVAL,
+            return wfs_error_set(x->sink->err, EINVAL,
                                  "xlstm: transforms: '%s': expected "
                                  "transpose, squeeze, squeeze-N or flatten, and a list",
                                  transform);
@@ -460,13 +460,14 @@ static int run(struct xlstm *x, const struct wfs_table *in, struct wfs_table *ou
     if (!r && x->transforms)
         r = transform_all(x);
     for (size_t i = 0; !r && i < x->target.n; i++)
-        r = wfs_table_add(out, &x->target.k[i].item, x->mapper->err);
+        r = wfs_table_add(out, &x->target.k[i].item, x->sink->err);
     return r;
 }
 
-int wfs_xlstm_run(struct wfs_mapper *mapper, const struct wfs_table *in, struct wfs_table *ret_out)
+int wfs_xlstm_run(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                  const struct wfs_table *in, struct wfs_table *ret_out)
 {
-    struct xlstm x = {.mapper = mapper};
+    struct xlstm x = {.mapper = mapper, .sink = sink};
     struct wfs_table out = {0};
     int r = run(&x, in, &out);
     json_decref(x.match);

@@ -4,8 +4,9 @@
 #ifndef WEIGHTFS_MAPPING_XLSTM_H
 #define WEIGHTFS_MAPPING_XLSTM_H
 
-#include "mapping/template.h"
+#include "mapping/mapper.h"
 
-int wfs_xlstm_run(struct wfs_mapper *mapper, const struct wfs_table *in, struct wfs_table *ret_out);
+int wfs_xlstm_run(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                  const struct wfs_table *in, struct wfs_table *ret_out);
 
 #endif

@@ -5,8 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "mapping/convolution.h"
 #include "source/format.h"
+#include "mapping/apply.h"
+#include "mapping/convolution.h"
+#include "mapping/explain.h"
+#include "mapping/intake.h"
 
 static const char *const names[] = {
     "a.weight",
@@ -44,12 +47,29 @@ static struct wfs_catalog *make_catalog(void)
     return c;
 }
 
-static void apply(struct wfs_mapper *mapper, const struct wfs_set *set, struct wfs_table *items,
-                  struct wfs_table *ret)
+struct question {
+    const char *path;
+    struct wfs_buf out;
+    struct wfs_error err;
+};
+
+static int explain(void *user, const struct wfs_set *set, struct wfs_apply *apply)
 {
-    *mapper->err = (struct wfs_error){0};
-    if (!set->program && wfs_mark_convolutions(mapper, set, items) == 0)
-        wfs_stage_run(mapper, set, true, items, ret);
+    struct question *q = user;
+    (void)set;
+    return wfs_explain_apply(apply, q->path, &q->out, &q->err);
+}
+
+static void apply(const struct wfs_mapper *mapper, struct wfs_sink *sink, const struct wfs_set *set,
+                  struct wfs_table *items, struct wfs_table *ret)
+{
+    struct question question = {.path = mapper->catalog->tensors[3].path};
+    struct wfs_watch watch = {explain, &question};
+    struct wfs_apply_options options = {.is_last = true, .watch = &watch};
+    *sink->err = (struct wfs_error){0};
+    if (!set->program && wfs_mark_convolutions(mapper, sink, set, items) == 0)
+        wfs_apply(mapper, sink, set, &options, items, ret);
+    wfs_buf_free(&question.out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -60,26 +80,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     struct wfs_view_options options = {.name = "fuzz"};
     struct wfs_error err = {0};
-    wfs_cleanup(wfs_buf_free) struct wfs_buf explained = {0};
-    struct wfs_mapper mapper = {.arena = arena,
-                                .catalog = catalog,
-                                .options = &options,
-                                .explain = &explained,
-                                .explain_name = catalog->tensors[3].path,
-                                .err = &err};
+    struct wfs_mapper mapper = {.arena = arena, .catalog = catalog, .options = &options};
+    struct wfs_sink sink = {.arena = arena, .err = &err};
+    struct wfs_config *config;
     struct wfs_table items = {0}, out = {0}, back = {0};
     struct wfs_set *set, *inverse;
-    if (!arena || wfs_config_load(arena, catalog, NULL, &mapper.config, &err) ||
-        wfs_items_load(&mapper, &items))
+    if (!arena || wfs_config_load(arena, catalog, NULL, &config, &err) ||
+        wfs_intake(arena, catalog, &items, &err))
         abort();
+    mapper.config = config;
     if (wfs_set_parse(arena, "fuzz.map", (const char *)data, size, NULL, &set, &err) == 0) {
-        apply(&mapper, set, &items, &out);
+        apply(&mapper, &sink, set, &items, &out);
         if (wfs_set_invert(arena, set, &inverse, &err) == 0)
-            apply(&mapper, inverse, &out, &back);
+            apply(&mapper, &sink, inverse, &out, &back);
     }
     free(items.items);
     free(out.items);
     free(back.items);
-    free(mapper.entries);
+    free(sink.entries);
     return 0;
 }

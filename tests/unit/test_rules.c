@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "mapping/inverse.h"
+#include "rules/match.h"
 
 static int parse(struct wfs_arena *arena, const char *text, struct wfs_set **ret,
                  struct wfs_error *err)

@@ -1,8 +1,9 @@
 /*
- * table.c - the growing lists of items and of one rule's tensors.
+ * item.c - the growing lists of items and of one rule's tensors.
  */
+#include "mapping/item.h"
+
 #include <string.h>
-#include "mapping/inverse.h"
 
 int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct wfs_error *err)
 {
@@ -12,12 +13,30 @@ int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct w
     return 0;
 }
 
+int wfs_table_add_all(struct wfs_table *table, const struct wfs_table *from, struct wfs_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < from->n; i++)
+        r = wfs_table_add(table, &from->items[i], err);
+    return r;
+}
+
 int wfs_vals_add(struct wfs_vals *vals, const struct wfs_val *val, struct wfs_error *err)
 {
     if (wfs_grow(&vals->v, &vals->cap, vals->n + 1, sizeof(*vals->v)))
         return wfs_error_nomem(err, "mapping");
     vals->v[vals->n++] = *val;
     return 0;
+}
+
+struct wfs_val wfs_val_of(const struct wfs_item *item, uint32_t index,
+                          const struct wfs_match *match)
+{
+    return (struct wfs_val){.m = *match,
+                            .expr = item->expr,
+                            .item = index,
+                            .n_sources = item->n_sources,
+                            .sources = item->sources};
 }
 
 int wfs_binding_compare(const struct wfs_cap *cap, const struct wfs_binding *x,
