@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-ORDER = ["base", "bytes", "tensor", "source", "rules", "mapping", "cache", "file", "inspect", "tree", "mount", "cli"]
+ORDER = ["base", "bytes", "tensor", "source", "rules", "mapping", "cache", "file", "inspect", "tree", "api", "mount", "cli"]
 # The cache works on expressions alone: it knows neither sources nor mappings.
 FORBIDDEN = {("cache", "source"), ("cache", "mapping"), ("cache", "rules"),
              # A rule set knows no catalog.
