@@ -206,19 +206,29 @@ static void make_norms(const struct wfs_session *session, struct wfs_buf *out, s
         wfs_norms_tsv(k.rows, k.stats, k.known, out);
 }
 
-static const struct wfs_tree_live live_stats = {make_stats};
-static const struct wfs_tree_live live_norms = {make_norms};
-
-static int add_live(struct wfs_tree_builder *b, uint32_t dir, const char *name,
-                    const struct wfs_tree_live *live, uint64_t size_bytes)
+static int size_stats(const struct wfs_session *session, uint64_t *ret, struct wfs_error *err)
 {
-    uint32_t node = wfs_tree_add(b, dir, name, WFS_NODE_LIVE);
-    if (node == WFS_NO_INDEX)
-        return -ENOMEM;
-    b->nodes[node].payload = (void *)live;
-    b->nodes[node].size_bytes = size_bytes;
+    (void)session, (void)err;
+    *ret = STATS_BYTES;
     return 0;
 }
+
+/* As long as its lines can get: the names are known, the numbers are not. */
+static int size_norms(const struct wfs_session *session, uint64_t *ret, struct wfs_error *err)
+{
+    struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
+    struct wfs_inspect_options options = {.root = "."};
+    int r = wfs_inspect_rows(session->catalog, session->plans[0], &options, &rows, err);
+    if (r)
+        return r;
+    *ret = wfs_norms_tsv_bytes_max(rows);
+    return *ret ? 0 : wfs_error_nomem(err, "the tree");
+}
+
+static const struct wfs_tree_live live_files[] = {
+    {"stats.json", size_stats, make_stats},
+    {"norms.tsv", size_norms, make_norms},
+};
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
@@ -236,29 +246,31 @@ static int add_views(struct wfs_tree_builder *b, uint32_t views)
     return 0;
 }
 
-/* As long as its lines can get: the names are known, the numbers are not. */
-static int add_norms(struct wfs_tree_builder *b, uint32_t dir, struct wfs_error *err)
+static int add_live(struct wfs_tree_builder *b, uint32_t dir, const struct wfs_tree_live *live,
+                    struct wfs_error *err)
 {
-    struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;
-    struct wfs_inspect_options options = {.root = "."};
-    int r = wfs_inspect_rows(b->session->catalog, b->session->plans[0], &options, &rows, err);
-    uint64_t size_bytes = r ? 0 : wfs_norms_tsv_bytes_max(rows);
+    uint64_t size_bytes;
+    int r = live->size(b->session, &size_bytes, err);
     if (r)
         return r;
-    return size_bytes && !add_live(b, dir, "norms.tsv", &live_norms, size_bytes)
-               ? 0
-               : wfs_error_nomem(err, "the tree");
+    uint32_t node = wfs_tree_add(b, dir, live->name, WFS_NODE_LIVE);
+    if (node == WFS_NO_INDEX)
+        return wfs_error_nomem(err, "the tree");
+    b->nodes[node].payload = (void *)live;
+    b->nodes[node].size_bytes = size_bytes;
+    return 0;
 }
 
 int wfs_tree_add_info(struct wfs_tree_builder *b, uint32_t dir, struct wfs_error *err)
 {
     uint32_t views = wfs_tree_add_dir(b, dir, "views");
-    if (views == WFS_NO_INDEX || add_views(b, views) ||
-        add_live(b, dir, "stats.json", &live_stats, STATS_BYTES))
+    if (views == WFS_NO_INDEX || add_views(b, views))
         return wfs_error_nomem(err, "the tree");
-    int r = add_norms(b, dir, err);
-    if (r)
-        return r;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(live_files); i++) {
+        int r = add_live(b, dir, &live_files[i], err);
+        if (r)
+            return r;
+    }
     for (size_t i = 0; i < WFS_ARRAY_SIZE(info_files); i++) {
         const struct info_file *info = &info_files[i];
         if (info->is_shown && !info->is_shown(b->session))
