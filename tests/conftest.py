@@ -12,6 +12,8 @@ import subprocess
 
 import pytest
 
+from helpers import HANG_S
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = os.environ.get("WEIGHTFS_BIN", str(ROOT / "build" / "weightfs"))
 CORPUS = pathlib.Path(os.environ.get("WEIGHTFS_CORPUS", ROOT / ".." / "shared" / "corpus"))
@@ -25,7 +27,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def run(*args, check=True, **kwargs):
     """Runs `weightfs ARGS`; returns the finished process (text unless text=False)."""
     kwargs.setdefault("text", True)
-    kwargs.setdefault("timeout", 300)
+    kwargs.setdefault("timeout", HANG_S)
     done = subprocess.run([BIN, *map(str, args)], capture_output=True, **kwargs)
     if check and done.returncode != 0:
         raise AssertionError(f"weightfs {args}: exit {done.returncode}\n{done.stderr}")

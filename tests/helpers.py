@@ -3,11 +3,18 @@ import json
 import os
 import pathlib
 import re
+import resource
+import signal
 import struct
 import subprocess
+import threading
 import time
 
 import numpy as np
+
+# How long something that must end may take: a guard against hanging for good, far above what a loaded
+# machine needs. What hostile input may cost is bounded in CPU time and memory (run_bounded).
+HANG_S = 600
 
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
           "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"}
@@ -99,16 +106,28 @@ def holds_socket(proc, inodes):
     return False
 
 
+def processes_of(path):
+    """The process ids of those who were called with this path, zombies excepted."""
+    found = []
+    for proc in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if str(path).encode() in (proc / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(proc.name))
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
 def server_of(path):
     """The process id of the server of a mount: it was called with this path, and listens under the
     mount's device number (as a server that is just ending may, too)."""
     dev = os.stat(path).st_dev
     name = f"@weightfs/mount/{os.major(dev)}:{os.minor(dev)}/"
     inodes = {line.split()[6] for line in open("/proc/net/unix") if name in line}
-    for proc in pathlib.Path("/proc").glob("[0-9]*"):
+    for pid in processes_of(path):
         try:
-            if str(path).encode() in (proc / "cmdline").read_bytes().split(b"\0") and holds_socket(proc, inodes):
-                return int(proc.name)
+            if holds_socket(pathlib.Path(f"/proc/{pid}"), inodes):
+                return pid
         except OSError:
             continue
     raise AssertionError(f"no server for {path}")
@@ -122,7 +141,7 @@ def is_alive(pid):
         return False
 
 
-def wait_until(condition, seconds=60, what="it"):
+def wait_until(condition, seconds=HANG_S, what="it"):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen in {seconds} s"
@@ -137,9 +156,50 @@ def status_kb(pid, field):
     raise AssertionError(f"no {field} in the status of {pid}")
 
 
+def run_bounded(command, cpu_s, anon_bytes=None, data_bytes=None, **kwargs):
+    """A command that may use so much CPU time and memory; returns the finished process (text).
+
+    cpu_s is its own limit: past it SIGXCPU ends it. data_bytes is one too (RLIMIT_DATA): it counts what is
+    reserved, stacks of threads included, so it suits programs without threads. anon_bytes counts what is
+    touched (RssAnon), sampled: a process above it is killed, and the test fails.
+    """
+    def limits():
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+        if data_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
+
+    process = subprocess.Popen([str(arg) for arg in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, preexec_fn=limits, **kwargs)
+    peak, ended = 0, threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not ended.wait(0.002):
+            try:
+                peak = max(peak, status_kb(process.pid, "RssAnon") * 1024)
+            except (AssertionError, OSError):  # a zombie has no memory, what is gone no status
+                return
+            if peak > anon_bytes:
+                process.kill()
+
+    watcher = threading.Thread(target=watch)
+    if anon_bytes is not None:
+        watcher.start()
+    try:
+        stdout, stderr = process.communicate(timeout=HANG_S)
+    finally:
+        process.kill()
+        ended.set()
+        if anon_bytes is not None:
+            watcher.join()
+    assert process.returncode != -signal.SIGXCPU, f"{command}: more than {cpu_s} s of CPU time\n{stderr}"
+    assert anon_bytes is None or peak <= anon_bytes, f"{command}: {peak >> 20} MiB of anonymous memory"
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
 def sh(command, **kwargs):
     """A shell command that must succeed: its stdout."""
     done = subprocess.run(["bash", "-c", "set -euo pipefail; " + command], capture_output=True,
-                          timeout=kwargs.pop("timeout", 300), **kwargs)
+                          timeout=kwargs.pop("timeout", HANG_S), **kwargs)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stderr.decode()}"
     return done.stdout

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import BIN, DATA, run
+from helpers import HANG_S, wait_until
 
 MIB = 1 << 20
 
@@ -95,7 +96,7 @@ def test_export__parts_at_once_killed_and_again(source, tmp_path, name, seed):
                 started[i].kill()
         todo = []
         for i, process in started.items():
-            _, stderr = process.communicate(timeout=120)
+            _, stderr = process.communicate(timeout=HANG_S)
             assert process.returncode in (0, -signal.SIGKILL), stderr
             if process.returncode:
                 todo.append(i)
@@ -151,12 +152,9 @@ def test_export__interrupted_leaves_nothing(tmp_path, signo):
     save(source, {"a.weight": np.ones((3, 4), np.float32)}, size=6 << 30)
     process = subprocess.Popen([BIN, "export", source, "--source", out], stderr=subprocess.PIPE)
     partial = out.with_name(out.name + ".partial")
-    for _ in range(500):
-        if partial.exists():
-            break
-        time.sleep(0.01)
+    wait_until(partial.exists, what="the beginning")
     process.send_signal(signo)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == -signo, stderr
     assert os.listdir(out.parent) == []
 
@@ -168,10 +166,9 @@ def test_export__killed_is_begun_afresh_or_aborted(source, tmp_path, again):
     save(sparse, {"a.weight": np.ones((3, 4), np.float32)}, size=6 << 30)
     out, partial = folder / "tensors.npz", folder / "tensors.npz.partial"
     process = subprocess.Popen([BIN, "export", sparse, "--source", out])
-    while not partial.exists() or partial.stat().st_size < MIB:
-        time.sleep(0.01)
+    wait_until(lambda: partial.exists() and partial.stat().st_size >= MIB, what="the first megabyte")
     process.kill()
-    process.wait(timeout=60)
+    process.wait(timeout=HANG_S)
     assert os.listdir(folder) == [partial.name]
     if again:
         run("export", source, "--view", "flax", out)
@@ -195,7 +192,7 @@ def test_export__partial_of_somebody_stays(source, tmp_path):
     assert sha(mine) == sha(source) and os.listdir(tmp_path) == [mine.name]
     mine.unlink()
     os.mkfifo(mine)
-    done = run("export", "--source", source, out, check=False, timeout=20)
+    done = run("export", "--source", source, out, check=False)
     assert done.returncode == 2 and "no regular file" in done.stderr and mine.is_fifo()
 
 
@@ -286,7 +283,7 @@ def test_export__no_room_leaves_nothing(source, tmp_path):
     out = tmp_path / "model.safetensors"
     out.write_text("what was there before")
     done = subprocess.run(["bash", "-c", f"ulimit -f 20480; exec {BIN} export {source} {out}"],
-                          capture_output=True, text=True, timeout=120, check=False)
+                          capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 2 and "large" in done.stderr.lower(), done.stderr
     assert os.listdir(tmp_path) == [out.name]
     assert out.read_text() == "what was there before"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import BIN
+from helpers import HANG_S
 
 TOOL = pathlib.Path(BIN).parent / "tests" / "unit" / "expr_tool"
 DTYPES = {"uint8": "<u1", "uint16": "<u2", "float32": "<f4", "complex64": "<c8", "int64": "<i8",
@@ -22,7 +23,7 @@ MAX_ELEMS = 60000
 
 
 def tool(script):
-    done = subprocess.run([TOOL], input=script.encode(), capture_output=True, timeout=120)
+    done = subprocess.run([TOOL], input=script.encode(), capture_output=True, timeout=HANG_S)
     assert done.returncode == 0, f"{done.stderr.decode()}\n{script[-3000:]}"
     return done.stdout
 

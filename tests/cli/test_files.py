@@ -2,13 +2,12 @@
 import os
 import signal
 import subprocess
-import time
 
 import numpy as np
 import pytest
 
 from conftest import BIN, run
-from helpers import files_below, small_bert, write_safetensors
+from helpers import HANG_S, files_below, small_bert, wait_until, write_safetensors
 
 
 @pytest.fixture
@@ -188,10 +187,9 @@ def test_cp__interrupted_leaves_nothing(tmp_path, signo):
         f.write(len(header).to_bytes(8, "little") + header)
         f.truncate(8 + len(header) + (8 << 30))
     process = subprocess.Popen([BIN, "cp", source, "source/model.safetensors", folder / "out"], stderr=subprocess.PIPE)
-    while not os.listdir(folder):
-        time.sleep(0.01)
+    wait_until(lambda: os.listdir(folder), what="the beginning")
     process.send_signal(signo)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == -signo, stderr
     assert os.listdir(folder) == []
 

@@ -3,13 +3,13 @@ import json
 import os
 import pathlib
 import re
-import resource
 import subprocess
 import sys
 
 import pytest
 
 from conftest import BIN, run
+from helpers import HANG_S, run_bounded, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from make_hostile_torch import (ATTACKS, CASES, FLOATS, MARKER, attack_pickle, dict_of, program,  # noqa: E402
@@ -19,14 +19,9 @@ TOOL = os.environ.get("WEIGHTFS_CATALOG_TOOL", str(pathlib.Path(BIN).parent / "t
 MEMORY_LIMIT = 1 << 30
 
 
-def limited():
-    if "asan" not in BIN and "asan" not in TOOL:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-
-
 def catalog(path, cwd, *args):
-    return subprocess.run([TOOL, *args, "-o", str(cwd), str(path)], capture_output=True, text=True, timeout=20,
-                          cwd=cwd, preexec_fn=limited)
+    plain = "asan" not in BIN and "asan" not in TOOL
+    return run_bounded([TOOL, *args, "-o", cwd, path], cpu_s=20, data_bytes=MEMORY_LIMIT if plain else None, cwd=cwd)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -63,12 +58,8 @@ def test_the_attacks_are_real(tmp_path, name):
     body = ATTACKS[name][0]
     (tmp_path / "x.pkl").write_bytes(program(body))
     subprocess.run([sys.executable, "-c", "import pickle; pickle.load(open('x.pkl', 'rb'))"], cwd=tmp_path,
-                   timeout=20, capture_output=True)
-    for _ in range(50):
-        if (tmp_path / MARKER).exists():
-            return
-        subprocess.run(["sleep", "0.1"])
-    pytest.fail("the attack did not run")
+                   timeout=HANG_S, capture_output=True)
+    wait_until((tmp_path / MARKER).exists, what="the attack")
 
 
 def test_danger__is_told_on_stderr_and_refused_when_strict(tmp_path):

@@ -2,11 +2,10 @@
 import json
 import os
 import pathlib
-import resource
-import subprocess
 import sys
 
 from conftest import BIN
+from helpers import run_bounded
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from make_hostile_torch import write_sparse_zip  # noqa: E402
@@ -20,11 +19,8 @@ def test_scale__100_gigabytes(tmp_path):
     write_sparse_zip(path, N, SIDE)
     assert os.path.getsize(path) > 100 * 10**9
 
-    def limited():
-        if "asan" not in BIN and "asan" not in TOOL:
-            resource.setrlimit(resource.RLIMIT_DATA, (64 << 20, 64 << 20))
-
-    done = subprocess.run([TOOL, str(path)], capture_output=True, text=True, timeout=60, preexec_fn=limited)
+    plain = "asan" not in BIN and "asan" not in TOOL
+    done = run_bounded([TOOL, path], cpu_s=30, data_bytes=64 << 20 if plain else None)
     assert done.returncode == 0, done.stderr
     tensors = [json.loads(line) for line in done.stdout.splitlines() if '"tensor"' in line[:12]]
     assert len(tensors) == N and all(t["bytes"] == 2**30 for t in tensors)

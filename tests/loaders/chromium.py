@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from conftest import require
+from helpers import HANG_S
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run", "--no-default-browser-check",
@@ -47,7 +48,7 @@ class Browser:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with opener.open(request, timeout=120) as reply:
+            with opener.open(request, timeout=HANG_S) as reply:
                 return json.load(reply)["value"]
         except urllib.error.HTTPError as e:
             raise AssertionError(e.read().decode()) from e
@@ -93,7 +94,7 @@ class Browser:
                 self.call("DELETE", self.session)
         finally:
             self.driver.terminate()
-            self.driver.wait(timeout=20)
+            self.driver.wait(timeout=HANG_S)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from conftest import BIN
+from helpers import HANG_S
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 TOOL = pathlib.Path(os.environ.get("WEIGHTFS_CONVERT_TOOL",
@@ -38,7 +39,7 @@ def dtype(name):
 
 
 def convert(values, to):
-    done = subprocess.run([TOOL, values.dtype.name, to], input=values.tobytes(), timeout=120,
+    done = subprocess.run([TOOL, values.dtype.name, to], input=values.tobytes(), timeout=HANG_S,
                           capture_output=True, check=True)
     return np.frombuffer(done.stdout, dtype(to))
 
@@ -180,7 +181,7 @@ def test_convert__complex_numbers(seed):
     assert (wide == values.astype(np.complex128)).all()
     assert (convert(wide, "complex64") == values).all()
     torch = pytest.importorskip("torch")
-    done = subprocess.run([TOOL, "complex64", "complex32"], input=values.tobytes(), timeout=60,
+    done = subprocess.run([TOOL, "complex64", "complex32"], input=values.tobytes(), timeout=HANG_S,
                           capture_output=True, check=True)
     halves = torch.view_as_real(torch.from_numpy(values)).to(torch.float16)
     assert done.stdout == halves.numpy().tobytes()
@@ -194,11 +195,11 @@ def test_convert__packed_types_of_safetensors(seed):
         codes = rng.integers(0, 1 << per_element, 4096, dtype=np.uint8)
         bit_rows = (codes[:, None] >> np.arange(per_element)) & 1
         raw = np.packbits(bit_rows.astype(np.uint8).ravel(), bitorder="little").tobytes()
-        done = subprocess.run([TOOL, packed, "float32"], input=raw, timeout=60,
+        done = subprocess.run([TOOL, packed, "float32"], input=raw, timeout=HANG_S,
                               capture_output=True, check=True)
         want = codes.view(dtype(loose)).astype(np.float32)
         assert done.stdout == want.tobytes()
-        back = subprocess.run([TOOL, "float32", packed], input=done.stdout, timeout=60,
+        back = subprocess.run([TOOL, "float32", packed], input=done.stdout, timeout=HANG_S,
                               capture_output=True, check=True)
         assert back.stdout == raw
 

@@ -14,6 +14,7 @@ import pytest
 import safetensors
 
 from conftest import BIN
+from helpers import HANG_S
 
 TOOL = pathlib.Path(os.environ.get(
     "WEIGHTFS_SCAN_TOOL", pathlib.Path(BIN).parent / "tests" / "unit" / "scan_tool"))
@@ -27,7 +28,7 @@ BITS = {"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5
 def catalogs(paths):
     """What the tool says of each path, in order."""
     done = subprocess.run([str(TOOL)], input="".join(f"{p}\n" for p in paths), text=True,
-                          capture_output=True, timeout=300)
+                          capture_output=True, timeout=HANG_S)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(paths), done.stderr
     return answers

@@ -21,6 +21,7 @@ from transformers.modeling_flax_pytorch_utils import (convert_pytorch_state_dict
                                                       load_flax_weights_in_pytorch_model)
 
 from conftest import DATA
+from helpers import HANG_S
 
 transformers.logging.set_verbosity_error()
 
@@ -229,7 +230,7 @@ def test_npz_and_zip_of_large_members(large, mount):
     got = np.load(m / "source" / "tensors.npz")
     for name, value in state.items():
         assert got[name].tobytes() == raw(value)
-    subprocess.run(["unzip", "-tq", m / "flax" / "pytorch_model.bin"], check=True, timeout=300)
+    subprocess.run(["unzip", "-tq", m / "flax" / "pytorch_model.bin"], check=True, timeout=HANG_S)
 
 
 def test_a_6_gib_archive_is_mapped(mount, tmp_path):
@@ -284,9 +285,9 @@ def test_8_processes_load_a_cold_view(large, mount):
                  for how, name in jobs]
     for process in processes:
         process.start()
-    digests = [queue.get(timeout=240) for _ in processes]
+    digests = [queue.get(timeout=HANG_S) for _ in processes]
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=HANG_S)
         assert process.exitcode == 0
     assert len({digest for _, digest in digests}) == 1, digests
 
@@ -301,7 +302,7 @@ def test_a_loader_killed_in_the_middle(large, mount):
         assert child.stdout.readline() == b"go\n"
         time.sleep(delay)
         child.send_signal(signal.SIGKILL)
-        assert child.wait(timeout=30) in (-signal.SIGKILL, 0)
+        assert child.wait(timeout=HANG_S) in (-signal.SIGKILL, 0)
         child.stdout.close()
     got = torch.load(m / "flax" / "pytorch_model.bin")
     for name, value in state.items():
@@ -321,6 +322,6 @@ def test_reads_while_it_is_unmounted(large, mount):
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert child.stdout.readline() == b"go\n"
     time.sleep(0.1)
-    subprocess.run(["umount", "-l", str(m.path)], check=True, timeout=60)
-    assert child.wait(timeout=120) in (0, 1)
+    subprocess.run(["umount", "-l", str(m.path)], check=True, timeout=HANG_S)
+    assert child.wait(timeout=HANG_S) in (0, 1)
     child.stdout.close()

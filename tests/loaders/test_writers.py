@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from conftest import BIN, require
+from helpers import HANG_S
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -57,7 +58,7 @@ def make(path, seed, types=TYPES):
 def write(source, folder, *args):
     folder.mkdir(exist_ok=True)
     done = subprocess.run([TOOL, source, folder, *args], capture_output=True, text=True,
-                          timeout=300, check=False)
+                          timeout=HANG_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -154,7 +155,7 @@ def test_strict_zip_readers(made, name):
     _, folder = made
     assert zipfile.ZipFile(folder / name).testzip() is None
     require("unzip")
-    done = subprocess.run(["unzip", "-tq", folder / name], capture_output=True, timeout=300,
+    done = subprocess.run(["unzip", "-tq", folder / name], capture_output=True, timeout=HANG_S,
                           check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

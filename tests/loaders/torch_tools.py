@@ -9,6 +9,7 @@ import zipfile
 import torch
 
 from conftest import BIN
+from helpers import HANG_S
 
 TOOL = os.environ.get("WEIGHTFS_CATALOG_TOOL",
                       str(pathlib.Path(BIN).parent / "tests" / "unit" / "catalog_tool"))
@@ -24,7 +25,7 @@ class Catalog:
     def __init__(self, path, *args):
         with tempfile.TemporaryDirectory() as out:
             done = subprocess.run([TOOL, *args, "-o", out, str(path)], capture_output=True,
-                                  timeout=120)
+                                  timeout=HANG_S)
             if done.returncode != 0:
                 if done.returncode != 1:
                     raise AssertionError(f"{path}: exit {done.returncode}: {done.stderr}")

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from helpers import server_of, is_alive, small_bert, wait_until, write_safetensors
+from helpers import HANG_S, server_of, is_alive, small_bert, wait_until, write_safetensors
 
 WIDTH = 64
 
@@ -247,7 +247,7 @@ def test_changed__side_file_leads_into_the_mount(mount, tmp_path, how):
     if how == "after":
         note.unlink()
         note.symlink_to(at / "source/note.txt")
-    shown = subprocess.run(["timeout", "-k", "1", "20", "cat", m / "source/note.txt"], capture_output=True,
+    shown = subprocess.run(["timeout", "-k", "1", str(HANG_S), "cat", m / "source/note.txt"], capture_output=True,
                            text=True, check=False)
     assert shown.returncode == 1 and "Input/output error" in shown.stderr
     assert (m / WHOLE).read_bytes() == (folder / "model.safetensors").read_bytes()
@@ -293,7 +293,7 @@ def test_changed__mapped_readers_while_it_is_truncated(mount, checkpoint):
     for r in readers:
         r.stdin.close()
     for r in readers:
-        assert r.wait(60) in (0, -7)  # -SIGBUS
+        assert r.wait(HANG_S) in (0, -7)  # -SIGBUS
         r.stdout.close()
     assert is_alive(pid)
     eio(m / WHOLE)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import run
-from helpers import is_alive, server_of, wait_until, write_safetensors
+from helpers import HANG_S, is_alive, server_of, wait_until, write_safetensors
 
 N_TENSORS = 6
 SHAPE = (1024, 1536)
@@ -145,11 +145,9 @@ def test_index__locked(mounted, weights, index):
     filled(mounted, weights)
     db = sqlite3.connect(index, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
-    start = time.monotonic()
     m = mounted()
     assert_right(m, weights)
     assert m.stats()["blocks"]["computed"] == 0
-    assert time.monotonic() - start < 60
     m.umount()
     db.close()
 
@@ -181,7 +179,7 @@ def test_index__killed_while_writing(mounted, weights, seed):
         time.sleep(rng.random() * 0.2)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(pid), what="the server's end")
-        reader.wait(20)
+        reader.wait(HANG_S)
         subprocess.run(["umount", "-l", m.path], capture_output=True)
         m = mounted()
         assert_right(m, weights)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from conftest import BIN, run
-from helpers import is_alive, server_of, sh, small_bert, wait_until, write_safetensors
+from helpers import HANG_S, is_alive, processes_of, server_of, sh, small_bert, wait_until, write_safetensors
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def test_lifecycle__is_ready_when_it_returns(mount, checkpoint):
 def test_lifecycle__returns_without_standard_files(mount, checkpoint, tmp_path, closed):
     """As daemons start programs; a pipe of ours must not become somebody's stderr."""
     at = tmp_path / "closed"
-    done = subprocess.run(["bash", "-c", f'"$0" mount "$1" "$2" {closed}', BIN, checkpoint, at], timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", f'"$0" mount "$1" "$2" {closed}', BIN, checkpoint, at], timeout=HANG_S,
+                          check=False)
     assert done.returncode == 0
     assert (at / "source/model.safetensors").stat().st_size == checkpoint.stat().st_size
     run("umount", at)
@@ -113,7 +114,7 @@ def test_lifecycle__foreground(checkpoint, tmp_path):
         assert (at / FILE).read_bytes() == checkpoint.read_bytes()
         assert is_alive(p.pid)
         p.send_signal(signal.SIGINT)
-        assert p.wait(20) == 0
+        assert p.wait(HANG_S) == 0
     finally:
         p.kill()
         p.communicate()
@@ -129,9 +130,14 @@ def test_lifecycle__stopping_the_command_stops_the_mount(checkpoint, tmp_path):
         time.sleep(delay)
         p.kill()
         p.wait()
-        time.sleep(0.3)
-        if os.path.ismount(at):  # it was ready before the kill
-            run("umount", at)
+
+        def ended():
+            """Nobody works on it any more; one that was ready before the kill is unmounted."""
+            if os.path.ismount(at):
+                run("umount", at, check=False)
+            return not processes_of(at)
+
+        wait_until(ended, what="the end of the child")
         assert not at.exists(), delay
 
 
@@ -387,7 +393,7 @@ def test_lifecycle__reads_during_unmount(mount, checkpoint):
     readers = [subprocess.Popen([sys.executable, "-c", script, m / FILE, checkpoint]) for _ in range(4)]
     time.sleep(0.5)
     kill(pid, signal.SIGTERM)
-    assert [r.wait(60) for r in readers] == [0] * 4
+    assert [r.wait(HANG_S) for r in readers] == [0] * 4
     wait_until(lambda: not is_alive(pid), what="the server's end")
 
 
@@ -451,9 +457,9 @@ def test_lifecycle__a_server_that_dies_early_is_3(mount, checkpoint, tmp_path):
     try:
         p = subprocess.Popen([BIN, "mount", asked / FILE, tmp_path / "m"], stderr=subprocess.PIPE, text=True)
         children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
-        wait_until(lambda: children.read_text().strip(), seconds=20, what="the fork")
+        wait_until(lambda: children.read_text().strip(), what="the fork")
         os.kill(int(children.read_text()), signal.SIGKILL)
-        assert p.wait(20) == 3
+        assert p.wait(HANG_S) == 3
         assert "signal 9" in p.stderr.read()
         p.stderr.close()
     finally:

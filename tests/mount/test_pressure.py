@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import run
-from helpers import server_of, write_safetensors
+from helpers import HANG_S, server_of, write_safetensors
 
 MIB = 1 << 20
 # A sanitizer's memory is not the program's.
@@ -141,7 +141,7 @@ def test_pressure__8_readers(mount, tmp_path):
                     running[slot] = Reader(group, how, m / next(names))
             for slot, reader in list(running.items()):
                 if reader.process.poll() is None:
-                    assert time.monotonic() < end + 240, str(reader)
+                    assert time.monotonic() < end + HANG_S, str(reader)
                     continue
                 assert reader.process.returncode == 0, str(reader)
                 assert reader.result() == want[str(reader.path.relative_to(m.path))][reader.how], str(reader)
@@ -155,5 +155,5 @@ def test_pressure__8_readers(mount, tmp_path):
     finally:
         for reader in running.values():
             reader.process.kill()
-            reader.process.wait(timeout=60)
+            reader.process.wait(timeout=HANG_S)
         group.remove()
