@@ -10,48 +10,6 @@
 #define NAME_MAX_BYTES 255
 #define NAME_CUT_BYTES 200
 
-static bool is_continuation(unsigned char c)
-{
-    return (c & 0xc0) == 0x80;
-}
-
-/* Length of the sequence at p, or 0. */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        return left >= 2 && is_continuation(p[1]) ? 2 : 0;
-    if ((p[0] & 0xf0) == 0xe0) {
-        if (left < 3 || !is_continuation(p[1]) || !is_continuation(p[2]))
-            return 0;
-        bool overlong = p[0] == 0xe0 && p[1] < 0xa0;
-        bool surrogate = p[0] == 0xed && p[1] >= 0xa0;
-        return overlong || surrogate ? 0 : 3;
-    }
-    if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        if (left < 4 || !is_continuation(p[1]) || !is_continuation(p[2]) || !is_continuation(p[3]))
-            return 0;
-        bool overlong = p[0] == 0xf0 && p[1] < 0x90;
-        bool beyond = p[0] == 0xf4 && p[1] >= 0x90;
-        return overlong || beyond ? 0 : 4;
-    }
-    return 0;
-}
-
-bool wfs_utf8_valid(const char *s, size_t len)
-{
-    const unsigned char *p = (const unsigned char *)s;
-    while (len) {
-        size_t n = utf8_sequence(p, len);
-        if (!n)
-            return false;
-        p += n;
-        len -= n;
-    }
-    return true;
-}
-
 char *wfs_name_from_bytes(struct wfs_arena *arena, const char *s, size_t len)
 {
     size_t n_nul = 0;
@@ -187,7 +145,7 @@ static bool escape_bytes(struct wfs_buf *out, const char *s, size_t len, bool do
 size_t wfs_name_cut(const char *s, size_t max)
 {
     size_t n = max;
-    while (n > 0 && is_continuation((unsigned char)s[n]))
+    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) /* the middle of a UTF-8 sequence */
         n--;
     for (size_t back = 1; back <= 2 && back <= n; back++)
         if (s[n - back] == '%')

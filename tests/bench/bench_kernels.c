@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "tensor/kernel.h"
+#include "tensor/kernel/kernel.h"
 #include "tensor/tensor.h"
 
 #define MAX_REPEATS 101

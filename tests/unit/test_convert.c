@@ -14,8 +14,10 @@
 
 #include <cmocka.h>
 
-#include "tensor/convert.h"
-#include "tensor/elem.h"
+#include "tensor/convert/direct.h"
+#include "tensor/convert/lanes.h"
+#include "tensor/convert/small.h"
+#include "tensor/convert/elem.h"
 
 static bool is_small_float(enum wfs_dtype dtype)
 {

@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "tensor/kernel.h"
-#include "tensor/kernel_plane.h"
+#include "tensor/kernel/kernel.h"
+#include "tensor/kernel/plane.h"
 #include "base/base.h"
 
 static uint64_t rng_state;

@@ -13,8 +13,11 @@
 
 #include <cmocka.h>
 
-#include "tensor/convert.h"
-#include "tensor/stats.h"
+#include "tensor/convert/direct.h"
+#include "tensor/convert/lanes.h"
+#include "tensor/convert/small.h"
+#include "tensor/stats/stats.h"
+#include "tensor/stats/x86.h"
 
 #define TOLERANCE 1e-13
 

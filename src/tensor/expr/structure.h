@@ -1,0 +1,12 @@
+/*
+ * structure.h - what the structural operations share. Private to tensor/; the operations themselves are
+ * declared in tensor/tensor.h.
+ */
+#ifndef WFS_TENSOR_EXPR_STRUCTURE_H
+#define WFS_TENSOR_EXPR_STRUCTURE_H
+
+#include "tensor/expr/piece.h"
+
+int wfs_check_axis(const char *op, const struct wfs_expr *in, uint32_t axis, struct wfs_error *err);
+
+#endif
