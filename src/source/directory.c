@@ -5,11 +5,20 @@
  * A folder of several models (a diffusers pipeline) is refused with their names: one mount shows
  * one model.
  */
-#include "source/sharded/sharded.h"
+#include "source/directory.h"
 
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "source/folder/choose.h"
+#include "source/folder/index.h"
+#include "source/folder/listing.h"
+#include "source/folder/side_files.h"
+#include "source/folder/weight_names.h"
+#include "source/folders.h"
+#include "source/formats.h"
+#include "source/paths.h"
 
 #define PIPELINE_INDEX "model_index.json"
 
@@ -210,11 +219,11 @@ int wfs_source_open_directory(struct wfs_catalog *catalog, const char *path,
     struct wfs_listing listing;
     const char *const *names = NULL, *dir = NULL, *first = NULL;
     uint32_t n_names = 0;
-    bool is_sharded = false;
+    bool is_folder = false;
     int r = wfs_listing_read(catalog->arena, path, &listing, err);
     if (!r)
-        r = wfs_source_open_sharded(catalog, &listing, options, &is_sharded, err);
-    if (!r && is_sharded)
+        r = wfs_source_open_folder(catalog, &listing, options, &is_folder, err);
+    if (!r && is_folder)
         return add_surroundings(catalog, path, err);
     if (!r)
         r = choose(catalog, &listing, options, &names, &n_names, err);

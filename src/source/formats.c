@@ -1,23 +1,16 @@
 /*
- * formats.c - the table of formats, and what happens to every weight file whatever its format. A
- * new format costs its own file and one row here. Content decides: the first row whose probe takes
- * the first bytes is the format, so rows with a sharp magic stand before vague ones.
+ * formats.c - the table of formats, and what happens to every weight file whatever its format.
  */
-#include "source/format.h"
+#include "source/formats.h"
 
 #include <string.h>
 #include <strings.h>
 
-static const struct wfs_format *const formats[] = {
-    &wfs_format_safetensors,
-    &wfs_format_npy,
-    &wfs_format_npz,
-    &wfs_format_torch_zip, /* after npz: both are ZIPs, by the first member's name */
-    &wfs_format_torch_legacy,
-    &wfs_format_torch_tar,
-    &wfs_format_flax_msgpack, /* no magic: last */
-    NULL,
-};
+#include "source/catalog.h"
+#include "source/paths.h"
+
+#define WFS_FORMAT_ADDRESS(row) &wfs_format_##row,
+static const struct wfs_format *const formats[] = {WFS_FORMATS(WFS_FORMAT_ADDRESS) NULL};
 
 const struct wfs_format *const *wfs_formats(void)
 {
@@ -130,4 +123,20 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
     if (!r && ret_file)
         *ret_file = file;
     return r;
+}
+
+int wfs_source_open_part(const char *path, const struct wfs_source_options *options,
+                         struct wfs_catalog **ret, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_catalog_freep) struct wfs_catalog *catalog = wfs_catalog_new(path);
+    if (!catalog)
+        return wfs_error_nomem(err, path);
+    int r = wfs_source_scan_file(catalog, path, wfs_source_base_name(path), options, NULL, err);
+    catalog->is_flat = false;
+    if (!r)
+        r = wfs_catalog_finish(catalog, options, err);
+    if (r)
+        return r;
+    *ret = wfs_steal(&catalog);
+    return 0;
 }

@@ -5,9 +5,9 @@
  * Works on the texts, which a reader wrote a moment ago (well-formed, strings spelled one way):
  * JSON libraries have no 64-bit unsigned integers.
  */
-#include <string.h>
+#include "source/objects_merge.h"
 
-#include "source/format.h"
+#include <string.h>
 
 #define SHOWN_BYTES 100
 

@@ -142,13 +142,17 @@ int wfs_catalog_add_metadata(struct wfs_catalog *catalog, const char *key, const
 void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, const char *subject,
                       const char *fmt, ...) WFS_PRINTF(4, 5);
 
-/* One descriptor a format, one row in src/source/formats.c. */
+/* One descriptor a format at the bottom of its reader, and one row in src/source/formats.h. */
 #define WFS_PROBE_BYTES 512
 struct wfs_format {
     const char *name;
     char sep;     /* '.' or '/': joins the components of a name, see wfs_catalog.sep */
     bool is_flat; /* names are one text each: all of them together tell the separator, and `sep` is
                      the custom where they do not (wfs_sep_choose) */
+    /* Patterns of file names (fnmatch, any case), NULL-terminated, or NULL: a name of the first kind
+     * is enough to take a file for weights of this format; one of the second is used by others, too,
+     * and the content decides. */
+    const char *const *names, *const *vague_names;
     const char *missing; /* NULL, or the library it was compiled without: detected, then refused */
     /* head[0..len) are the first min(size, WFS_PROBE_BYTES) bytes. */
     bool (*probe)(const uint8_t *head, size_t len, uint64_t size_bytes);
@@ -156,8 +160,5 @@ struct wfs_format {
     int (*scan)(struct wfs_catalog *catalog, uint32_t file,
                 const struct wfs_source_options *options, struct wfs_error *err);
 };
-/* The format of these bytes, or NULL. */
-const struct wfs_format *wfs_format_probe(struct wfs_bytes *bytes, struct wfs_error *err);
-const struct wfs_format *const *wfs_formats(void); /* NULL-terminated */
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "bench.h"
-#include "source/format.h"
+#include "source/catalog.h"
 #include "mapping/mapping.h"
 
 #define N_TENSORS   100000u

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "source/format.h"
+#include "source/catalog.h"
 #include "mapping/apply.h"
 #include "mapping/convolution.h"
 #include "mapping/explain.h"

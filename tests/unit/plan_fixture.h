@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "source/format.h"
+#include "source/catalog.h"
 #include "mapping/mapping.h"
 
 /* ---- catalogs ------------------------------------------------------------------------------ */

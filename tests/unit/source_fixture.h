@@ -18,9 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "source/format.h"
+#include "source/catalog.h"
+#include "source/formats.h"
 
-struct scratch {
+    struct scratch {
     char dir[64];
     char path[512]; /* what scratch_path gave last */
 };

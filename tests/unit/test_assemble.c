@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-#include "source/sharded/sharded.h"
+#include "source/sharded/shards.h"
 
 #define MAX_SHARDS 64
 

@@ -15,7 +15,7 @@
 
 #include "source/flax/flax_roots.h"
 #include "source/flax/msgpack.h"
-#include "source/format.h"
+#include "source/objects_merge.h"
 
 #define CHUNKS_MAX      4096                  /* 4 TiB: each but the last is a GiB */
 #define PATH_MAX_BYTES  (1u << 16)            /* of one tensor */
@@ -308,4 +308,9 @@ static bool flax_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 }
 
 const struct wfs_format wfs_format_flax_msgpack = {
-    .name = "flax-msgpack", .sep = '/', .probe = flax_probe, .scan = flax_scan};
+    .name = "flax-msgpack",
+    .sep = '/',
+    .names = (const char *const[]){"*.msgpack", NULL},
+    .probe = flax_probe,
+    .scan = flax_scan,
+};

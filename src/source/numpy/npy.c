@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/numpy/npy_header.h"
-#include "source/format.h"
 #include "source/archive/zip.h"
+#include "source/numpy/npy_header.h"
+#include "source/paths.h"
+#include "source/source.h"
 
 static int add_array(struct wfs_catalog *catalog, uint32_t file, struct wfs_bytes *bytes,
                      uint64_t off, const char *name, const struct npy_header *header,
@@ -68,7 +69,13 @@ static bool npy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 }
 
 const struct wfs_format wfs_format_npy = {
-    .name = "npy", .sep = '.', .is_flat = true, .probe = npy_probe, .scan = npy_scan};
+    .name = "npy",
+    .sep = '.',
+    .is_flat = true,
+    .vague_names = (const char *const[]){"*.npy", NULL},
+    .probe = npy_probe,
+    .scan = npy_scan,
+};
 
 /* ---- .npz ---------------------------------------------------------------------------------- */
 
@@ -149,4 +156,10 @@ static bool npz_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 }
 
 const struct wfs_format wfs_format_npz = {
-    .name = "npz", .sep = '/', .is_flat = true, .probe = npz_probe, .scan = npz_scan};
+    .name = "npz",
+    .sep = '/',
+    .is_flat = true,
+    .names = (const char *const[]){"*.npz", NULL},
+    .probe = npz_probe,
+    .scan = npz_scan,
+};

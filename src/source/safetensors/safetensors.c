@@ -18,12 +18,12 @@
  * Nothing but the header is read, in one streaming pass; a tensor costs its catalog row, its name
  * and path, its expression and a slot of the map, no allocation of its own.
  */
-#include "source/safetensors/json_stream.h"
-#include "source/format.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "source/safetensors/json_stream.h"
+#include "source/source.h"
 
 #define MAX_HEADER   100000000
 #define MAX_METADATA 65536
@@ -490,6 +490,7 @@ const struct wfs_format wfs_format_safetensors = {
     .name = "safetensors",
     .sep = '.',
     .is_flat = true,
+    .names = (const char *const[]){"*.safetensors", NULL},
     .probe = safetensors_probe,
     .scan = safetensors_scan,
 };

@@ -1,13 +1,14 @@
 /*
  * dcp.c - torch.distributed.checkpoint directories (FSDP, DTensor, torchtitan, accelerate).
  *
- *     .metadata         a pickle, class Metadata:
- *       state_dict_metadata  name -> TensorStorageMetadata(properties, size, chunks[(offsets,
- * sizes)]) or BytesStorageMetadata planner_data         name -> the path of keys it had in the
- * state dict storage_data         MetadataIndex(fqn, offset) -> _StorageInfo(relative_path, offset,
- * length)
- *     __R_N.distcp      one torch.save ZIP an item, or one safetensors file (every offset 0: the
- *                       item is looked up in it by its name)
+ *     .metadata      a pickle, class Metadata:
+ *         state_dict_metadata  name -> TensorStorageMetadata(properties, size,
+ *                              chunks[(offsets, sizes)]) or BytesStorageMetadata
+ *         planner_data         name -> the path of keys it had in the state dict
+ *         storage_data         MetadataIndex(fqn, offset) ->
+ *                              _StorageInfo(relative_path, offset, length)
+ *     __R_N.distcp   one torch.save ZIP an item, or one safetensors file (every offset 0: the item
+ *                    is looked up in it by its name)
  *
  * The nested state dict is built again from planner_data as plain nodes, whose tensors are
  * persistent ids that this file resolves: so roots, names and plain values are those of any PyTorch
@@ -17,181 +18,20 @@
  * Refused: relative paths that are absolute or lead upwards, transformed (compressed) items, chunks
  * that do not tile their tensor.
  */
+#include "source/sharded/dcp.h"
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/sharded/dcp.h"
+#include "source/catalog.h"
+#include "source/folder/weight_names.h"
+#include "source/sharded/dcp_state.h"
+#include "source/sharded/shards.h"
 
 static struct dcp *dcp_of(struct wfs_torch *t)
 {
     return (struct dcp *)t;
-}
-
-int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what)
-{
-    return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
-}
-
-/* Objects may share a dict: a large one is none of attributes, and costs a search for each. */
-static const struct wfs_node *lookup(const struct wfs_node *dict, const char *name)
-{
-    return dict && dict->n <= DCP_MAX_ATTRIBUTES ? wfs_node_get(dict, name) : NULL;
-}
-
-/* An attribute of an object that was not made; its state is a dict, or a dict and one of slots. */
-static const struct wfs_node *attribute(const struct wfs_node *object, const char *name)
-{
-    if (!object || object->kind != WFS_NODE_CALL)
-        return NULL;
-    const struct wfs_node *state = object->call->state;
-    const struct wfs_node *value = lookup(state, name);
-    for (uint32_t i = 0; !value && i < 2; i++)
-        value = lookup(wfs_node_item(state, i), name);
-    return value;
-}
-
-bool dcp_is_class(const struct wfs_node *object, const char *name)
-{
-    const struct wfs_node *cls =
-        object && object->kind == WFS_NODE_CALL ? object->call->callee : NULL;
-    return cls && cls->kind == WFS_NODE_GLOBAL && strcmp(cls->global->name, name) == 0;
-}
-
-/* ---- where items lie ----------------------------------------------------------------------- */
-
-/* A path that stays below the folder, as written. */
-static bool is_safe_path(const char *path)
-{
-    if (!path || !*path || *path == '/')
-        return false;
-    for (const char *p = path; *p;) {
-        size_t n = strcspn(p, "/");
-        if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-            return false;
-        p += n + (p[n] == '/');
-    }
-    return true;
-}
-
-static const char *item_key(struct dcp *d, const char *name, const struct wfs_node *offsets)
-{
-    wfs_cleanup(wfs_buf_free) struct wfs_buf key = {0};
-    uint32_t ndim = 0;
-    uint64_t offset[WFS_MAX_NDIM];
-    if (!wfs_torch_shape_of(offsets, &ndim, offset))
-        wfs_buf_str(&key, "-"); /* bytes have none */
-    for (uint32_t i = 0; i < ndim; i++)
-        wfs_buf_printf(&key, "%llu ", (unsigned long long)offset[i]);
-    wfs_buf_char(&key, WFS_SEP);
-    wfs_buf_str(&key, name);
-    return wfs_buf_ok(&key) ? wfs_arena_strndup(d->t.scratch, key.data, key.len) : NULL;
-}
-
-static int read_item(struct dcp *d, const struct wfs_node *index, const struct wfs_node *info,
-                     struct wfs_error *err)
-{
-    const char *name = wfs_node_text(attribute(index, "fqn"));
-    const struct wfs_node *path = attribute(info, "relative_path");
-    const struct wfs_node *transforms = attribute(info, "transform_descriptors");
-    struct dcp_item *item = wfs_arena_alloc(d->t.scratch, sizeof(*item));
-    if (!item)
-        return wfs_error_nomem(err, "DCP metadata");
-    if (!name || !wfs_node_u64(attribute(info, "offset"), &item->off) ||
-        !wfs_node_u64(attribute(info, "length"), &item->len))
-        return dcp_refuse(d, err, "its storage_data is not what DCP writes");
-    if (!is_safe_path(wfs_node_text(path)) || strlen(path->str->data) != path->str->len)
-        return wfs_error_set(err, EINVAL,
-                             "%s/" DCP_METADATA ": '%s' lies at '%s', not in the folder",
-                             d->listing->path, name, wfs_node_text(path) ? path->str->data : "?");
-    if (transforms && transforms->kind != WFS_NODE_NONE && transforms->n)
-        return wfs_error_set(err, ENOTSUP, "%s/" DCP_METADATA ": '%s' is compressed",
-                             d->listing->path, name);
-    item->path = path->str->data;
-    const char *key = item_key(d, name, attribute(index, "offset"));
-    int rc = key ? wfs_strmap_add(&d->items, key, (uint64_t)(uintptr_t)item) : -ENOMEM;
-    if (rc == -EEXIST)
-        return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": '%s' is stored twice",
-                             d->listing->path, name);
-    return rc ? wfs_error_nomem(err, "DCP metadata") : 0;
-}
-
-static int read_items(struct dcp *d, struct wfs_error *err)
-{
-    int rc = 0;
-    for (uint32_t i = 0; !rc && i < d->storage->n; i++)
-        rc = read_item(d, d->storage->items[2 * (size_t)i], d->storage->items[2 * (size_t)i + 1],
-                       err);
-    return rc;
-}
-
-int dcp_find_item(struct dcp *d, const char *name, const struct wfs_node *offsets,
-                  const struct dcp_item **ret, struct wfs_error *err)
-{
-    uint64_t item = 0;
-    const char *key = item_key(d, name, offsets);
-    if (!key)
-        return wfs_error_nomem(err, "DCP metadata");
-    wfs_strmap_get(&d->items, key, &item);
-    *ret = (const struct dcp_item *)(uintptr_t)item;
-    return 0;
-}
-
-/* ---- files --------------------------------------------------------------------------------- */
-
-static void free_catalog(void *catalog)
-{
-    wfs_catalog_free(catalog);
-}
-
-/* A file whose first bytes are no ZIP's is one safetensors file. */
-static int open_kind(struct dcp *d, const char *path, struct wfs_bytes *bytes,
-                     struct dcp_file *file, struct wfs_error *err)
-{
-    uint8_t magic[4] = {0};
-    if (bytes->size_bytes < sizeof(magic))
-        return 0;
-    int rc = wfs_bytes_read(bytes, magic, sizeof(magic), 0, err);
-    if (rc || memcmp(magic, "PK\3\4", 4) == 0)
-        return rc;
-    rc = wfs_catalog_open(path, NULL, &file->safetensors, err);
-    if (rc)
-        return rc;
-    if (wfs_arena_on_free(d->t.catalog->arena, free_catalog, file->safetensors))
-        return wfs_error_nomem(err, path);
-    return strcmp(file->safetensors->format, "safetensors") == 0
-               ? 0
-               : wfs_error_set(err, EINVAL, "%s: neither DCP's ZIPs nor safetensors", path);
-}
-
-int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err)
-{
-    uint64_t known;
-    if (wfs_strmap_get(&d->files, name, &known)) {
-        *ret = d->file[known];
-        return 0;
-    }
-    struct wfs_catalog *catalog = d->t.catalog;
-    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
-    struct dcp_file file = {0};
-    const char *path = wfs_arena_printf(catalog->arena, "%s/%s", d->listing->path, name);
-    if (!path || wfs_grow(&d->file, &d->cap_files, d->n_files + 1, sizeof(*d->file)))
-        return wfs_error_nomem(err, "a DCP file");
-    int rc = wfs_bytes_open(path, &bytes, err);
-    if (!rc)
-        rc = open_kind(d, path, bytes, &file, err);
-    if (!rc)
-        rc = wfs_catalog_add_file(catalog, path, name,
-                                  file.safetensors ? file.safetensors->files[0].bytes : bytes,
-                                  &file.file, err);
-    if (!rc && wfs_strmap_add(&d->files, name, d->n_files))
-        rc = wfs_error_nomem(err, "a DCP file");
-    if (rc)
-        return rc;
-    wfs_bytes_mix_id(catalog->files[file.file].bytes, &d->metadata_hash);
-    d->file[d->n_files++] = file;
-    *ret = file;
-    return 0;
 }
 
 /* ---- chunks -------------------------------------------------------------------------------- */
@@ -219,11 +59,11 @@ static int open_item(struct dcp *d, const char *name, const struct dcp_item *ite
 static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *chunk,
                       struct wfs_shard *shard, struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    const struct wfs_node *offsets = attribute(chunk, "offsets");
+    const struct wfs_node *offsets = dcp_attribute(chunk, "offsets");
     uint32_t ndim = 0, n_sizes = 0;
     uint64_t sizes[WFS_MAX_NDIM];
     if (!wfs_torch_shape_of(offsets, &ndim, shard->offset) ||
-        !wfs_torch_shape_of(attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
+        !wfs_torch_shape_of(dcp_attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
         return dcp_refuse(d, err, "a chunk without offsets and sizes");
     const struct dcp_item *item;
     int rc = dcp_find_item(d, name, offsets, &item, err);
@@ -244,7 +84,7 @@ static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *ch
 /* (dtype, layout, ...) or attributes. */
 static bool read_dtype(const struct wfs_node *properties, enum wfs_dtype *ret)
 {
-    const struct wfs_node *dtype = attribute(properties, "dtype");
+    const struct wfs_node *dtype = dcp_attribute(properties, "dtype");
     if (!dtype && properties && properties->kind == WFS_NODE_CALL)
         dtype = wfs_node_item(properties->call->state, 0);
     return dtype && dtype->kind == WFS_NODE_GLOBAL && strcmp(dtype->global->module, "torch") == 0 &&
@@ -257,7 +97,7 @@ static bool is_empty_chunk(const struct wfs_node *chunk)
     uint32_t ndim;
     uint64_t sizes[WFS_MAX_NDIM];
     bool is_empty = false;
-    if (!wfs_torch_shape_of(attribute(chunk, "sizes"), &ndim, sizes))
+    if (!wfs_torch_shape_of(dcp_attribute(chunk, "sizes"), &ndim, sizes))
         return false;
     for (uint32_t i = 0; i < ndim; i++)
         is_empty |= sizes[i] == 0;
@@ -267,14 +107,14 @@ static bool is_empty_chunk(const struct wfs_node *chunk)
 static int read_tensor(struct dcp *d, const char *name, const struct wfs_node *metadata,
                        struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    const struct wfs_node *chunks = attribute(metadata, "chunks");
+    const struct wfs_node *chunks = dcp_attribute(metadata, "chunks");
     enum wfs_dtype dtype;
     uint32_t ndim, n = 0;
     uint64_t shape[WFS_MAX_NDIM];
     struct wfs_torch_tensor part = {0}, tensor = {.file_off = UINT64_MAX};
-    if (!read_dtype(attribute(metadata, "properties"), &dtype))
+    if (!read_dtype(dcp_attribute(metadata, "properties"), &dtype))
         return dcp_refuse(d, err, "an element type that is not supported");
-    if (!wfs_torch_shape_of(attribute(metadata, "size"), &ndim, shape))
+    if (!wfs_torch_shape_of(dcp_attribute(metadata, "size"), &ndim, shape))
         return dcp_refuse(d, err, "a size that is none");
     if (!chunks || chunks->kind != WFS_NODE_LIST || chunks->n > DCP_MAX_CHUNKS)
         return dcp_refuse(d, err, "no list of chunks");
@@ -363,15 +203,15 @@ static int read_metadata(struct dcp *d, struct wfs_error *err)
     if (rc)
         return rc;
     const struct wfs_node *root = d->t.pickle.root;
-    d->tensors = attribute(root, "state_dict_metadata");
-    const struct wfs_node *planner = attribute(root, "planner_data");
-    d->storage = attribute(root, "storage_data");
+    d->tensors = dcp_attribute(root, "state_dict_metadata");
+    const struct wfs_node *planner = dcp_attribute(root, "planner_data");
+    d->storage = dcp_attribute(root, "storage_data");
     bool is_metadata = dcp_is_class(root, "Metadata") || dcp_is_class(root, "MCoreMetadata");
     if (!is_metadata || !d->tensors || d->tensors->kind != WFS_NODE_DICT || !d->storage ||
         d->storage->kind != WFS_NODE_DICT)
         return dcp_refuse(d, err, "no metadata of torch.distributed.checkpoint");
     rc = read_paths(d, planner, err);
-    return rc ? rc : read_items(d, err);
+    return rc ? rc : dcp_read_items(d, err);
 }
 
 static int scan(struct dcp *d, struct wfs_error *err)
@@ -392,7 +232,7 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct
 }
 
 /* Weights of an ordinary name beside them are what the folder is about. */
-bool wfs_dcp_is(const struct wfs_listing *listing)
+static bool dcp_probe(const struct wfs_listing *listing)
 {
     const struct wfs_entry *entry = wfs_listing_find(listing, DCP_METADATA);
     bool has_files = false;
@@ -407,8 +247,8 @@ bool wfs_dcp_is(const struct wfs_listing *listing)
     return has_files;
 }
 
-int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                 const struct wfs_source_options *options, struct wfs_error *err)
+static int dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
+                    const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct dcp d = {.listing = listing,
                     .t = {.catalog = catalog,
@@ -418,7 +258,6 @@ int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                           .assemble = assemble,
                           .locate = locate,
                           .scratch = wfs_arena_new()}};
-    catalog->format = "torch-dcp";
     if (wfs_listing_find(listing, DCP_COMMON))
         wfs_catalog_note(catalog, WFS_NOTE_INFO, DCP_COMMON,
                          "Megatron's values that are no shards: passed over");
@@ -431,3 +270,6 @@ int wfs_dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
     wfs_torch_close(&d.t);
     return rc;
 }
+
+const struct wfs_folder_format wfs_folder_dcp = {
+    .name = "torch-dcp", .probe = dcp_probe, .open = dcp_open};

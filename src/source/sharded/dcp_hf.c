@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/sharded/sharded.h"
+#include "source/folder/listing.h"
+#include "source/sharded/ranks.h"
+#include "source/sharded/shards.h"
 
 #define HF_PATTERN "shard-[0-9][0-9][0-9][0-9][0-9]-model-*.safetensors"
 #define HF_INFO    "DCP_SHARDING_INFO"
@@ -34,7 +36,7 @@ struct hf {
     struct wfs_strmap first; /* name -> index of its first chunk */
 };
 
-bool wfs_dcp_hf_is(const struct wfs_listing *listing)
+static bool dcp_hf_probe(const struct wfs_listing *listing)
 {
     for (uint32_t i = 0; i < listing->n_entries; i++)
         if (listing->entries[i].kind == WFS_ENTRY_FILE &&
@@ -216,11 +218,10 @@ static int add_tensors(struct hf *h, struct wfs_error *err)
     return rc;
 }
 
-int wfs_dcp_hf_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                    const struct wfs_source_options *options, struct wfs_error *err)
+static int dcp_hf_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
+                       const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct hf h = {.catalog = catalog, .listing = listing};
-    catalog->format = "torch-dcp-safetensors";
     catalog->is_flat = true; /* the names of all files together tell what joins them */
     int rc = open_files(&h, options, err);
     if (!rc)
@@ -230,3 +231,6 @@ int wfs_dcp_hf_open(struct wfs_catalog *catalog, const struct wfs_listing *listi
     wfs_strmap_free(&h.first);
     return rc;
 }
+
+const struct wfs_folder_format wfs_folder_dcp_hf = {
+    .name = "torch-dcp-safetensors", .probe = dcp_hf_probe, .open = dcp_hf_open};

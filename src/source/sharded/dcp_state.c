@@ -3,9 +3,11 @@
  * paths of planner_data, whose leaves are persistent ids (tensors, by their row of
  * state_dict_metadata) and the plain objects that have items of their own.
  */
+#include "source/sharded/dcp_state.h"
+
 #include <string.h>
 
-#include "source/sharded/dcp.h"
+#include "source/torch/torch.h"
 
 /* ---- the state dict ------------------------------------------------------------------------ */
 

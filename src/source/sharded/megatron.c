@@ -25,7 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/sharded/sharded.h"
+#include "source/folder/listing.h"
+#include "source/sharded/dcp.h"
+#include "source/sharded/megatron_names.h"
+#include "source/sharded/ranks.h"
 
 #define MEGATRON_LATEST    "latest_checkpointed_iteration.txt"
 #define MEGATRON_MAX_RANKS 4096u
@@ -71,7 +74,7 @@ static bool is_rank(const struct wfs_entry *entry)
     return entry->kind == WFS_ENTRY_DIR && strncmp(entry->name, "mp_rank_", 8) == 0;
 }
 
-bool wfs_megatron_is(const struct wfs_listing *listing)
+static bool megatron_probe(const struct wfs_listing *listing)
 {
     const struct wfs_entry *latest = wfs_listing_find(listing, MEGATRON_LATEST);
     if (latest && latest->kind == WFS_ENTRY_FILE)
@@ -218,72 +221,10 @@ static int read_facts(struct megatron *m, struct wfs_error *err)
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *pattern;
-    int32_t axis;
-} known_names[] = {
-    {"*query_key_value.weight", 0},
-    {"*query_key_value.bias", 0},
-    {"*dense_h_to_4h.weight", 0},
-    {"*dense_h_to_4h.bias", 0},
-    {"*linear_qkv.weight", 0},
-    {"*linear_qkv.bias", 0},
-    {"*linear_fc1.weight", 0},
-    {"*linear_fc1.bias", 0},
-    {"*word_embeddings.weight", 0},
-    {"*word_embeddings_for_head.weight", 0},
-    {"*output_layer.weight", 0},
-    {"*output_layer.bias", 0},
-    {"*lm_head.bias", 0},
-    {"*attention.dense.weight", 1},
-    {"*dense_4h_to_h.weight", 1},
-    {"*linear_proj.weight", 1},
-    {"*linear_fc2.weight", 1},
-    {"*position_embeddings.weight", -1},
-    {"*tokentype_embeddings.weight", -1},
-};
-
-static bool known_axis(const struct wfs_tensor *t, int32_t *ret)
-{
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(known_names); i++) {
-        if (fnmatch(known_names[i].pattern, t->name, 0) != 0)
-            continue;
-        *ret = known_names[i].axis;
-        return true;
-    }
-    *ret = -1;
-    return t->expr->ndim < 2;
-}
-
-static bool may_be_gated(const char *name)
-{
-    static const char *const names[] = {"*dense_h_to_4h.weight", "*dense_h_to_4h.bias",
-                                        "*linear_fc1.weight", "*linear_fc1.bias"};
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(names); i++)
-        if (fnmatch(names[i], name, 0) == 0)
-            return true;
-    return false;
-}
-
 static uint32_t groups_of(const struct megatron *m, const char *name)
 {
     bool is_qkv = fnmatch("*query_key_value.*", name, 0) == 0;
-    return may_be_gated(name) && m->is_swiglu ? 2 : is_qkv && m->version < 1 ? 3 : 1;
-}
-
-/* The number after the first "layers" of a path; NULL where there is none. */
-static const char *layer_of(const char *path, size_t *ret_len)
-{
-    bool after_layers = false;
-    for (size_t i = 0; i < wfs_path_n_components(path); i++) {
-        size_t len;
-        const char *part = wfs_path_component(path, i, &len);
-        *ret_len = len;
-        if (after_layers && len > 0 && len < 8 && strspn(part, "0123456789") >= len)
-            return part;
-        after_layers = len == 6 && memcmp(part, "layers", 6) == 0;
-    }
-    return NULL;
+    return wfs_megatron_may_be_gated(name) && m->is_swiglu ? 2 : is_qkv && m->version < 1 ? 3 : 1;
 }
 
 /* The list that path[0, len) names; NULL: no memory. */
@@ -306,7 +247,7 @@ static struct layers *list_of(struct megatron *m, const char *path, size_t len)
 static const char *global_path(struct megatron *m, const char *path)
 {
     size_t len;
-    const char *number = layer_of(path, &len);
+    const char *number = wfs_megatron_layer(path, &len);
     if (!number)
         return path;
     size_t before = (size_t)(number - path);
@@ -324,14 +265,14 @@ static const char *global_path(struct megatron *m, const char *path)
 /* False, and a note: nothing tells how the ranks' parts go together. */
 static bool knows_cut(struct megatron *m, const struct wfs_tensor *t, struct wfs_join *inout_join)
 {
-    if (!inout_join->is_declared && !known_axis(t, &inout_join->axis)) {
+    if (!inout_join->is_declared && !wfs_megatron_axis(t, &inout_join->axis)) {
         wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
                          "how it is cut over %u ranks is not known: declare it with "
                          "-o set=tp.%s=AXIS, or =same",
                          m->n_tp, t->name);
         return false;
     }
-    if (inout_join->axis >= 0 && may_be_gated(t->name) && !m->knows_swiglu) {
+    if (inout_join->axis >= 0 && wfs_megatron_may_be_gated(t->name) && !m->knows_swiglu) {
         wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
                          "the file's args do not tell whether it is gate and up: declare it with "
                          "-o set=swiglu=0 or =1");
@@ -457,7 +398,7 @@ static int check_lists(struct megatron *m, struct wfs_error *err)
         const struct wfs_catalog *stage = m->ranks[pp * m->n_tp].catalog;
         for (uint32_t i = 0; i < stage->n_tensors; i++) {
             size_t len;
-            const char *path = stage->tensors[i].path, *number = layer_of(path, &len);
+            const char *path = stage->tensors[i].path, *number = wfs_megatron_layer(path, &len);
             if (stage->roots[stage->tensors[i].root].is_chosen && number &&
                 !list_of(m, path, (size_t)(number - path)))
                 return wfs_error_nomem(err, "the layers");
@@ -481,21 +422,22 @@ static int add_stages(struct megatron *m, struct wfs_error *err)
     return rc ? rc : add_root(m, err);
 }
 
-int wfs_megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                      const struct wfs_source_options *options, struct wfs_error *err)
+static int megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
+                         const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct megatron m = {.catalog = catalog, .options = options, .listing = listing};
     struct wfs_listing inner;
     const char *path = NULL;
     int rc = 0;
-    catalog->format = "megatron";
     if (wfs_listing_find(listing, MEGATRON_LATEST)) {
         rc = follow_latest(&m, &path, err);
         if (!rc)
             rc = wfs_listing_read(catalog->arena, path, &inner, err);
         m.listing = &inner;
-        if (!rc && wfs_dcp_is(&inner)) /* --ckpt-format torch_dist */
-            return wfs_dcp_open(catalog, &inner, options, err);
+        if (!rc && wfs_folder_dcp.probe(&inner)) { /* --ckpt-format torch_dist */
+            catalog->format = wfs_folder_dcp.name;
+            return wfs_folder_dcp.open(catalog, &inner, options, err);
+        }
     }
     if (!rc)
         rc = open_ranks(&m, err);
@@ -505,3 +447,6 @@ int wfs_megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *lis
     free(m.lists);
     return rc;
 }
+
+const struct wfs_folder_format wfs_folder_megatron = {
+    .name = "megatron", .probe = megatron_probe, .open = megatron_open};

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/sharded/sharded.h"
+#include "source/folder/listing.h"
+#include "source/sharded/ranks.h"
 
 #define META_MAX_RANKS 1024u
 
@@ -29,7 +30,7 @@ static int rank_of(const char *name)
     return rank;
 }
 
-bool wfs_meta_consolidated_is(const struct wfs_listing *listing)
+static bool meta_probe(const struct wfs_listing *listing)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < listing->n_entries; i++)
@@ -168,14 +169,13 @@ static int check_whole(const struct wfs_listing *listing, const struct wfs_rank 
     return 0;
 }
 
-int wfs_meta_consolidated_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                               const struct wfs_source_options *options, struct wfs_error *err)
+static int meta_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
+                     const struct wfs_source_options *options, struct wfs_error *err)
 {
     wfs_cleanup(wfs_freep) struct wfs_rank *ranks = calloc(META_MAX_RANKS, sizeof(*ranks));
     uint32_t n = 0;
     if (!ranks)
         return wfs_error_nomem(err, listing->path);
-    catalog->format = "meta-consolidated";
     int rc = open_ranks(catalog, listing, options, ranks, &n, err);
     if (!rc)
         rc = check_whole(listing, ranks, n, options, err);
@@ -185,3 +185,6 @@ int wfs_meta_consolidated_open(struct wfs_catalog *catalog, const struct wfs_lis
         wfs_ranks_note_others(catalog, ranks, n);
     return rc;
 }
+
+const struct wfs_folder_format wfs_folder_meta_consolidated = {
+    .name = "meta-consolidated", .probe = meta_probe, .open = meta_open};

@@ -1,38 +1,18 @@
 /*
  * ranks.c - checkpoints of which every rank wrote a file of its own: each file is a catalog of its
- * own, and same-named tensors are joined. Also: which kind of sharded folder this is.
+ * own, and same-named tensors are joined.
  */
+#include "source/sharded/ranks.h"
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/sharded/sharded.h"
+#include "source/formats.h"
 
 /* Of a copy, compared. */
 #define COPY_MAX_BYTES  (UINT64_C(64) << 10)
 #define COPY_STEP_BYTES 4096u
-
-int wfs_source_open_sharded(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                            const struct wfs_source_options *options, bool *ret_done,
-                            struct wfs_error *err)
-{
-    static const struct {
-        bool (*is)(const struct wfs_listing *listing);
-        int (*open)(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                    const struct wfs_source_options *options, struct wfs_error *err);
-    } kinds[] = {{wfs_dcp_is, wfs_dcp_open},
-                 {wfs_dcp_hf_is, wfs_dcp_hf_open},
-                 {wfs_meta_consolidated_is, wfs_meta_consolidated_open},
-                 {wfs_megatron_is, wfs_megatron_open}};
-    *ret_done = false;
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(kinds); i++) {
-        if ((options && options->weights) || !kinds[i].is(listing))
-            continue;
-        *ret_done = true;
-        return kinds[i].open(catalog, listing, options, err);
-    }
-    return 0;
-}
 
 /* ---- ranks --------------------------------------------------------------------------------- */
 
@@ -59,7 +39,7 @@ int wfs_rank_open(struct wfs_catalog *catalog, const char *path, const char *nam
 {
     const struct wfs_source_options own = {.strict = options && options->strict};
     struct wfs_rank rank = {0};
-    int rc = wfs_catalog_open(path, &own, &rank.catalog, err);
+    int rc = wfs_source_open_part(path, &own, &rank.catalog, err);
     if (rc)
         return rc;
     if (wfs_arena_on_free(catalog->arena, free_catalog, rank.catalog))

@@ -6,10 +6,10 @@
  * a side with a single shard must be that shard exactly. Whatever cannot be cut so is refused
  * (FSDP, tensor parallelism and their products always can).
  */
+#include "source/sharded/shards.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "source/sharded/sharded.h"
 
 #define MAX_NESTED_CUTS 128u /* meshes of ranks nest one for each axis */
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "source/catalog.h"
 #include "source/torch/objects.h"
 
 void objects_global_name(struct wfs_buf *out, const struct wfs_node *node)

@@ -9,7 +9,7 @@
 #define WEIGHTFS_SOURCE_TORCH_H
 
 #include "source/torch/pickle/pickle.h"
-#include "source/format.h"
+#include "source/source.h"
 
 /* One storage of the file: `bytes[off, off + size_bytes)` once it is located. */
 struct wfs_torch_storage {

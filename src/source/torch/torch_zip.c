@@ -365,6 +365,8 @@ static bool torch_zip_probe(const uint8_t *head, size_t len, uint64_t size_bytes
 const struct wfs_format wfs_format_torch_zip = {
     .name = "torch-zip",
     .sep = '.',
+    .names = (const char *const[]){"*.pt", "*.pth", "*.pt.tar", "*.pth.tar", "*.ckpt", NULL},
+    .vague_names = (const char *const[]){"*.bin", NULL},
     .probe = torch_zip_probe,
     .scan = torch_zip_scan,
 };

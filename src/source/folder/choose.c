@@ -3,12 +3,15 @@
  * which the Hugging Face loaders look for them; then the only weight file, or one set of shards.
  * Where more than one checkpoint is left, none is guessed.
  */
-#include "source/directory.h"
+#include "source/folder/choose.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "source/folder/weight_names.h"
+#include "source/formats.h"
 
 static const char *const preferred[] = {
     "model.safetensors",

@@ -4,11 +4,17 @@
  * (version control, caches) and special files stay out; a symlink to a folder that holds it is
  * followed once, not for ever.
  */
-#include "source/directory.h"
+#include "source/folder/side_files.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "source/catalog.h"
+#include "source/folder/listing.h"
+#include "source/folder/weight_content.h"
+#include "source/folder/weight_names.h"
+#include "source/paths.h"
 
 #define MAX_DEPTH 8
 #define MAX_FILES 10000

@@ -9,11 +9,16 @@
  * the map must be in the shard that the map says; a shard's tensor that the map does not list is
  * shown and reported, since loaders differ about it.
  */
-#include "source/directory.h"
+#include "source/folder/index.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "source/catalog.h"
+#include "source/folder/listing.h"
+#include "source/formats.h"
+#include "source/paths.h"
 
 #define MAX_INDEX_BYTES 100000000
 #define SHOWN_UNLISTED  3
@@ -41,12 +46,6 @@ static void index_release(struct index *index)
     wfs_bytes_unref(index->bytes);
     free(index->shards);
     wfs_strmap_free(&index->by_name);
-}
-
-bool wfs_source_is_index(const char *path)
-{
-    const unsigned want = WFS_NAME_INDEX | WFS_NAME_READ;
-    return (wfs_weight_name_flags(wfs_source_base_name(path)) & want) == want;
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */

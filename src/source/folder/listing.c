@@ -2,12 +2,14 @@
  * listing.c - one folder's entries, each with what it leads to. Nothing is opened: a FIFO or a
  * device is only looked at.
  */
-#include "source/directory.h"
+#include "source/folder/listing.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "source/folder/weight_names.h"
 
 #define SHOWN_NAMES 12
 

@@ -1,0 +1,44 @@
+/*
+ * listing.h - one folder's entries.
+ */
+#ifndef WEIGHTFS_SOURCE_LISTING_H
+#define WEIGHTFS_SOURCE_LISTING_H
+
+#include "source/source.h"
+
+/* Symlinks are followed: the kind is that of what they lead to. */
+enum wfs_entry_kind { WFS_ENTRY_FILE, WFS_ENTRY_DIR, WFS_ENTRY_DANGLING, WFS_ENTRY_SPECIAL };
+
+struct wfs_entry {
+    const char *name;
+    enum wfs_entry_kind kind;
+    uint64_t dev, ino;
+    unsigned flags; /* wfs_weight_name_flags of a name that is no folder */
+};
+struct wfs_listing {
+    const char *path;
+    uint32_t n_entries;
+    struct wfs_entry *entries; /* in natural order */
+};
+
+/* A guard against endless folders. */
+#define WFS_LISTING_MAX_ENTRIES 100000
+
+int wfs_listing_read(struct wfs_arena *arena, const char *path, struct wfs_listing *ret,
+                     struct wfs_error *err);
+const struct wfs_entry *wfs_listing_find(const struct wfs_listing *listing, const char *name);
+/* "FIFO", "device", ... for a note; of a special entry. */
+const char *wfs_listing_special(const struct wfs_listing *listing, const struct wfs_entry *entry);
+/* Appends up to a dozen names, "a, b and 3 more". Skips NULL names. */
+void wfs_listing_names(struct wfs_buf *out, const char *const *names, uint32_t n_names);
+
+/* A format that is a whole folder, recognised by the names in it. One row in src/source/folders.h. */
+struct wfs_folder_format {
+    const char *name; /* of the catalog's format */
+    bool (*probe)(const struct wfs_listing *listing);
+    /* Adds the files and tensors to the catalog; config and side files are not its affair. */
+    int (*open)(struct wfs_catalog *catalog, const struct wfs_listing *listing,
+                const struct wfs_source_options *options, struct wfs_error *err);
+};
+
+#endif

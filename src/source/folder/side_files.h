@@ -1,0 +1,14 @@
+/*
+ * side_files.h - the files of a folder that hold no weights.
+ */
+#ifndef WEIGHTFS_SOURCE_SIDE_FILES_H
+#define WEIGHTFS_SOURCE_SIDE_FILES_H
+
+#include "source/source.h"
+
+/* Adds every file below `dir` that holds no weights. What cannot be read is noted. */
+int wfs_source_add_side_files(struct wfs_catalog *catalog, const char *dir, struct wfs_error *err);
+/* Only config_path, which is set. */
+int wfs_source_add_config_file(struct wfs_catalog *catalog, struct wfs_error *err);
+
+#endif

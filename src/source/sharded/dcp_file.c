@@ -1,0 +1,175 @@
+/*
+ * dcp_file.c - the items of a DCP folder: where the metadata says that each of them lies, and the
+ * files they lie in.
+ */
+#include "source/sharded/dcp_file.h"
+
+#include <string.h>
+
+#include "source/formats.h"
+
+int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what)
+{
+    return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
+}
+
+/* Objects may share a dict: a large one is none of attributes, and costs a search for each. */
+static const struct wfs_node *lookup(const struct wfs_node *dict, const char *name)
+{
+    return dict && dict->n <= DCP_MAX_ATTRIBUTES ? wfs_node_get(dict, name) : NULL;
+}
+
+/* An attribute of an object that was not made; its state is a dict, or a dict and one of slots. */
+const struct wfs_node *dcp_attribute(const struct wfs_node *object, const char *name)
+{
+    if (!object || object->kind != WFS_NODE_CALL)
+        return NULL;
+    const struct wfs_node *state = object->call->state;
+    const struct wfs_node *value = lookup(state, name);
+    for (uint32_t i = 0; !value && i < 2; i++)
+        value = lookup(wfs_node_item(state, i), name);
+    return value;
+}
+
+bool dcp_is_class(const struct wfs_node *object, const char *name)
+{
+    const struct wfs_node *cls =
+        object && object->kind == WFS_NODE_CALL ? object->call->callee : NULL;
+    return cls && cls->kind == WFS_NODE_GLOBAL && strcmp(cls->global->name, name) == 0;
+}
+
+/* ---- where items lie ----------------------------------------------------------------------- */
+
+/* A path that stays below the folder, as written. */
+static bool is_safe_path(const char *path)
+{
+    if (!path || !*path || *path == '/')
+        return false;
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+            return false;
+        p += n + (p[n] == '/');
+    }
+    return true;
+}
+
+static const char *item_key(struct dcp *d, const char *name, const struct wfs_node *offsets)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf key = {0};
+    uint32_t ndim = 0;
+    uint64_t offset[WFS_MAX_NDIM];
+    if (!wfs_torch_shape_of(offsets, &ndim, offset))
+        wfs_buf_str(&key, "-"); /* bytes have none */
+    for (uint32_t i = 0; i < ndim; i++)
+        wfs_buf_printf(&key, "%llu ", (unsigned long long)offset[i]);
+    wfs_buf_char(&key, WFS_SEP);
+    wfs_buf_str(&key, name);
+    return wfs_buf_ok(&key) ? wfs_arena_strndup(d->t.scratch, key.data, key.len) : NULL;
+}
+
+static int read_item(struct dcp *d, const struct wfs_node *index, const struct wfs_node *info,
+                     struct wfs_error *err)
+{
+    const char *name = wfs_node_text(dcp_attribute(index, "fqn"));
+    const struct wfs_node *path = dcp_attribute(info, "relative_path");
+    const struct wfs_node *transforms = dcp_attribute(info, "transform_descriptors");
+    struct dcp_item *item = wfs_arena_alloc(d->t.scratch, sizeof(*item));
+    if (!item)
+        return wfs_error_nomem(err, "DCP metadata");
+    if (!name || !wfs_node_u64(dcp_attribute(info, "offset"), &item->off) ||
+        !wfs_node_u64(dcp_attribute(info, "length"), &item->len))
+        return dcp_refuse(d, err, "its storage_data is not what DCP writes");
+    if (!is_safe_path(wfs_node_text(path)) || strlen(path->str->data) != path->str->len)
+        return wfs_error_set(err, EINVAL,
+                             "%s/" DCP_METADATA ": '%s' lies at '%s', not in the folder",
+                             d->listing->path, name, wfs_node_text(path) ? path->str->data : "?");
+    if (transforms && transforms->kind != WFS_NODE_NONE && transforms->n)
+        return wfs_error_set(err, ENOTSUP, "%s/" DCP_METADATA ": '%s' is compressed",
+                             d->listing->path, name);
+    item->path = path->str->data;
+    const char *key = item_key(d, name, dcp_attribute(index, "offset"));
+    int rc = key ? wfs_strmap_add(&d->items, key, (uint64_t)(uintptr_t)item) : -ENOMEM;
+    if (rc == -EEXIST)
+        return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": '%s' is stored twice",
+                             d->listing->path, name);
+    return rc ? wfs_error_nomem(err, "DCP metadata") : 0;
+}
+
+int dcp_read_items(struct dcp *d, struct wfs_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < d->storage->n; i++)
+        rc = read_item(d, d->storage->items[2 * (size_t)i], d->storage->items[2 * (size_t)i + 1],
+                       err);
+    return rc;
+}
+
+int dcp_find_item(struct dcp *d, const char *name, const struct wfs_node *offsets,
+                  const struct dcp_item **ret, struct wfs_error *err)
+{
+    uint64_t item = 0;
+    const char *key = item_key(d, name, offsets);
+    if (!key)
+        return wfs_error_nomem(err, "DCP metadata");
+    wfs_strmap_get(&d->items, key, &item);
+    *ret = (const struct dcp_item *)(uintptr_t)item;
+    return 0;
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+static void free_catalog(void *catalog)
+{
+    wfs_catalog_free(catalog);
+}
+
+/* A file whose first bytes are no ZIP's is one safetensors file. */
+static int open_kind(struct dcp *d, const char *path, struct wfs_bytes *bytes,
+                     struct dcp_file *file, struct wfs_error *err)
+{
+    uint8_t magic[4] = {0};
+    if (bytes->size_bytes < sizeof(magic))
+        return 0;
+    int rc = wfs_bytes_read(bytes, magic, sizeof(magic), 0, err);
+    if (rc || memcmp(magic, "PK\3\4", 4) == 0)
+        return rc;
+    rc = wfs_source_open_part(path, NULL, &file->safetensors, err);
+    if (rc)
+        return rc;
+    if (wfs_arena_on_free(d->t.catalog->arena, free_catalog, file->safetensors))
+        return wfs_error_nomem(err, path);
+    return strcmp(file->safetensors->format, "safetensors") == 0
+               ? 0
+               : wfs_error_set(err, EINVAL, "%s: neither DCP's ZIPs nor safetensors", path);
+}
+
+int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err)
+{
+    uint64_t known;
+    if (wfs_strmap_get(&d->files, name, &known)) {
+        *ret = d->file[known];
+        return 0;
+    }
+    struct wfs_catalog *catalog = d->t.catalog;
+    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    struct dcp_file file = {0};
+    const char *path = wfs_arena_printf(catalog->arena, "%s/%s", d->listing->path, name);
+    if (!path || wfs_grow(&d->file, &d->cap_files, d->n_files + 1, sizeof(*d->file)))
+        return wfs_error_nomem(err, "a DCP file");
+    int rc = wfs_bytes_open(path, &bytes, err);
+    if (!rc)
+        rc = open_kind(d, path, bytes, &file, err);
+    if (!rc)
+        rc = wfs_catalog_add_file(catalog, path, name,
+                                  file.safetensors ? file.safetensors->files[0].bytes : bytes,
+                                  &file.file, err);
+    if (!rc && wfs_strmap_add(&d->files, name, d->n_files))
+        rc = wfs_error_nomem(err, "a DCP file");
+    if (rc)
+        return rc;
+    wfs_bytes_mix_id(catalog->files[file.file].bytes, &d->metadata_hash);
+    d->file[d->n_files++] = file;
+    *ret = file;
+    return 0;
+}
