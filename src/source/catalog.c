@@ -7,6 +7,7 @@
  */
 #include "source/catalog.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -195,10 +196,22 @@ static int duplicate_tensor(const struct wfs_catalog *catalog, const struct wfs_
                          file_name(catalog, first_file), file_name(catalog, tensor->file));
 }
 
+struct wfs_tensor wfs_tensor_init(const char *name, const char *path)
+{
+    return (struct wfs_tensor){.name = name,
+                               .path = path,
+                               .file = WFS_NO_INDEX,
+                               .file_off = UINT64_MAX,
+                               .alias_of = WFS_NO_INDEX,
+                               .shard_axis = -1,
+                               .n_shards = 1};
+}
+
 int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor *tensor,
                            uint32_t *ret_index, struct wfs_error *err)
 {
     struct catalog *c = catalog_of(catalog);
+    assert(tensor->n_shards > 0); /* wfs_tensor_init was called */
     if (catalog->n_tensors >= WFS_CATALOG_MAX_TENSORS)
         return wfs_error_set(err, EINVAL, "%s: more than %u tensors", catalog->source,
                              WFS_CATALOG_MAX_TENSORS);

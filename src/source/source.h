@@ -127,6 +127,10 @@ const struct wfs_tensor *wfs_catalog_find(const struct wfs_catalog *catalog, con
 
 /* ---- for readers --------------------------------------------------------------------------- */
 
+/* How every tensor begins: in no file, tied to none, in one piece. The reader sets the expression and
+ * whatever else it knows. A tensor of zeros is none: it would be tied to the first. */
+struct wfs_tensor wfs_tensor_init(const char *name, const char *path);
+
 /* Appends while scanning. add_file takes a reference of its own on `bytes` and copies its strings,
  * add_metadata and note copy theirs; a tensor's strings and expression are NOT copied: they lie in
  * catalog->arena already. The catalog's separator is the format's; names

@@ -25,15 +25,10 @@ static void add(struct wfs_catalog *c, uint32_t i, struct wfs_error *err)
     static const uint64_t shape[] = {4, 8};
     bool is_bias = i % 2 != 0;
     uint32_t index, expert = i / 2;
-    struct wfs_tensor t = {
-        .name = wfs_arena_printf(c->arena, "model.layers.%u.mlp.experts.%u.down_proj.%s",
-                                 expert / 1000, expert % 1000, is_bias ? "bias" : "weight"),
-        .file = WFS_NO_INDEX,
-        .file_off = UINT64_MAX,
-        .alias_of = WFS_NO_INDEX,
-        .shard_axis = -1,
-        .n_shards = 1};
-    t.path = t.name ? wfs_path_from_name(c->arena, t.name, '.') : NULL;
+    const char *name = wfs_arena_printf(c->arena, "model.layers.%u.mlp.experts.%u.down_proj.%s",
+                                        expert / 1000, expert % 1000, is_bias ? "bias" : "weight");
+    struct wfs_tensor t =
+        wfs_tensor_init(name, name ? wfs_path_from_name(c->arena, name, '.') : NULL);
     if (!t.path ||
         wfs_expr_arange(c->arena, WFS_F32, is_bias ? 1 : 2, shape, i, 1, &t.expr, err) < 0 ||
         wfs_catalog_add_tensor(c, &t, &index, err) < 0)

@@ -32,13 +32,8 @@ static struct wfs_catalog *make_catalog(void)
     c->format = "safetensors";
     for (size_t i = 0; i < WFS_ARRAY_SIZE(names); i++) {
         const uint64_t shape[] = {4, 6, 2};
-        struct wfs_tensor t = {.name = names[i],
-                               .path = wfs_path_from_name(c->arena, names[i], '.'),
-                               .file = WFS_NO_INDEX,
-                               .file_off = UINT64_MAX,
-                               .alias_of = WFS_NO_INDEX,
-                               .shard_axis = -1,
-                               .n_shards = 1};
+        struct wfs_tensor t =
+            wfs_tensor_init(names[i], wfs_path_from_name(c->arena, names[i], '.'));
         uint32_t index;
         if (wfs_expr_arange(c->arena, WFS_F32, (uint32_t)(i % 4), shape, 0, 1, &t.expr, NULL) ||
             wfs_catalog_add_tensor(c, &t, &index, NULL))

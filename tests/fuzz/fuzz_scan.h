@@ -12,8 +12,7 @@
 
 #define FUZZ_READ_MAX 4096
 
-    static inline void
-    fuzz_read_tensors(const struct wfs_catalog *catalog)
+static inline void fuzz_read_tensors(const struct wfs_catalog *catalog)
 {
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {
         const struct wfs_expr *expr = catalog->tensors[i].expr;

@@ -31,11 +31,7 @@ static inline void add(struct wfs_catalog *c, const char *name, enum wfs_dtype d
                        const uint64_t *shape)
 {
     struct wfs_error err = {0};
-    struct wfs_tensor t = {.file = WFS_NO_INDEX,
-                           .file_off = UINT64_MAX,
-                           .alias_of = WFS_NO_INDEX,
-                           .shard_axis = -1,
-                           .n_shards = 1};
+    struct wfs_tensor t = wfs_tensor_init(NULL, NULL);
     uint32_t index;
     t.name = wfs_arena_strdup(c->arena, name);
     t.path = wfs_path_from_name(c->arena, t.name, '.');

@@ -7,10 +7,9 @@
 #include "source/catalog.h"
 #include "source/formats.h"
 
-    /* 0 and a catalog to be freed, or the scan's failure with its message in err. */
-    static inline int
-    scan_bytes(const struct wfs_format *format, const void *data, size_t len,
-               struct wfs_catalog **ret, struct wfs_error *err)
+/* 0 and a catalog to be freed, or the scan's failure with its message in err. */
+static inline int scan_bytes(const struct wfs_format *format, const void *data, size_t len,
+                             struct wfs_catalog **ret, struct wfs_error *err)
 {
     struct wfs_source_options options = {0};
     struct wfs_bytes *bytes = NULL;

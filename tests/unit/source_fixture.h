@@ -21,7 +21,7 @@
 #include "source/catalog.h"
 #include "source/formats.h"
 
-    struct scratch {
+struct scratch {
     char dir[64];
     char path[512]; /* what scratch_path gave last */
 };

@@ -210,11 +210,7 @@ static struct wfs_catalog *catalog_of(const struct wfs_plan *p)
     struct wfs_catalog *c = new_catalog();
     for (uint32_t i = 0; i < p->n_targets; i++) {
         struct wfs_error err = {0};
-        struct wfs_tensor t = {.file = WFS_NO_INDEX,
-                               .file_off = UINT64_MAX,
-                               .alias_of = WFS_NO_INDEX,
-                               .shard_axis = -1,
-                               .n_shards = 1};
+        struct wfs_tensor t = wfs_tensor_init(NULL, NULL);
         uint32_t index;
         t.name = wfs_path_join_dup(c->arena, p->targets[i].path, '.');
         t.path = wfs_arena_strdup(c->arena, p->targets[i].path);

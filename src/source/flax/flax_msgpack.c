@@ -30,9 +30,9 @@ struct walk {
     struct wfs_error *err;
 };
 
-static const struct msgpack_node *child_of(const struct msgpack_node *map, const char *key)
+static const struct wfs_msgpack_node *child_of(const struct wfs_msgpack_node *map, const char *key)
 {
-    for (const struct msgpack_node *c = map->u.children.first; c; c = c->next)
+    for (const struct wfs_msgpack_node *c = map->u.children.first; c; c = c->next)
         if (strcmp(c->key, key) == 0)
             return c;
     return NULL;
@@ -53,22 +53,18 @@ static int add_tensor(struct walk *w, const struct wfs_expr *expr, uint64_t off)
     const char *name = path ? wfs_path_join_dup(arena, path, '/') : NULL;
     if (!name)
         return wfs_error_nomem(w->err, "a tensor's name");
-    struct wfs_tensor tensor = {.name = name,
-                                .path = path,
-                                .expr = expr,
-                                .file = w->file,
-                                .file_off = off,
-                                .alias_of = WFS_NO_INDEX,
-                                .shard_axis = -1,
-                                .n_shards = 1};
+    struct wfs_tensor tensor = wfs_tensor_init(name, path);
+    tensor.expr = expr;
+    tensor.file = w->file;
+    tensor.file_off = off;
     return wfs_catalog_add_tensor(w->catalog, &tensor, NULL, w->err);
 }
 
-static int array_expr(struct walk *w, const struct msgpack_array *array,
+static int array_expr(struct walk *w, const struct wfs_msgpack_array *array,
                       const struct wfs_expr **ret)
 {
-    return npy_expr(w->catalog->arena, w->catalog->files[w->file].bytes, array->off, &array->header,
-                    ret, w->err);
+    return wfs_npy_expr(w->catalog->arena, w->catalog->files[w->file].bytes, array->off,
+                        &array->header, ret, w->err);
 }
 
 static int bad_chunks(struct walk *w, const char *what)
@@ -79,18 +75,18 @@ static int bad_chunks(struct walk *w, const char *what)
 
 /* The i-th entry of a map keyed "0", "1", ... `likely` is looked at first: most files have them in
  * order. */
-static const struct msgpack_node *numbered(const struct msgpack_node *map, uint32_t i,
-                                           const struct msgpack_node *likely)
+static const struct wfs_msgpack_node *numbered(const struct wfs_msgpack_node *map, uint32_t i,
+                                               const struct wfs_msgpack_node *likely)
 {
     char key[16];
     snprintf(key, sizeof(key), "%" PRIu32, i);
     return likely && strcmp(likely->key, key) == 0 ? likely : child_of(map, key);
 }
 
-static int chunked_shape(struct walk *w, const struct msgpack_node *shape, uint64_t *ret)
+static int chunked_shape(struct walk *w, const struct wfs_msgpack_node *shape, uint64_t *ret)
 {
     for (uint32_t i = 0; i < shape->u.children.n; i++) {
-        const struct msgpack_node *size = numbered(shape, i, NULL);
+        const struct wfs_msgpack_node *size = numbered(shape, i, NULL);
         if (!size || size->kind != MSGPACK_UINT)
             return bad_chunks(w, "the shape of a chunked array is no numbered sizes");
         ret[i] = size->u.u;
@@ -99,7 +95,7 @@ static int chunked_shape(struct walk *w, const struct msgpack_node *shape, uint6
 }
 
 /* The chunks, flattened and put together. */
-static int chunks_expr(struct walk *w, const struct msgpack_node *chunks,
+static int chunks_expr(struct walk *w, const struct wfs_msgpack_node *chunks,
                        const struct wfs_expr **ret)
 {
     struct wfs_arena *arena = w->catalog->arena;
@@ -107,7 +103,7 @@ static int chunks_expr(struct walk *w, const struct msgpack_node *chunks,
     const struct wfs_expr **parts wfs_cleanup(wfs_freep) = calloc(n, sizeof(*parts));
     if (!parts)
         return wfs_error_nomem(w->err, "chunks");
-    const struct msgpack_node *chunk = chunks->u.children.first;
+    const struct wfs_msgpack_node *chunk = chunks->u.children.first;
     for (uint32_t i = 0; i < n; i++, chunk = chunk->next) {
         chunk = numbered(chunks, i, chunk);
         if (!chunk || chunk->kind != MSGPACK_ARRAY)
@@ -121,9 +117,10 @@ static int chunks_expr(struct walk *w, const struct msgpack_node *chunks,
     return wfs_expr_concat(arena, n, parts, 0, ret, w->err);
 }
 
-static int add_chunked(struct walk *w, const struct msgpack_node *map)
+static int add_chunked(struct walk *w, const struct wfs_msgpack_node *map)
 {
-    const struct msgpack_node *shape = child_of(map, "shape"), *chunks = child_of(map, "chunks");
+    const struct wfs_msgpack_node *shape = child_of(map, "shape"),
+                                  *chunks = child_of(map, "chunks");
     if (!shape || shape->kind != MSGPACK_MAP || shape->u.children.n > WFS_MAX_NDIM || !chunks ||
         chunks->kind != MSGPACK_MAP || chunks->u.children.n == 0 ||
         chunks->u.children.n > CHUNKS_MAX)
@@ -142,14 +139,14 @@ static int add_chunked(struct walk *w, const struct msgpack_node *map)
     return add_tensor(w, expr, UINT64_MAX);
 }
 
-static int walk_node(struct walk *w, const struct msgpack_node *node, bool in_list);
+static int walk_node(struct walk *w, const struct wfs_msgpack_node *node, bool in_list);
 
-static int walk_children(struct walk *w, const struct msgpack_node *node, bool in_list)
+static int walk_children(struct walk *w, const struct wfs_msgpack_node *node, bool in_list)
 {
     size_t len = w->path.len;
     uint32_t i = 0;
     int r = 0;
-    for (const struct msgpack_node *c = node->u.children.first; c && !r; c = c->next, i++) {
+    for (const struct wfs_msgpack_node *c = node->u.children.first; c && !r; c = c->next, i++) {
         if (w->depth)
             wfs_buf_char(&w->path, WFS_SEP);
         if (c->key)
@@ -168,7 +165,7 @@ static int walk_children(struct walk *w, const struct msgpack_node *node, bool i
     return r;
 }
 
-static int walk_node(struct walk *w, const struct msgpack_node *node, bool in_list)
+static int walk_node(struct walk *w, const struct wfs_msgpack_node *node, bool in_list)
 {
     const struct wfs_expr *expr;
     int r;
@@ -197,15 +194,15 @@ static void add_float(struct wfs_buf *out, double f)
         wfs_buf_str(out, isnan(f) ? "\"NaN\"" : f > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 }
 
-static void add_json(struct wfs_buf *out, const struct msgpack_node *node);
+static void add_json(struct wfs_buf *out, const struct wfs_msgpack_node *node);
 
 /* Children that hold plain values only: tensors are files. A list keeps its positions as keys. */
-static void add_json_children(struct wfs_buf *out, const struct msgpack_node *node)
+static void add_json_children(struct wfs_buf *out, const struct wfs_msgpack_node *node)
 {
     const char *comma = "";
     uint32_t i = 0;
     wfs_buf_char(out, '{');
-    for (const struct msgpack_node *c = node->u.children.first; c; c = c->next, i++) {
+    for (const struct wfs_msgpack_node *c = node->u.children.first; c; c = c->next, i++) {
         if (!c->has_plain)
             continue;
         wfs_buf_str(out, comma);
@@ -220,7 +217,7 @@ static void add_json_children(struct wfs_buf *out, const struct msgpack_node *no
     wfs_buf_char(out, '}');
 }
 
-static void add_json(struct wfs_buf *out, const struct msgpack_node *node)
+static void add_json(struct wfs_buf *out, const struct wfs_msgpack_node *node)
 {
     switch (node->kind) {
     case MSGPACK_BOOL:
@@ -258,7 +255,7 @@ static void add_json(struct wfs_buf *out, const struct msgpack_node *node)
     }
 }
 
-static int keep_objects(struct walk *w, const struct msgpack_node *root)
+static int keep_objects(struct walk *w, const struct wfs_msgpack_node *root)
 {
     struct wfs_buf json wfs_cleanup(wfs_buf_free) = {0};
     if (!root->has_plain)
@@ -276,11 +273,11 @@ static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
 {
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct walk w = {.catalog = catalog, .file = file, .err = err};
-    struct msgpack_node *root;
+    struct wfs_msgpack_node *root;
     if (!arena)
         return wfs_error_nomem(err, "msgpack");
     catalog->convention = WFS_CONVENTION_FLAX;
-    int r = msgpack_parse(arena, catalog->files[file].bytes, &root, err);
+    int r = wfs_msgpack_parse(arena, catalog->files[file].bytes, &root, err);
     if (!r && root->kind != MSGPACK_MAP && root->kind != MSGPACK_ARRAY)
         r = wfs_error_set(err, EINVAL, "%s: a msgpack value that is no map of arrays",
                           catalog->files[file].name);
@@ -289,7 +286,7 @@ static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
     if (!r)
         r = keep_objects(&w, root);
     if (!r)
-        r = flax_settle_roots(catalog, options, err);
+        r = wfs_flax_settle_roots(catalog, options, err);
     wfs_buf_free(&w.path);
     return r;
 }

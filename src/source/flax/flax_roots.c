@@ -75,8 +75,8 @@ static uint32_t choose(const struct trees *trees)
     return WFS_NO_INDEX;
 }
 
-int flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_options *options,
-                      struct wfs_error *err)
+int wfs_flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_options *options,
+                          struct wfs_error *err)
 {
     struct trees trees = {0};
     if (catalog->is_set || (options && options->roots && options->roots[0]) ||

@@ -8,7 +8,7 @@
 
 /* Fills the catalog's roots where a train state's parameters are to be told from what training
  * keeps; leaves them alone where the whole is one model. */
-int flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_options *options,
-                      struct wfs_error *err);
+int wfs_flax_settle_roots(struct wfs_catalog *catalog, const struct wfs_source_options *options,
+                          struct wfs_error *err);
 
 #endif

@@ -201,7 +201,7 @@ static int take_text(struct parser *p, const struct token *t, const char **ret)
     return *ret ? 0 : wfs_error_nomem(p->err, "a string");
 }
 
-static int parse_text(struct parser *p, const struct token *t, struct msgpack_node *node)
+static int parse_text(struct parser *p, const struct token *t, struct wfs_msgpack_node *node)
 {
     const char *text;
     int r = take_text(p, t, &text);
@@ -217,7 +217,7 @@ static int parse_text(struct parser *p, const struct token *t, struct msgpack_no
 
 /* ---- arrays: [shape, dtype, data] inside an ext -------------------------------------------- */
 
-static int parse_shape(struct parser *p, struct npy_header *h)
+static int parse_shape(struct parser *p, struct wfs_npy_header *h)
 {
     struct token t;
     int r = take_token(p, &t);
@@ -239,7 +239,7 @@ static int parse_shape(struct parser *p, struct npy_header *h)
     return 0;
 }
 
-static int parse_dtype(struct parser *p, struct npy_header *h)
+static int parse_dtype(struct parser *p, struct wfs_npy_header *h)
 {
     struct token t;
     const char *name;
@@ -251,13 +251,13 @@ static int parse_dtype(struct parser *p, struct npy_header *h)
     r = take_text(p, &t, &name);
     if (r)
         return r;
-    if (!name || !npy_parse_dtype(name, strlen(name), h) || h->is_guess)
+    if (!name || !wfs_npy_parse_dtype(name, strlen(name), h) || h->is_guess)
         return wfs_error_set(p->err, EINVAL, "%s: byte %llu: unknown dtype '%.40s'", p->bytes->name,
                              (unsigned long long)p->cur->pos, name ? name : "");
     return 0;
 }
 
-static int parse_data(struct parser *p, struct msgpack_array *array)
+static int parse_data(struct parser *p, struct wfs_msgpack_array *array)
 {
     struct token t;
     uint64_t n_elems, size_bytes;
@@ -266,7 +266,7 @@ static int parse_data(struct parser *p, struct msgpack_array *array)
         return r;
     if (t.kind != T_STR && t.kind != T_BIN)
         return fail(p, "an array's data is no bytes");
-    const struct npy_header *h = &array->header;
+    const struct wfs_npy_header *h = &array->header;
     r = wfs_shape_size(h->dtype, h->ndim, h->shape, &n_elems, &size_bytes, p->err);
     if (r) {
         wfs_error_prefix(p->err, "%s: byte %llu", p->bytes->name, (unsigned long long)p->cur->pos);
@@ -278,10 +278,10 @@ static int parse_data(struct parser *p, struct msgpack_array *array)
     return wfs_cursor_skip(p->cur, t.u, p->err);
 }
 
-static int parse_array(struct parser *p, struct msgpack_node *node)
+static int parse_array(struct parser *p, struct wfs_msgpack_node *node)
 {
     struct token t;
-    struct msgpack_array *array = wfs_arena_alloc(p->arena, sizeof(*array));
+    struct wfs_msgpack_array *array = wfs_arena_alloc(p->arena, sizeof(*array));
     if (!array)
         return wfs_error_nomem(p->err, "an array");
     int r = take_token(p, &t);
@@ -298,7 +298,7 @@ static int parse_array(struct parser *p, struct msgpack_node *node)
     return r;
 }
 
-static int parse_complex(struct parser *p, struct msgpack_node *node)
+static int parse_complex(struct parser *p, struct wfs_msgpack_node *node)
 {
     struct token t;
     int r = take_token(p, &t);
@@ -317,7 +317,7 @@ static int parse_complex(struct parser *p, struct msgpack_node *node)
 }
 
 /* What is inside an ext must fill it. */
-static int parse_ext(struct parser *p, const struct token *t, struct msgpack_node *node)
+static int parse_ext(struct parser *p, const struct token *t, struct wfs_msgpack_node *node)
 {
     uint64_t end = p->cur->pos + t->u;
     int r = 0;
@@ -335,9 +335,9 @@ static int parse_ext(struct parser *p, const struct token *t, struct msgpack_nod
 
 /* ---- containers ---------------------------------------------------------------------------- */
 
-static int parse_value(struct parser *p, struct msgpack_node *node, unsigned depth);
+static int parse_value(struct parser *p, struct wfs_msgpack_node *node, unsigned depth);
 
-static int parse_key(struct parser *p, struct msgpack_node *child, struct wfs_strmap *keys)
+static int parse_key(struct parser *p, struct wfs_msgpack_node *child, struct wfs_strmap *keys)
 {
     struct token t;
     int r = take_token(p, &t);
@@ -358,14 +358,14 @@ static int parse_key(struct parser *p, struct msgpack_node *child, struct wfs_st
 }
 
 /* keys is NULL inside a list. */
-static int parse_children(struct parser *p, uint64_t n, struct msgpack_node *node, unsigned depth,
-                          struct wfs_strmap *keys)
+static int parse_children(struct parser *p, uint64_t n, struct wfs_msgpack_node *node,
+                          unsigned depth, struct wfs_strmap *keys)
 {
-    struct msgpack_node **tail = &node->u.children.first;
+    struct wfs_msgpack_node **tail = &node->u.children.first;
     for (uint64_t i = 0; i < n; i++) {
         if (++p->n_nodes > MSGPACK_MAX_NODES)
             return fail(p, "more values than weightfs takes");
-        struct msgpack_node *child = wfs_arena_alloc(p->arena, sizeof(*child));
+        struct wfs_msgpack_node *child = wfs_arena_alloc(p->arena, sizeof(*child));
         if (!child)
             return wfs_error_nomem(p->err, "a value");
         int r = keys ? parse_key(p, child, keys) : 0;
@@ -381,7 +381,7 @@ static int parse_children(struct parser *p, uint64_t n, struct msgpack_node *nod
     return 0;
 }
 
-static int parse_container(struct parser *p, const struct token *t, struct msgpack_node *node,
+static int parse_container(struct parser *p, const struct token *t, struct wfs_msgpack_node *node,
                            unsigned depth)
 {
     if (depth >= MSGPACK_MAX_DEPTH)
@@ -396,7 +396,7 @@ static int parse_container(struct parser *p, const struct token *t, struct msgpa
     return r;
 }
 
-static int parse_value(struct parser *p, struct msgpack_node *node, unsigned depth)
+static int parse_value(struct parser *p, struct wfs_msgpack_node *node, unsigned depth)
 {
     struct token t;
     int r = take_token(p, &t);
@@ -434,12 +434,12 @@ static int parse_value(struct parser *p, struct msgpack_node *node, unsigned dep
     }
 }
 
-int msgpack_parse(struct wfs_arena *arena, struct wfs_bytes *bytes, struct msgpack_node **ret,
-                  struct wfs_error *err)
+int wfs_msgpack_parse(struct wfs_arena *arena, struct wfs_bytes *bytes,
+                      struct wfs_msgpack_node **ret, struct wfs_error *err)
 {
     struct parser p = {.arena = arena, .bytes = bytes, .err = err};
     struct wfs_cursor *cur wfs_cleanup(wfs_freep) = malloc(sizeof(*cur));
-    struct msgpack_node *root = wfs_arena_alloc(arena, sizeof(*root));
+    struct wfs_msgpack_node *root = wfs_arena_alloc(arena, sizeof(*root));
     if (!cur || !root)
         return wfs_error_nomem(err, bytes->name);
     p.cur = cur;

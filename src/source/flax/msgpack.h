@@ -13,7 +13,7 @@
 #define MSGPACK_CHUNKED_KEY "__msgpack_chunked_array__"
 #define MSGPACK_MAX_TEXT    (1 << 20) /* a plain string or a key */
 
-enum msgpack_kind {
+enum wfs_msgpack_kind {
     MSGPACK_NIL,
     MSGPACK_BOOL,
     MSGPACK_INT,
@@ -28,15 +28,15 @@ enum msgpack_kind {
     MSGPACK_OPAQUE, /* any other ext */
 };
 
-struct msgpack_array {
-    struct npy_header header; /* dtype, byte order, shape */
-    uint64_t off;             /* of the data in the file */
+struct wfs_msgpack_array {
+    struct wfs_npy_header header; /* dtype, byte order, shape */
+    uint64_t off;                 /* of the data in the file */
 };
 
-struct msgpack_node {
-    const char *key;           /* inside a map; NULL inside a list */
-    struct msgpack_node *next; /* sibling, in file order */
-    enum msgpack_kind kind;
+struct wfs_msgpack_node {
+    const char *key;               /* inside a map; NULL inside a list */
+    struct wfs_msgpack_node *next; /* sibling, in file order */
+    enum wfs_msgpack_kind kind;
     bool has_plain; /* a plain value is in it: chunked arrays and arrays hold none */
     union {
         bool boolean;
@@ -45,9 +45,9 @@ struct msgpack_node {
         double f;
         double complex_parts[2];
         const char *text;
-        const struct msgpack_array *array;
+        const struct wfs_msgpack_array *array;
         struct {
-            struct msgpack_node *first;
+            struct wfs_msgpack_node *first;
             uint32_t n;
         } children;
     } u;
@@ -55,7 +55,7 @@ struct msgpack_node {
 
 /* The one document that bytes are; nodes and names live in the arena. Refused: cut off or trailing
  * bytes, keys that are no strings, a key twice in a map, nesting and lengths beyond the bounds. */
-int msgpack_parse(struct wfs_arena *arena, struct wfs_bytes *bytes, struct msgpack_node **ret,
-                  struct wfs_error *err);
+int wfs_msgpack_parse(struct wfs_arena *arena, struct wfs_bytes *bytes,
+                      struct wfs_msgpack_node **ret, struct wfs_error *err);
 
 #endif

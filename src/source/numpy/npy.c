@@ -14,19 +14,17 @@
 #include "source/source.h"
 
 static int add_array(struct wfs_catalog *catalog, uint32_t file, struct wfs_bytes *bytes,
-                     uint64_t off, const char *name, const struct npy_header *header,
+                     uint64_t off, const char *name, const struct wfs_npy_header *header,
                      bool is_in_file, struct wfs_error *err)
 {
-    struct wfs_tensor tensor = {.name = name,
-                                .path = wfs_path_from_name(catalog->arena, name, catalog->sep),
-                                .file = file,
-                                .file_off = is_in_file ? off + header->data_off : UINT64_MAX,
-                                .alias_of = WFS_NO_INDEX,
-                                .shard_axis = -1,
-                                .n_shards = 1};
+    struct wfs_tensor tensor =
+        wfs_tensor_init(name, wfs_path_from_name(catalog->arena, name, catalog->sep));
+    tensor.file = file;
+    if (is_in_file)
+        tensor.file_off = off + header->data_off;
     if (!tensor.path)
         return wfs_error_nomem(err, name);
-    int r = npy_expr(catalog->arena, bytes, off + header->data_off, header, &tensor.expr, err);
+    int r = wfs_npy_expr(catalog->arena, bytes, off + header->data_off, header, &tensor.expr, err);
     if (r)
         return r;
     if (header->is_guess)
@@ -52,20 +50,20 @@ static int npy_scan(struct wfs_catalog *catalog, uint32_t file,
 {
     (void)options;
     struct wfs_bytes *bytes = catalog->files[file].bytes;
-    struct npy_header header;
+    struct wfs_npy_header header;
     char *name = stem_of(catalog, file);
     if (!name)
         return wfs_error_nomem(err, "a name");
     if (!wfs_utf8_valid(name, strlen(name)))
         return wfs_error_set(err, EINVAL, "%s: the file's name is not UTF-8", bytes->name);
-    int r = npy_parse_header(bytes, 0, bytes->size_bytes, bytes->name, &header, err);
+    int r = wfs_npy_parse_header(bytes, 0, bytes->size_bytes, bytes->name, &header, err);
     return r ? r : add_array(catalog, file, bytes, 0, name, &header, true, err);
 }
 
 static bool npy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
 {
     (void)size_bytes;
-    return npy_is_magic(head, len);
+    return wfs_npy_is_magic(head, len);
 }
 
 const struct wfs_format wfs_format_npy = {
@@ -105,14 +103,14 @@ static int add_member(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip
 {
     struct wfs_bytes *bytes;
     uint64_t off;
-    struct npy_header header;
+    struct wfs_npy_header header;
     struct wfs_error why = {0};
     int r = wfs_zip_data(zip, member, &bytes, &off, err);
     if (!r && member->local_differs)
         r = note_local(catalog, file, zip, member, err);
     if (r)
         return r;
-    r = npy_parse_header(bytes, off, member->size_bytes, member->name, &header, &why);
+    r = wfs_npy_parse_header(bytes, off, member->size_bytes, member->name, &header, &why);
     if (r == -ENOTSUP) {
         wfs_catalog_note(catalog, WFS_NOTE_REFUSED, catalog->files[file].name, "%s", why.message);
         return 0;

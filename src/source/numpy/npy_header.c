@@ -38,7 +38,7 @@ static bool is_marked(char c)
     return c == '<' || c == '>' || c == '|' || c == '=';
 }
 
-bool npy_parse_dtype(const char *name, size_t len, struct npy_header *ret)
+bool wfs_npy_parse_dtype(const char *name, size_t len, struct wfs_npy_header *ret)
 {
     char text[32];
     if (len == 0 || len >= sizeof(text) || memchr(name, '\0', len))
@@ -133,7 +133,7 @@ static int take_uint(struct literal *l, uint64_t *ret)
     return 0;
 }
 
-static int take_shape(struct literal *l, struct npy_header *h)
+static int take_shape(struct literal *l, struct wfs_npy_header *h)
 {
     if (!take(l, '('))
         return bad(l, "a tuple");
@@ -151,7 +151,7 @@ static int take_shape(struct literal *l, struct npy_header *h)
     return 0;
 }
 
-static int take_descr(struct literal *l, struct npy_header *h)
+static int take_descr(struct literal *l, struct wfs_npy_header *h)
 {
     const char *name;
     size_t len;
@@ -162,7 +162,7 @@ static int take_descr(struct literal *l, struct npy_header *h)
     int r = take_string(l, &name, &len);
     if (r)
         return r;
-    if (npy_parse_dtype(name, len, h))
+    if (wfs_npy_parse_dtype(name, len, h))
         return 0;
     if (memchr(name, 'O', len))
         return wfs_error_set(l->err, ENOTSUP,
@@ -194,7 +194,7 @@ static int take_key(struct literal *l, enum key *ret)
     return r ? r : bad(l, "'descr', 'fortran_order' or 'shape' before here");
 }
 
-static int take_dict(struct literal *l, struct npy_header *h)
+static int take_dict(struct literal *l, struct wfs_npy_header *h)
 {
     unsigned seen = 0;
     if (!take(l, '{'))
@@ -223,7 +223,7 @@ static int take_dict(struct literal *l, struct npy_header *h)
 
 /* ---- the file ------------------------------------------------------------------------------ */
 
-bool npy_is_magic(const uint8_t *head, size_t len)
+bool wfs_npy_is_magic(const uint8_t *head, size_t len)
 {
     return len >= NPY_MAGIC_LEN + 2 && memcmp(head, NPY_MAGIC, NPY_MAGIC_LEN) == 0 &&
            head[NPY_MAGIC_LEN] >= 1 && head[NPY_MAGIC_LEN] <= 3;
@@ -238,7 +238,7 @@ static int read_prefix(struct wfs_bytes *bytes, uint64_t off, uint64_t len, cons
     int r = wfs_bytes_read(bytes, head, n, off, err);
     if (r)
         return r;
-    if (!npy_is_magic(head, n))
+    if (!wfs_npy_is_magic(head, n))
         return wfs_error_set(err, EINVAL, "%s: no .npy of version 1 to 3", subject);
     bool is_v1 = head[NPY_MAGIC_LEN] == 1;
     *ret_at = is_v1 ? 10 : 12;
@@ -251,7 +251,7 @@ static int read_prefix(struct wfs_bytes *bytes, uint64_t off, uint64_t len, cons
     return 0;
 }
 
-static int check_data(const struct npy_header *h, uint64_t len, const char *subject,
+static int check_data(const struct wfs_npy_header *h, uint64_t len, const char *subject,
                       struct wfs_error *err)
 {
     uint64_t n_elems, size_bytes;
@@ -267,8 +267,8 @@ static int check_data(const struct npy_header *h, uint64_t len, const char *subj
     return 0;
 }
 
-int npy_parse_header(struct wfs_bytes *bytes, uint64_t off, uint64_t len, const char *subject,
-                     struct npy_header *ret, struct wfs_error *err)
+int wfs_npy_parse_header(struct wfs_bytes *bytes, uint64_t off, uint64_t len, const char *subject,
+                         struct wfs_npy_header *ret, struct wfs_error *err)
 {
     uint64_t at;
     size_t text_len;
@@ -280,7 +280,7 @@ int npy_parse_header(struct wfs_bytes *bytes, uint64_t off, uint64_t len, const 
         return wfs_error_nomem(err, "a .npy header");
     r = wfs_bytes_read(bytes, text, text_len, off + at, err);
     struct literal l = {.text = text, .len = text_len, .subject = subject, .err = err};
-    struct npy_header header = {.data_off = at + text_len};
+    struct wfs_npy_header header = {.data_off = at + text_len};
     if (!r)
         r = take_dict(&l, &header);
     if (!r)
@@ -290,8 +290,9 @@ int npy_parse_header(struct wfs_bytes *bytes, uint64_t off, uint64_t len, const 
     return r;
 }
 
-int npy_expr(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
-             const struct npy_header *header, const struct wfs_expr **ret, struct wfs_error *err)
+int wfs_npy_expr(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
+                 const struct wfs_npy_header *header, const struct wfs_expr **ret,
+                 struct wfs_error *err)
 {
     uint64_t shape[WFS_MAX_NDIM];
     bool fortran = header->is_fortran && header->ndim > 1;

@@ -202,15 +202,10 @@ static int check_entry(struct scan *s, const struct entry *e, struct wfs_error *
 
 static int add_tensor(struct scan *s, const struct entry *e, struct wfs_error *err)
 {
-    struct wfs_tensor tensor = {
-        .name = e->name,
-        .path = wfs_path_from_name(s->catalog->arena, e->name, s->catalog->sep),
-        .file = s->file,
-        .file_off = s->data_off + e->begin,
-        .alias_of = WFS_NO_INDEX,
-        .shard_axis = -1,
-        .n_shards = 1,
-    };
+    struct wfs_tensor tensor =
+        wfs_tensor_init(e->name, wfs_path_from_name(s->catalog->arena, e->name, s->catalog->sep));
+    tensor.file = s->file;
+    tensor.file_off = s->data_off + e->begin;
     if (!tensor.path)
         return wfs_error_nomem(err, "a tensor's path");
     int r = wfs_expr_contiguous(s->catalog->arena, s->bytes, tensor.file_off, e->dtype, e->ndim,

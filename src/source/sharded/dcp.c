@@ -28,20 +28,23 @@
 #include "source/folder/weight_names.h"
 #include "source/sharded/dcp_state.h"
 #include "source/sharded/shards.h"
+#include "source/torch/objects.h"
+#include "source/torch/torch_tensor.h"
+#include "source/torch/torch_zip.h"
 
-static struct dcp *dcp_of(struct wfs_torch *t)
+static struct wfs_dcp *dcp_of(struct wfs_torch *t)
 {
-    return (struct dcp *)t;
+    return (struct wfs_dcp *)t;
 }
 
 /* ---- chunks -------------------------------------------------------------------------------- */
 
 /* The tensor of one item. */
-static int open_item(struct dcp *d, const char *name, const struct dcp_item *item,
+static int open_item(struct wfs_dcp *d, const char *name, const struct wfs_dcp_item *item,
                      struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    struct dcp_file file;
-    int rc = dcp_open_file(d, item->path, &file, err);
+    struct wfs_dcp_file file;
+    int rc = wfs_dcp_open_file(d, item->path, &file, err);
     if (rc)
         return rc;
     if (!file.safetensors) {
@@ -56,21 +59,21 @@ static int open_item(struct dcp *d, const char *name, const struct dcp_item *ite
     return rc;
 }
 
-static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *chunk,
+static int read_chunk(struct wfs_dcp *d, const char *name, const struct wfs_node *chunk,
                       struct wfs_shard *shard, struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    const struct wfs_node *offsets = dcp_attribute(chunk, "offsets");
+    const struct wfs_node *offsets = wfs_dcp_attribute(chunk, "offsets");
     uint32_t ndim = 0, n_sizes = 0;
     uint64_t sizes[WFS_MAX_NDIM];
     if (!wfs_torch_shape_of(offsets, &ndim, shard->offset) ||
-        !wfs_torch_shape_of(dcp_attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
-        return dcp_refuse(d, err, "a chunk without offsets and sizes");
-    const struct dcp_item *item;
-    int rc = dcp_find_item(d, name, offsets, &item, err);
+        !wfs_torch_shape_of(wfs_dcp_attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
+        return wfs_dcp_refuse(d, err, "a chunk without offsets and sizes");
+    const struct wfs_dcp_item *item;
+    int rc = wfs_dcp_find_item(d, name, offsets, &item, err);
     if (rc)
         return rc;
     if (!item)
-        return dcp_refuse(d, err, "a chunk that is stored nowhere");
+        return wfs_dcp_refuse(d, err, "a chunk that is stored nowhere");
     rc = open_item(d, name, item, ret, err);
     if (rc)
         return rc;
@@ -84,7 +87,7 @@ static int read_chunk(struct dcp *d, const char *name, const struct wfs_node *ch
 /* (dtype, layout, ...) or attributes. */
 static bool read_dtype(const struct wfs_node *properties, enum wfs_dtype *ret)
 {
-    const struct wfs_node *dtype = dcp_attribute(properties, "dtype");
+    const struct wfs_node *dtype = wfs_dcp_attribute(properties, "dtype");
     if (!dtype && properties && properties->kind == WFS_NODE_CALL)
         dtype = wfs_node_item(properties->call->state, 0);
     return dtype && dtype->kind == WFS_NODE_GLOBAL && strcmp(dtype->global->module, "torch") == 0 &&
@@ -97,27 +100,27 @@ static bool is_empty_chunk(const struct wfs_node *chunk)
     uint32_t ndim;
     uint64_t sizes[WFS_MAX_NDIM];
     bool is_empty = false;
-    if (!wfs_torch_shape_of(dcp_attribute(chunk, "sizes"), &ndim, sizes))
+    if (!wfs_torch_shape_of(wfs_dcp_attribute(chunk, "sizes"), &ndim, sizes))
         return false;
     for (uint32_t i = 0; i < ndim; i++)
         is_empty |= sizes[i] == 0;
     return is_empty;
 }
 
-static int read_tensor(struct dcp *d, const char *name, const struct wfs_node *metadata,
+static int read_tensor(struct wfs_dcp *d, const char *name, const struct wfs_node *metadata,
                        struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    const struct wfs_node *chunks = dcp_attribute(metadata, "chunks");
+    const struct wfs_node *chunks = wfs_dcp_attribute(metadata, "chunks");
     enum wfs_dtype dtype;
     uint32_t ndim, n = 0;
     uint64_t shape[WFS_MAX_NDIM];
     struct wfs_torch_tensor part = {0}, tensor = {.file_off = UINT64_MAX};
-    if (!read_dtype(dcp_attribute(metadata, "properties"), &dtype))
-        return dcp_refuse(d, err, "an element type that is not supported");
-    if (!wfs_torch_shape_of(dcp_attribute(metadata, "size"), &ndim, shape))
-        return dcp_refuse(d, err, "a size that is none");
+    if (!read_dtype(wfs_dcp_attribute(metadata, "properties"), &dtype))
+        return wfs_dcp_refuse(d, err, "an element type that is not supported");
+    if (!wfs_torch_shape_of(wfs_dcp_attribute(metadata, "size"), &ndim, shape))
+        return wfs_dcp_refuse(d, err, "a size that is none");
     if (!chunks || chunks->kind != WFS_NODE_LIST || chunks->n > DCP_MAX_CHUNKS)
-        return dcp_refuse(d, err, "no list of chunks");
+        return wfs_dcp_refuse(d, err, "no list of chunks");
     wfs_cleanup(wfs_freep) struct wfs_shard *shards = calloc(chunks->n + 1u, sizeof(*shards));
     if (!shards)
         return wfs_error_nomem(err, "a sharded tensor");
@@ -144,9 +147,9 @@ static int read_tensor(struct dcp *d, const char *name, const struct wfs_node *m
 static int assemble(struct wfs_torch *t, const struct wfs_node *persid,
                     struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
-    struct dcp *d = dcp_of(t);
+    struct wfs_dcp *d = dcp_of(t);
     if (!persid->is_mapped) /* a pickle's own, not one that was made here */
-        return dcp_refuse(d, err, "a storage inside an object is not shown");
+        return wfs_dcp_refuse(d, err, "a storage inside an object is not shown");
     size_t row = (size_t)persid->items[0]->i;
     const char *name = wfs_node_text(d->tensors->items[2 * row]);
     return read_tensor(d, name, d->tensors->items[2 * row + 1], ret, err);
@@ -154,7 +157,7 @@ static int assemble(struct wfs_torch *t, const struct wfs_node *persid,
 
 /* ---- the directory ------------------------------------------------------------------------- */
 
-static int parse_metadata(struct dcp *d, struct wfs_error *err)
+static int parse_metadata(struct wfs_dcp *d, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = d->t.catalog;
     wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
@@ -165,7 +168,7 @@ static int parse_metadata(struct dcp *d, struct wfs_error *err)
         return wfs_error_nomem(err, "DCP metadata");
     int rc = wfs_bytes_open(path, &bytes, err);
     if (!rc && bytes->size_bytes > (UINT64_C(1) << 31))
-        rc = dcp_refuse(d, err, "larger than 2 GiB");
+        rc = wfs_dcp_refuse(d, err, "larger than 2 GiB");
     if (!rc)
         rc = wfs_catalog_merge_file(catalog, bytes, err);
     if (!rc)
@@ -186,7 +189,7 @@ static int parse_metadata(struct dcp *d, struct wfs_error *err)
 }
 
 /* planner_data may be missing: names are split at their dots then. */
-static int read_paths(struct dcp *d, const struct wfs_node *planner, struct wfs_error *err)
+static int read_paths(struct wfs_dcp *d, const struct wfs_node *planner, struct wfs_error *err)
 {
     for (uint32_t i = 0; planner && planner->kind == WFS_NODE_DICT && i < planner->n; i++) {
         const char *name = wfs_node_text(planner->items[2 * (size_t)i]);
@@ -197,28 +200,29 @@ static int read_paths(struct dcp *d, const struct wfs_node *planner, struct wfs_
     return 0;
 }
 
-static int read_metadata(struct dcp *d, struct wfs_error *err)
+static int read_metadata(struct wfs_dcp *d, struct wfs_error *err)
 {
     int rc = parse_metadata(d, err);
     if (rc)
         return rc;
     const struct wfs_node *root = d->t.pickle.root;
-    d->tensors = dcp_attribute(root, "state_dict_metadata");
-    const struct wfs_node *planner = dcp_attribute(root, "planner_data");
-    d->storage = dcp_attribute(root, "storage_data");
-    bool is_metadata = dcp_is_class(root, "Metadata") || dcp_is_class(root, "MCoreMetadata");
+    d->tensors = wfs_dcp_attribute(root, "state_dict_metadata");
+    const struct wfs_node *planner = wfs_dcp_attribute(root, "planner_data");
+    d->storage = wfs_dcp_attribute(root, "storage_data");
+    bool is_metadata =
+        wfs_dcp_is_class(root, "Metadata") || wfs_dcp_is_class(root, "MCoreMetadata");
     if (!is_metadata || !d->tensors || d->tensors->kind != WFS_NODE_DICT || !d->storage ||
         d->storage->kind != WFS_NODE_DICT)
-        return dcp_refuse(d, err, "no metadata of torch.distributed.checkpoint");
+        return wfs_dcp_refuse(d, err, "no metadata of torch.distributed.checkpoint");
     rc = read_paths(d, planner, err);
-    return rc ? rc : dcp_read_items(d, err);
+    return rc ? rc : wfs_dcp_read_items(d, err);
 }
 
-static int scan(struct dcp *d, struct wfs_error *err)
+static int scan(struct wfs_dcp *d, struct wfs_error *err)
 {
     int rc = read_metadata(d, err);
     if (!rc)
-        rc = dcp_build_state_dict(d, err);
+        rc = wfs_dcp_build_state_dict(d, err);
     return rc ? rc : wfs_torch_catalog(&d->t, err);
 }
 
@@ -250,14 +254,14 @@ static bool dcp_probe(const struct wfs_listing *listing)
 static int dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                     const struct wfs_source_options *options, struct wfs_error *err)
 {
-    struct dcp d = {.listing = listing,
-                    .t = {.catalog = catalog,
-                          .file = WFS_NO_INDEX,
-                          .options = options,
-                          .name = DCP_METADATA,
-                          .assemble = assemble,
-                          .locate = locate,
-                          .scratch = wfs_arena_new()}};
+    struct wfs_dcp d = {.listing = listing,
+                        .t = {.catalog = catalog,
+                              .file = WFS_NO_INDEX,
+                              .options = options,
+                              .name = DCP_METADATA,
+                              .assemble = assemble,
+                              .locate = locate,
+                              .scratch = wfs_arena_new()}};
     if (wfs_listing_find(listing, DCP_COMMON))
         wfs_catalog_note(catalog, WFS_NOTE_INFO, DCP_COMMON,
                          "Megatron's values that are no shards: passed over");

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "source/formats.h"
+#include "source/torch/torch_tensor.h"
 
-int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what)
+int wfs_dcp_refuse(const struct wfs_dcp *d, struct wfs_error *err, const char *what)
 {
     return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
 }
@@ -20,7 +21,7 @@ static const struct wfs_node *lookup(const struct wfs_node *dict, const char *na
 }
 
 /* An attribute of an object that was not made; its state is a dict, or a dict and one of slots. */
-const struct wfs_node *dcp_attribute(const struct wfs_node *object, const char *name)
+const struct wfs_node *wfs_dcp_attribute(const struct wfs_node *object, const char *name)
 {
     if (!object || object->kind != WFS_NODE_CALL)
         return NULL;
@@ -31,7 +32,7 @@ const struct wfs_node *dcp_attribute(const struct wfs_node *object, const char *
     return value;
 }
 
-bool dcp_is_class(const struct wfs_node *object, const char *name)
+bool wfs_dcp_is_class(const struct wfs_node *object, const char *name)
 {
     const struct wfs_node *cls =
         object && object->kind == WFS_NODE_CALL ? object->call->callee : NULL;
@@ -54,7 +55,7 @@ static bool is_safe_path(const char *path)
     return true;
 }
 
-static const char *item_key(struct dcp *d, const char *name, const struct wfs_node *offsets)
+static const char *item_key(struct wfs_dcp *d, const char *name, const struct wfs_node *offsets)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf key = {0};
     uint32_t ndim = 0;
@@ -68,18 +69,18 @@ static const char *item_key(struct dcp *d, const char *name, const struct wfs_no
     return wfs_buf_ok(&key) ? wfs_arena_strndup(d->t.scratch, key.data, key.len) : NULL;
 }
 
-static int read_item(struct dcp *d, const struct wfs_node *index, const struct wfs_node *info,
+static int read_item(struct wfs_dcp *d, const struct wfs_node *index, const struct wfs_node *info,
                      struct wfs_error *err)
 {
-    const char *name = wfs_node_text(dcp_attribute(index, "fqn"));
-    const struct wfs_node *path = dcp_attribute(info, "relative_path");
-    const struct wfs_node *transforms = dcp_attribute(info, "transform_descriptors");
-    struct dcp_item *item = wfs_arena_alloc(d->t.scratch, sizeof(*item));
+    const char *name = wfs_node_text(wfs_dcp_attribute(index, "fqn"));
+    const struct wfs_node *path = wfs_dcp_attribute(info, "relative_path");
+    const struct wfs_node *transforms = wfs_dcp_attribute(info, "transform_descriptors");
+    struct wfs_dcp_item *item = wfs_arena_alloc(d->t.scratch, sizeof(*item));
     if (!item)
         return wfs_error_nomem(err, "DCP metadata");
-    if (!name || !wfs_node_u64(dcp_attribute(info, "offset"), &item->off) ||
-        !wfs_node_u64(dcp_attribute(info, "length"), &item->len))
-        return dcp_refuse(d, err, "its storage_data is not what DCP writes");
+    if (!name || !wfs_node_u64(wfs_dcp_attribute(info, "offset"), &item->off) ||
+        !wfs_node_u64(wfs_dcp_attribute(info, "length"), &item->len))
+        return wfs_dcp_refuse(d, err, "its storage_data is not what DCP writes");
     if (!is_safe_path(wfs_node_text(path)) || strlen(path->str->data) != path->str->len)
         return wfs_error_set(err, EINVAL,
                              "%s/" DCP_METADATA ": '%s' lies at '%s', not in the folder",
@@ -88,7 +89,7 @@ static int read_item(struct dcp *d, const struct wfs_node *index, const struct w
         return wfs_error_set(err, ENOTSUP, "%s/" DCP_METADATA ": '%s' is compressed",
                              d->listing->path, name);
     item->path = path->str->data;
-    const char *key = item_key(d, name, dcp_attribute(index, "offset"));
+    const char *key = item_key(d, name, wfs_dcp_attribute(index, "offset"));
     int rc = key ? wfs_strmap_add(&d->items, key, (uint64_t)(uintptr_t)item) : -ENOMEM;
     if (rc == -EEXIST)
         return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": '%s' is stored twice",
@@ -96,7 +97,7 @@ static int read_item(struct dcp *d, const struct wfs_node *index, const struct w
     return rc ? wfs_error_nomem(err, "DCP metadata") : 0;
 }
 
-int dcp_read_items(struct dcp *d, struct wfs_error *err)
+int wfs_dcp_read_items(struct wfs_dcp *d, struct wfs_error *err)
 {
     int rc = 0;
     for (uint32_t i = 0; !rc && i < d->storage->n; i++)
@@ -105,15 +106,15 @@ int dcp_read_items(struct dcp *d, struct wfs_error *err)
     return rc;
 }
 
-int dcp_find_item(struct dcp *d, const char *name, const struct wfs_node *offsets,
-                  const struct dcp_item **ret, struct wfs_error *err)
+int wfs_dcp_find_item(struct wfs_dcp *d, const char *name, const struct wfs_node *offsets,
+                      const struct wfs_dcp_item **ret, struct wfs_error *err)
 {
     uint64_t item = 0;
     const char *key = item_key(d, name, offsets);
     if (!key)
         return wfs_error_nomem(err, "DCP metadata");
     wfs_strmap_get(&d->items, key, &item);
-    *ret = (const struct dcp_item *)(uintptr_t)item;
+    *ret = (const struct wfs_dcp_item *)(uintptr_t)item;
     return 0;
 }
 
@@ -125,8 +126,8 @@ static void free_catalog(void *catalog)
 }
 
 /* A file whose first bytes are no ZIP's is one safetensors file. */
-static int open_kind(struct dcp *d, const char *path, struct wfs_bytes *bytes,
-                     struct dcp_file *file, struct wfs_error *err)
+static int open_kind(struct wfs_dcp *d, const char *path, struct wfs_bytes *bytes,
+                     struct wfs_dcp_file *file, struct wfs_error *err)
 {
     uint8_t magic[4] = {0};
     if (bytes->size_bytes < sizeof(magic))
@@ -144,7 +145,8 @@ static int open_kind(struct dcp *d, const char *path, struct wfs_bytes *bytes,
                : wfs_error_set(err, EINVAL, "%s: neither DCP's ZIPs nor safetensors", path);
 }
 
-int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err)
+int wfs_dcp_open_file(struct wfs_dcp *d, const char *name, struct wfs_dcp_file *ret,
+                      struct wfs_error *err)
 {
     uint64_t known;
     if (wfs_strmap_get(&d->files, name, &known)) {
@@ -153,7 +155,7 @@ int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct 
     }
     struct wfs_catalog *catalog = d->t.catalog;
     wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
-    struct dcp_file file = {0};
+    struct wfs_dcp_file file = {0};
     const char *path = wfs_arena_printf(catalog->arena, "%s/%s", d->listing->path, name);
     if (!path || wfs_grow(&d->file, &d->cap_files, d->n_files + 1, sizeof(*d->file)))
         return wfs_error_nomem(err, "a DCP file");

@@ -13,41 +13,42 @@
 #define DCP_MAX_CHUNKS     65536u
 #define DCP_MAX_ATTRIBUTES 64u /* of an object in the metadata */
 
-struct dcp_item {
+struct wfs_dcp_item {
     const char *path; /* of the file, relative */
     uint64_t off, len;
 };
 
-struct dcp_file {
+struct wfs_dcp_file {
     uint32_t file;
     struct wfs_catalog *safetensors; /* a catalog of its own, where it is of that kind */
 };
 
-struct dcp {
+struct wfs_dcp {
     struct wfs_torch t; /* first: the torch reader converts into it */
     const struct wfs_listing *listing;
     struct wfs_hash metadata_hash;
     const struct wfs_node *tensors, *storage; /* DICTs of the metadata */
     struct wfs_strmap paths; /* name -> its path in planner_data, struct wfs_node * */
-    struct wfs_strmap items; /* "name offset offset ..." -> struct dcp_item * */
+    struct wfs_strmap items; /* "name offset offset ..." -> struct wfs_dcp_item * */
     struct wfs_strmap files; /* relative path -> index into file */
-    struct dcp_file *file;
+    struct wfs_dcp_file *file;
     size_t n_files, cap_files;
     struct wfs_strmap dicts; /* path of the state dict -> struct wfs_node *, NULL for a value */
 };
 
 /* -EINVAL: "FOLDER/.metadata: what". */
-int dcp_refuse(const struct dcp *d, struct wfs_error *err, const char *what);
+int wfs_dcp_refuse(const struct wfs_dcp *d, struct wfs_error *err, const char *what);
 /* An object of a class of this name, whatever its module. */
-bool dcp_is_class(const struct wfs_node *object, const char *name);
+bool wfs_dcp_is_class(const struct wfs_node *object, const char *name);
 /* Where a chunk lies; offsets NULL: an object. *ret NULL where it is stored nowhere. */
-int dcp_find_item(struct dcp *d, const char *name, const struct wfs_node *offsets,
-                  const struct dcp_item **ret, struct wfs_error *err);
+int wfs_dcp_find_item(struct wfs_dcp *d, const char *name, const struct wfs_node *offsets,
+                      const struct wfs_dcp_item **ret, struct wfs_error *err);
 /* Opens a file of the folder once, and adds it to the catalog. */
-int dcp_open_file(struct dcp *d, const char *name, struct dcp_file *ret, struct wfs_error *err);
+int wfs_dcp_open_file(struct wfs_dcp *d, const char *name, struct wfs_dcp_file *ret,
+                      struct wfs_error *err);
 /* An attribute of an object that was not made, from its state. */
-const struct wfs_node *dcp_attribute(const struct wfs_node *object, const char *name);
+const struct wfs_node *wfs_dcp_attribute(const struct wfs_node *object, const char *name);
 /* Fills d->items from d->storage. */
-int dcp_read_items(struct dcp *d, struct wfs_error *err);
+int wfs_dcp_read_items(struct wfs_dcp *d, struct wfs_error *err);
 
 #endif

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #include "source/torch/torch.h"
+#include "source/torch/torch_zip.h"
 
 /* ---- the state dict ------------------------------------------------------------------------ */
 
-static int put(struct dcp *d, struct wfs_node *dict, const char *key, const struct wfs_node *value,
-               struct wfs_error *err)
+static int put(struct wfs_dcp *d, struct wfs_node *dict, const char *key,
+               const struct wfs_node *value, struct wfs_error *err)
 {
     uint32_t room = 8;
     while (room < dict->n)
@@ -35,12 +36,13 @@ static int put(struct dcp *d, struct wfs_node *dict, const char *key, const stru
 }
 
 /* The dict at a path of the state dict, made with those above it where it is not there yet. */
-static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, struct wfs_error *err)
+static int find_dict(struct wfs_dcp *d, const char *path, struct wfs_node **ret,
+                     struct wfs_error *err)
 {
     uint64_t known;
     if (wfs_strmap_get(&d->dicts, path, &known)) {
         *ret = (struct wfs_node *)(uintptr_t)known;
-        return *ret ? 0 : dcp_refuse(d, err, "a value on the path of another");
+        return *ret ? 0 : wfs_dcp_refuse(d, err, "a value on the path of another");
     }
     const char *last = strrchr(path, WFS_SEP);
     struct wfs_node *parent = NULL, *dict = wfs_torch_node(&d->t, WFS_NODE_DICT);
@@ -58,20 +60,20 @@ static int find_dict(struct dcp *d, const char *path, struct wfs_node **ret, str
 }
 
 /* A value's path is its own, and nothing lies below it. */
-static int take_path(struct dcp *d, const char *above, const char *key, struct wfs_error *err)
+static int take_path(struct wfs_dcp *d, const char *above, const char *key, struct wfs_error *err)
 {
     const char *path =
         above ? wfs_arena_printf(d->t.scratch, "%s" WFS_SEP_STR "%s", above, key) : key;
     int rc = path ? wfs_strmap_add(&d->dicts, path, 0) : -ENOMEM;
     if (rc == -EEXIST)
-        return dcp_refuse(d, err, "two values of one path");
+        return wfs_dcp_refuse(d, err, "two values of one path");
     return rc ? wfs_error_nomem(err, "a state dict") : 0;
 }
 
 #define DCP_MAX_DEPTH 64
 
 /* The dict and key of a name: planner_data's path, or the name alone. */
-static int place(struct dcp *d, const char *name, const struct wfs_node *value,
+static int place(struct wfs_dcp *d, const char *name, const struct wfs_node *value,
                  struct wfs_error *err)
 {
     uint64_t found = 0;
@@ -81,7 +83,7 @@ static int place(struct dcp *d, const char *name, const struct wfs_node *value,
     struct wfs_node *dict = NULL;
     uint32_t n = path && path->kind == WFS_NODE_TUPLE ? path->n : 0;
     if (n > DCP_MAX_DEPTH)
-        return dcp_refuse(d, err, "a path of more than 64 keys");
+        return wfs_dcp_refuse(d, err, "a path of more than 64 keys");
     for (uint32_t i = 0; i < n; i++) {
         int64_t number;
         const char *text = wfs_node_text(path->items[i]);
@@ -93,7 +95,7 @@ static int place(struct dcp *d, const char *name, const struct wfs_node *value,
         else if (wfs_node_i64(path->items[i], &number))
             wfs_buf_printf(out, "%lld", (long long)number);
         else
-            return dcp_refuse(d, err, "a path of keys that are no names");
+            return wfs_dcp_refuse(d, err, "a path of keys that are no names");
     }
     if (above.failed || key.failed)
         return wfs_error_nomem(err, "a state dict");
@@ -107,7 +109,7 @@ static int place(struct dcp *d, const char *name, const struct wfs_node *value,
     return rc ? rc : put(d, dict, own, value, err);
 }
 
-static int make_tensor_node(struct dcp *d, uint32_t row, const struct wfs_node **ret,
+static int make_tensor_node(struct wfs_dcp *d, uint32_t row, const struct wfs_node **ret,
                             struct wfs_error *err)
 {
     struct wfs_node *node = wfs_torch_node(&d->t, WFS_NODE_PERSID);
@@ -123,17 +125,17 @@ static int make_tensor_node(struct dcp *d, uint32_t row, const struct wfs_node *
 }
 
 /* A plain value: an object of its own in a file. What cannot be read is noted. */
-static int make_object_node(struct dcp *d, const char *name, const struct wfs_node **ret,
+static int make_object_node(struct wfs_dcp *d, const char *name, const struct wfs_node **ret,
                             struct wfs_error *err)
 {
-    const struct dcp_item *item;
-    struct dcp_file file = {0};
+    const struct wfs_dcp_item *item;
+    struct wfs_dcp_file file = {0};
     struct wfs_error why = {0};
-    int rc = dcp_find_item(d, name, NULL, &item, &why);
+    int rc = wfs_dcp_find_item(d, name, NULL, &item, &why);
     if (!rc && !item)
         rc = wfs_error_set(&why, EINVAL, "it is stored nowhere");
     if (!rc)
-        rc = dcp_open_file(d, item->path, &file, &why);
+        rc = wfs_dcp_open_file(d, item->path, &file, &why);
     if (!rc && file.safetensors)
         rc = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
     if (!rc)
@@ -146,7 +148,7 @@ static int make_object_node(struct dcp *d, const char *name, const struct wfs_no
     return *ret ? 0 : wfs_error_nomem(err, "a state dict");
 }
 
-int dcp_build_state_dict(struct dcp *d, struct wfs_error *err)
+int wfs_dcp_build_state_dict(struct wfs_dcp *d, struct wfs_error *err)
 {
     struct wfs_node *root = NULL;
     int rc = find_dict(d, "", &root, err);
@@ -155,13 +157,13 @@ int dcp_build_state_dict(struct dcp *d, struct wfs_error *err)
         const struct wfs_node *metadata = d->tensors->items[2 * (size_t)i + 1];
         const char *name = wfs_node_text(key);
         if (!name || strlen(name) != key->str->len)
-            return dcp_refuse(d, err, "a name that is none");
-        if (dcp_is_class(metadata, "TensorStorageMetadata"))
+            return wfs_dcp_refuse(d, err, "a name that is none");
+        if (wfs_dcp_is_class(metadata, "TensorStorageMetadata"))
             rc = make_tensor_node(d, i, &value, err);
-        else if (dcp_is_class(metadata, "BytesStorageMetadata"))
+        else if (wfs_dcp_is_class(metadata, "BytesStorageMetadata"))
             rc = make_object_node(d, name, &value, err);
         else
-            rc = dcp_refuse(d, err, "a value that is neither a tensor nor bytes");
+            rc = wfs_dcp_refuse(d, err, "a value that is neither a tensor nor bytes");
         if (!rc)
             rc = place(d, name, value, err);
     }

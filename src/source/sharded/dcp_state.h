@@ -7,6 +7,6 @@
 #include "source/sharded/dcp_file.h"
 
 /* Into d->t.pickle. Tensors are persistent ids whose only item is their row of state_dict_metadata. */
-int dcp_build_state_dict(struct dcp *d, struct wfs_error *err);
+int wfs_dcp_build_state_dict(struct wfs_dcp *d, struct wfs_error *err);
 
 #endif

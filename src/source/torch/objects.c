@@ -10,10 +10,16 @@
  * Of a dict with a key twice the last value counts, as in Python. A name "a.b" is two components;
  * where that path is taken it stays one.
  */
+#include "source/torch/objects.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/objects.h"
+#include "source/catalog.h"
+#include "source/torch/objects_json.h"
+#include "source/torch/objects_roots.h"
+#include "source/torch/torch_numpy.h"
+#include "source/torch/torch_object.h"
 
 #define OBJECTS_VISITS_A_NODE 16u
 #define OBJECTS_FREE_VISITS   65536u
@@ -23,147 +29,21 @@
 #define RNN_OWN_LIST  "_flat_weights"
 #define RNN_OWN_NAMES "_flat_weights_names"
 
-static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
+static int walk(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain);
-
-/* ---- where the walk is --------------------------------------------------------------------- */
-
-static void enter(struct objects_walk *w, const char *component, bool is_split)
-{
-    if (w->path.len || w->depth)
-        wfs_buf_char(&w->path, WFS_SEP);
-    w->depth++;
-    for (; *component; component++)
-        wfs_buf_char(&w->path, is_split && *component == '.' ? WFS_SEP : *component);
-}
-
-static void leave(struct objects_walk *w, size_t len)
-{
-    w->depth--;
-    w->path.len = len;
-    if (w->path.data)
-        w->path.data[len] = 0;
-}
-
-/* ---- tensors ------------------------------------------------------------------------------- */
-
-/* A copy of the path as it is now, counted against what all of them may have. */
-static int current_path(struct objects_walk *w, const char **ret)
-{
-    w->paths_bytes += w->path.len;
-    if (w->path.len > OBJECTS_PATH_MAX_BYTES || w->paths_bytes > OBJECTS_PATHS_MAX_BYTES)
-        return wfs_error_set(w->err, EINVAL,
-                             "%s: '%.80s...': names of more bytes than weightfs takes", w->t->name,
-                             w->path.data);
-    struct wfs_arena *arena = w->t->catalog->arena;
-    const char *path = NULL;
-    if (w->path.len == 0 && w->depth == 0)
-        path = wfs_arena_strdup(arena, "tensor");
-    else if (wfs_buf_ok(&w->path))
-        path = wfs_arena_strndup(arena, w->path.data ? w->path.data : "", w->path.len);
-    *ret = path;
-    return path ? 0 : wfs_error_nomem(w->err, "a tensor's name");
-}
-
-/* The path with the last key as one component, for a name whose split path is taken. */
-static const char *unsplit_path(struct objects_walk *w, const char *path, size_t key_at)
-{
-    char *copy = wfs_arena_strdup(w->t->catalog->arena, path);
-    for (char *p = copy ? copy + key_at + (key_at != 0) : NULL; p && *p; p++)
-        if (*p == WFS_SEP)
-            *p = '.';
-    return copy;
-}
-
-static bool is_taken(const struct objects_walk *w, const char *path)
-{
-    const struct wfs_tensor *other = wfs_catalog_find(w->t->catalog, path);
-    return other && (w->t->assemble || other->file == w->t->file) && strcmp(other->path, path) == 0;
-}
-
-/* The path of a tensor that is met, shown or not; NULL where it is only counted. */
-static int meet_tensor(struct objects_walk *w, const char **ret_path)
-{
-    *ret_path = NULL;
-    if (w->tensors_left == 0)
-        return wfs_error_set(w->err, EINVAL,
-                             "%s: its objects name more tensors than its size allows", w->t->name);
-    w->tensors_left--;
-    w->n_muted += w->is_muted;
-    return w->is_muted ? 0 : current_path(w, ret_path);
-}
-
-static int note_refusal(struct objects_walk *w, const char *path, const char *why)
-{
-    const char *name = wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep);
-    char *text = wfs_arena_strdup(w->t->scratch, why);
-    if (!name || !text)
-        return wfs_error_nomem(w->err, "a note");
-    wfs_catalog_note(w->t->catalog, WFS_NOTE_REFUSED, name, "%s", text);
-    if (w->n_refused++ == 0)
-        w->first_refusal = wfs_arena_printf(w->t->scratch, "%s: %s", name, text);
-    return 0;
-}
-
-static int refuse_tensor(struct objects_walk *w, const struct wfs_error *why)
-{
-    const char *path;
-    int rc = meet_tensor(w, &path);
-    return rc || !path ? rc : note_refusal(w, path, why->message);
-}
-
-/* *ret_index: the tensor's, or what is shown in its place; WFS_NO_INDEX: it is refused. */
-static int add_tensor(struct objects_walk *w, const struct wfs_torch_tensor *found, size_t key_at,
-                      uint32_t *ret_index)
-{
-    struct wfs_torch *t = w->t;
-    struct wfs_catalog *catalog = t->catalog;
-    uint64_t first = WFS_NO_INDEX;
-    if (found->view)
-        wfs_strmap_get(&t->views, found->view, &first);
-    *ret_index = (uint32_t)first;
-    if (first != WFS_NO_INDEX && w->skips_aliases)
-        return 0;
-    *ret_index = WFS_NO_INDEX;
-    const char *own, *path;
-    int rc = meet_tensor(w, &own);
-    if (rc || !own)
-        return rc;
-    path = is_taken(w, own) ? unsplit_path(w, own, key_at) : own;
-    if (path && is_taken(w, path))
-        path = unsplit_path(w, path, 0);
-    if (path && is_taken(w, path)) /* 1 beside "1" */
-        return note_refusal(w, own, "its name is another's, too");
-    const char *name = path ? wfs_path_join_dup(catalog->arena, path, catalog->sep) : NULL;
-    if (!name)
-        return wfs_error_nomem(w->err, "a tensor's name");
-    struct wfs_tensor tensor = {.name = name,
-                                .path = path,
-                                .expr = found->expr,
-                                .file = found->file ? found->file - 1 : t->file,
-                                .file_off = found->file_off,
-                                .alias_of = (uint32_t)first,
-                                .shard_axis = found->n_shards > 1 ? found->shard_axis : -1,
-                                .n_shards = found->n_shards > 1 ? found->n_shards : 1,
-                                .quantised = found->quantised};
-    rc = wfs_catalog_add_tensor(catalog, &tensor, ret_index, w->err);
-    if (!rc && found->view && first == WFS_NO_INDEX &&
-        wfs_strmap_add(&t->views, found->view, *ret_index))
-        rc = wfs_error_nomem(w->err, "the map of tied tensors");
-    return rc;
-}
 
 /* ---- containers ---------------------------------------------------------------------------- */
 
-static bool json_is_full(const struct objects_walk *w)
+static bool json_is_full(const struct wfs_objects_walk *w)
 {
     return w->json.len > OBJECTS_MAX_JSON_BYTES;
 }
 
 /* A child under a name of the path; its JSON, after `label`, stays only if something in it is
  * plain, or `always`. */
-static int walk_child(struct objects_walk *w, const struct wfs_node *child, const char *component,
-                      bool is_split, uint32_t tree, const char *label, bool always, bool *inout_any)
+static int walk_child(struct wfs_objects_walk *w, const struct wfs_node *child,
+                      const char *component, bool is_split, uint32_t tree, const char *label,
+                      bool always, bool *inout_any)
 {
     size_t path_len = w->path.len, json_len = w->json.len;
     bool has_plain = false;
@@ -173,12 +53,12 @@ static int walk_child(struct objects_walk *w, const struct wfs_node *child, cons
         wfs_buf_str(&w->json, ": ");
     }
     if (component)
-        enter(w, component, is_split);
+        wfs_objects_enter(w, component, is_split);
     w->nesting++;
     int rc = walk(w, child, tree, &has_plain);
     w->nesting--;
     if (component)
-        leave(w, path_len);
+        wfs_objects_leave(w, path_len);
     bool keep = (has_plain || always) && !json_is_full(w);
     w->was_cut |= json_is_full(w);
     if (!keep && w->json.data) {
@@ -189,21 +69,21 @@ static int walk_child(struct objects_walk *w, const struct wfs_node *child, cons
     return rc;
 }
 
-static int bomb(struct objects_walk *w, const char *what)
+static int bomb(struct wfs_objects_walk *w, const char *what)
 {
     return wfs_error_set(w->err, EINVAL, "%s: its objects %s", w->t->name, what);
 }
 
 /* Index of the last pair with each key: Python's dict keeps that value. NULL among the keys: no
  * name. */
-static int last_pairs(struct objects_walk *w, struct wfs_arena *arena, const struct wfs_node *dict,
-                      struct wfs_strmap *map, const char **keys)
+static int last_pairs(struct wfs_objects_walk *w, struct wfs_arena *arena,
+                      const struct wfs_node *dict, struct wfs_strmap *map, const char **keys)
 {
     for (uint32_t i = 0; i < dict->n; i++) {
         wfs_cleanup(wfs_buf_free) struct wfs_buf key = {0};
         const struct wfs_node *node = dict->items[2 * (size_t)i];
         wfs_buf_char(&key, (char)('A' + node->kind)); /* 1 and "1" are two keys */
-        bool is_key = objects_key(&key, node);
+        bool is_key = wfs_objects_key(&key, node);
         w->keys_bytes += key.len;
         if (w->keys_bytes > OBJECTS_PATHS_MAX_BYTES)
             return bomb(w, "have keys of more bytes than weightfs takes");
@@ -217,7 +97,7 @@ static int last_pairs(struct objects_walk *w, struct wfs_arena *arena, const str
 }
 
 /* A pair that is not walked, or not shown. Looking at it is a visit, too. */
-static int skip_pair(struct objects_walk *w)
+static int skip_pair(struct wfs_objects_walk *w)
 {
     if (w->visits_left == 0)
         return bomb(w, "contain each other too often");
@@ -226,7 +106,7 @@ static int skip_pair(struct objects_walk *w)
 }
 
 /* The value of a key that is no name: nothing of it is shown, its tensors are counted. */
-static int walk_muted(struct objects_walk *w, const struct wfs_node *value, uint32_t tree)
+static int walk_muted(struct wfs_objects_walk *w, const struct wfs_node *value, uint32_t tree)
 {
     bool was_muted = w->is_muted, any = false;
     size_t json_len = w->json.len;
@@ -244,13 +124,13 @@ static int walk_muted(struct objects_walk *w, const struct wfs_node *value, uint
 }
 
 /* Says of a dict which keys are no names; the first of them is `key`. */
-static int note_nameless(struct objects_walk *w, const struct wfs_node *key, uint32_t n_keys,
+static int note_nameless(struct wfs_objects_walk *w, const struct wfs_node *key, uint32_t n_keys,
                          uint64_t n_tensors)
 {
     const char *path;
     wfs_cleanup(wfs_buf_free) struct wfs_buf kind = {0};
-    objects_key_kind(&kind, key);
-    int rc = w->path.len ? current_path(w, &path) : 0;
+    wfs_objects_key_kind(&kind, key);
+    int rc = w->path.len ? wfs_objects_path(w, &path) : 0;
     if (rc)
         return rc;
     const char *name =
@@ -276,7 +156,7 @@ static bool is_transparent(const char *key)
            strcmp(key, "_modules") == 0;
 }
 
-static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint32_t tree,
+static int walk_pairs(struct wfs_objects_walk *w, const struct wfs_node *dict, uint32_t tree,
                       bool *ret_has_plain)
 {
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
@@ -318,7 +198,7 @@ static int walk_pairs(struct objects_walk *w, const struct wfs_node *dict, uint3
     return rc;
 }
 
-static int walk_items(struct objects_walk *w, const struct wfs_node *list, uint32_t tree,
+static int walk_items(struct wfs_objects_walk *w, const struct wfs_node *list, uint32_t tree,
                       bool *ret_has_plain)
 {
     bool any = false, has_plain = list->n == 0;
@@ -337,14 +217,14 @@ static int walk_items(struct objects_walk *w, const struct wfs_node *list, uint3
 }
 
 /* An object that is not made: its class, and whatever the pickle would have given it. */
-static int walk_opaque(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
+static int walk_opaque(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t tree,
                        bool *ret_has_plain)
 {
     const struct wfs_node_call *call = node->call;
     wfs_cleanup(wfs_buf_free) struct wfs_buf name = {0};
     bool any = true;
     int rc = 0;
-    objects_global_name(&name, node);
+    wfs_objects_global_name(&name, node);
     w->json.failed |= name.failed;
     wfs_buf_str(&w->json, "{\"$object\": ");
     wfs_buf_json(&w->json, name.len ? name.data : "?");
@@ -378,7 +258,7 @@ static bool is_scripted(const struct wfs_node *node)
 }
 
 /* Notes a container that may be a state dict; its index, or that of the tree it lies in. */
-static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32_t parent,
+static int open_tree(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t parent,
                      uint32_t *ret)
 {
     *ret = parent;
@@ -386,7 +266,7 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
         return 0;
     struct wfs_torch *t = w->t;
     const char *path = "";
-    int rc = w->path.len ? current_path(w, &path) : 0;
+    int rc = w->path.len ? wfs_objects_path(w, &path) : 0;
     if (rc)
         return rc;
     /* The state of an object is the object's tree. */
@@ -396,7 +276,7 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
     }
     const char *parent_path = w->n_trees ? w->trees[parent].path : "";
     size_t n_parent = strlen(parent_path);
-    w->trees[w->n_trees] = (struct objects_tree){
+    w->trees[w->n_trees] = (struct wfs_objects_tree){
         .path = path,
         .key = path + n_parent + (n_parent && path[n_parent]),
         .parent = parent,
@@ -407,7 +287,7 @@ static int open_tree(struct objects_walk *w, const struct wfs_node *node, uint32
     return 0;
 }
 
-static int walk_container(struct objects_walk *w, const struct wfs_node *node, uint32_t parent,
+static int walk_container(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t parent,
                           bool *ret_has_plain)
 {
     struct wfs_node *open = (struct wfs_node *)node; /* the mark is the walk's own */
@@ -436,17 +316,17 @@ static int walk_container(struct objects_walk *w, const struct wfs_node *node, u
 
 /* ---- any node ------------------------------------------------------------------------------ */
 
-static size_t key_start(const struct objects_walk *w, uint32_t tree)
+static size_t key_start(const struct wfs_objects_walk *w, uint32_t tree)
 {
     return w->n_trees ? strlen(w->trees[tree].path) : 0;
 }
 
-static int walk_tensor(struct objects_walk *w, const struct wfs_torch_tensor *tensor,
+static int walk_tensor(struct wfs_objects_walk *w, const struct wfs_torch_tensor *tensor,
                        const struct wfs_node *parts, uint32_t tree)
 {
     bool ignored;
     uint32_t n_before = w->t->catalog->n_tensors, index;
-    int rc = add_tensor(w, tensor, key_start(w, tree), &index);
+    int rc = wfs_objects_add(w, tensor, key_start(w, tree), &index);
     if (rc)
         return rc;
     if (index == WFS_NO_INDEX) {
@@ -487,18 +367,18 @@ static bool is_container(const struct wfs_node *node)
 
 /* A text for which there is no room is not written only to be cut: a list may hold one long text
  * many times. */
-static void add_value(struct objects_walk *w, const struct wfs_node *node)
+static void add_value(struct wfs_objects_walk *w, const struct wfs_node *node)
 {
     uint64_t room = OBJECTS_MAX_JSON_BYTES - wfs_min_u64(w->json.len, OBJECTS_MAX_JSON_BYTES);
     if (node->kind == WFS_NODE_STR &&
         node->str->len > (w->was_cut ? room / JSON_BYTES_AN_ESCAPE : room))
         wfs_buf_printf(&w->json, "{\"$string\": %llu}", (unsigned long long)node->str->len);
     else
-        objects_json_value(&w->json, node);
+        wfs_objects_json_value(&w->json, node);
 }
 
 /* What is in a tensor that has no bytes of its own, at its place; `what` it is. */
-static int walk_wrapped(struct objects_walk *w, const struct wfs_node *inner, uint32_t tree,
+static int walk_wrapped(struct wfs_objects_walk *w, const struct wfs_node *inner, uint32_t tree,
                         const struct wfs_error *what, bool *ret_has_plain)
 {
     struct wfs_node *open = (struct wfs_node *)inner; /* the mark is the walk's own */
@@ -524,10 +404,10 @@ static int walk_wrapped(struct objects_walk *w, const struct wfs_node *inner, ui
     wfs_error_set(&why, EINVAL, "%s: %s", what->message,
                   w->t->catalog->n_tensors > n_before ? "what the file has of it is shown below it"
                                                       : "the file has no bytes of it");
-    return refuse_tensor(w, &why);
+    return wfs_objects_refuse(w, &why);
 }
 
-static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tree,
+static int walk(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t tree,
                 bool *ret_has_plain)
 {
     enum wfs_torch_what what;
@@ -541,7 +421,7 @@ static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tr
     int rc = wfs_torch_object(w->t, node, &what, &tensor, &rest, &why);
     if (wfs_torch_is_refusal(rc)) {
         wfs_buf_str(&w->json, "null");
-        return refuse_tensor(w, &why);
+        return wfs_objects_refuse(w, &why);
     }
     if (rc)
         return wfs_error_set(w->err, -rc, "%s", why.message);
@@ -556,23 +436,8 @@ static int walk(struct objects_walk *w, const struct wfs_node *node, uint32_t tr
     return 0;
 }
 
-int wfs_torch_note_dangers(struct wfs_torch *t, const struct wfs_pickle *pickle,
-                           struct wfs_error *err)
-{
-    for (uint32_t i = 0; i < pickle->n_dangers; i++)
-        wfs_catalog_note(t->catalog, WFS_NOTE_DANGER, t->name,
-                         "the pickle names %s at byte %llu, which attacks call; nothing was run, "
-                         "but torch.load(weights_only=False) would run it",
-                         pickle->dangers[i].name, (unsigned long long)pickle->dangers[i].file_off);
-    if (pickle->n_dangers && t->options && t->options->strict)
-        return wfs_error_set(
-            err, EINVAL, "%s: the pickle names %s at byte %llu, which attacks call", t->name,
-            pickle->dangers[0].name, (unsigned long long)pickle->dangers[0].file_off);
-    return 0;
-}
-
 /* A file that holds nothing but what was refused, or no tensor at all, is no checkpoint to show. */
-static int check_found(struct objects_walk *w, uint32_t n_before)
+static int check_found(struct wfs_objects_walk *w, uint32_t n_before)
 {
     if (w->t->catalog->n_tensors > n_before)
         return 0;
@@ -582,9 +447,19 @@ static int check_found(struct objects_walk *w, uint32_t n_before)
     return 0;
 }
 
+/* Merges the file's plain values into the catalog's. */
+static int keep_json(struct wfs_objects_walk *w, struct wfs_error *err)
+{
+    if (w->json.failed)
+        return wfs_error_nomem(err, "the plain values");
+    if (w->json.len == 0)
+        return 0;
+    return wfs_catalog_add_objects(w->t->catalog, w->t->name, w->json.data, err);
+}
+
 int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err)
 {
-    struct objects_walk w = {.t = t, .err = err};
+    struct wfs_objects_walk w = {.t = t, .err = err};
     uint64_t size = t->file < t->catalog->n_files ? t->catalog->files[t->file].bytes->size_bytes
                                                   : t->pickle.end_off - t->pickle.begin_off;
     w.visits_left = (uint64_t)t->pickle.n_nodes * OBJECTS_VISITS_A_NODE + OBJECTS_FREE_VISITS +
@@ -603,9 +478,9 @@ int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err)
     if (!rc)
         rc = check_found(&w, n_before);
     if (!rc)
-        rc = objects_keep_json(&w, err);
+        rc = keep_json(&w, err);
     if (!rc)
-        rc = objects_settle_roots(&w, err);
+        rc = wfs_objects_settle_roots(&w, err);
     wfs_buf_free(&w.path);
     wfs_buf_free(&w.json);
     free(w.trees);

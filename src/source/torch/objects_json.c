@@ -5,13 +5,17 @@
  * functions {"$global": "module.name"}, infinities and NaN strings; integers of up to 128 bits are
  * numbers, longer ones {"$int": "hex"}.
  */
+#include "source/torch/objects_json.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "source/catalog.h"
-#include "source/torch/objects.h"
+#include "source/torch/torch_numpy.h"
 
-void objects_global_name(struct wfs_buf *out, const struct wfs_node *node)
+/* A longer key is none. */
+#define OBJECTS_KEY_MAX_BYTES (1u << 16)
+
+void wfs_objects_global_name(struct wfs_buf *out, const struct wfs_node *node)
 {
     while (node && node->kind == WFS_NODE_CALL)
         node = node->call->callee;
@@ -91,14 +95,14 @@ static void json_call(struct wfs_buf *out, const struct wfs_node *node)
             json_float(out, f);
         return;
     }
-    objects_global_name(&name, node);
+    wfs_objects_global_name(&name, node);
     out->failed |= name.failed;
     wfs_buf_str(out, "{\"$global\": ");
     wfs_buf_json(out, name.len ? name.data : "");
     wfs_buf_char(out, '}');
 }
 
-void objects_json_value(struct wfs_buf *out, const struct wfs_node *node)
+void wfs_objects_json_value(struct wfs_buf *out, const struct wfs_node *node)
 {
     switch (node->kind) {
     case WFS_NODE_NONE:
@@ -154,14 +158,14 @@ static bool key_tuple(struct wfs_buf *out, const struct wfs_node *key)
     for (uint32_t i = 0; i < key->n; i++) {
         if (i)
             wfs_buf_char(out, ',');
-        if (key->items[i]->kind == WFS_NODE_TUPLE || !objects_key(out, key->items[i]) ||
+        if (key->items[i]->kind == WFS_NODE_TUPLE || !wfs_objects_key(out, key->items[i]) ||
             out->len - start > OBJECTS_KEY_MAX_BYTES)
             return false;
     }
     return true;
 }
 
-bool objects_key(struct wfs_buf *out, const struct wfs_node *key)
+bool wfs_objects_key(struct wfs_buf *out, const struct wfs_node *key)
 {
     switch (key->kind) {
     case WFS_NODE_STR:
@@ -182,14 +186,14 @@ bool objects_key(struct wfs_buf *out, const struct wfs_node *key)
     case WFS_NODE_TUPLE:
         return key_tuple(out, key);
     case WFS_NODE_GLOBAL:
-        objects_global_name(out, key);
+        wfs_objects_global_name(out, key);
         return true;
     default:
         return false;
     }
 }
 
-void objects_key_kind(struct wfs_buf *out, const struct wfs_node *key)
+void wfs_objects_key_kind(struct wfs_buf *out, const struct wfs_node *key)
 {
     switch (key->kind) {
     case WFS_NODE_STR:
@@ -207,20 +211,9 @@ void objects_key_kind(struct wfs_buf *out, const struct wfs_node *key)
         break;
     case WFS_NODE_CALL:
         wfs_buf_str(out, "an object of ");
-        objects_global_name(out, key);
+        wfs_objects_global_name(out, key);
         break;
     default:
         wfs_buf_str(out, "an object");
     }
-}
-
-/* ---- several files ------------------------------------------------------------------------- */
-
-int objects_keep_json(struct objects_walk *w, struct wfs_error *err)
-{
-    if (w->json.failed)
-        return wfs_error_nomem(err, "the plain values");
-    if (w->json.len == 0)
-        return 0;
-    return wfs_catalog_add_objects(w->t->catalog, w->t->name, w->json.data, err);
 }

@@ -15,10 +15,10 @@
  * Invariant: a tree's tensors are neighbours in the catalog, [first, end), since the walk is
  * depth-first.
  */
+#include "source/torch/objects_roots.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "source/torch/objects.h"
 
 #define NO_TREE     UINT32_MAX
 #define NAMES_SHOWN 5 /* of tensors that are left out */
@@ -26,12 +26,12 @@
 static const char *const usual_names[] = {"state_dict", "model_state_dict", "model",
                                           "module",     "params",           "net"};
 
-static bool has_tensors(const struct objects_tree *tree)
+static bool has_tensors(const struct wfs_objects_tree *tree)
 {
     return tree->end > tree->first;
 }
 
-static bool is_child(const struct objects_walk *w, uint32_t child, uint32_t parent)
+static bool is_child(const struct wfs_objects_walk *w, uint32_t child, uint32_t parent)
 {
     return child != parent && w->trees[child].parent == parent && has_tensors(&w->trees[child]);
 }
@@ -46,14 +46,14 @@ static bool is_of_training(const char *key)
     return false;
 }
 
-static bool is_candidate(const struct objects_tree *tree)
+static bool is_candidate(const struct wfs_objects_tree *tree)
 {
     return !tree->is_optimizer && !is_of_training(tree->key);
 }
 
 /* The same names and shapes, in the same order. */
-static bool are_alike(const struct objects_walk *w, const struct objects_tree *a,
-                      const struct objects_tree *b)
+static bool are_alike(const struct wfs_objects_walk *w, const struct wfs_objects_tree *a,
+                      const struct wfs_objects_tree *b)
 {
     size_t n_a = strlen(a->path), n_b = strlen(b->path);
     if (a->end - a->first != b->end - b->first)
@@ -68,7 +68,7 @@ static bool are_alike(const struct objects_walk *w, const struct objects_tree *a
     return true;
 }
 
-static uint32_t usual_child(const struct objects_walk *w, uint32_t parent)
+static uint32_t usual_child(const struct wfs_objects_walk *w, uint32_t parent)
 {
     for (size_t n = 0; n < WFS_ARRAY_SIZE(usual_names); n++)
         for (uint32_t i = 0; i < w->n_trees; i++)
@@ -78,7 +78,7 @@ static uint32_t usual_child(const struct objects_walk *w, uint32_t parent)
 }
 
 /* Two children that nobody can tell apart; false where there are none. */
-static bool find_equals(const struct objects_walk *w, uint32_t parent, uint32_t *ret_a,
+static bool find_equals(const struct wfs_objects_walk *w, uint32_t parent, uint32_t *ret_a,
                         uint32_t *ret_b)
 {
     for (uint32_t a = 0; a < w->n_trees; a++) {
@@ -95,7 +95,7 @@ static bool find_equals(const struct objects_walk *w, uint32_t parent, uint32_t 
     return false;
 }
 
-static uint32_t count_children(const struct objects_walk *w, uint32_t parent, bool candidates,
+static uint32_t count_children(const struct wfs_objects_walk *w, uint32_t parent, bool candidates,
                                uint32_t *ret_last)
 {
     uint32_t n = 0;
@@ -109,14 +109,14 @@ static uint32_t count_children(const struct objects_walk *w, uint32_t parent, bo
 }
 
 /* A moving average of `tree` in its wrapper. */
-static bool is_average(const struct objects_walk *w, uint32_t child, uint32_t tree)
+static bool is_average(const struct wfs_objects_walk *w, uint32_t child, uint32_t tree)
 {
     return strstr(w->trees[child].key, "ema") && are_alike(w, &w->trees[child], &w->trees[tree]);
 }
 
 /* {"model": {"state_dict": ...}} is a wrapper; {"model": {"model": ..., "lm_head": ...}} is a state
  * dict whose children have the names of wrappers. */
-static bool is_wrapper(const struct objects_walk *w, uint32_t parent, uint32_t child)
+static bool is_wrapper(const struct wfs_objects_walk *w, uint32_t parent, uint32_t child)
 {
     if (w->trees[parent].n_direct)
         return false;
@@ -128,7 +128,7 @@ static bool is_wrapper(const struct objects_walk *w, uint32_t parent, uint32_t c
 }
 
 /* The tree to map; NO_TREE and the two equals where there is no telling. */
-static uint32_t choose(const struct objects_walk *w, uint32_t *ret_a, uint32_t *ret_b)
+static uint32_t choose(const struct wfs_objects_walk *w, uint32_t *ret_a, uint32_t *ret_b)
 {
     bool is_named = false;
     for (uint32_t tree = 0;;) {
@@ -174,10 +174,10 @@ static int add_root(struct wfs_catalog *catalog, const char *path, bool is_chose
     return 0;
 }
 
-static int note_other(const struct objects_walk *w, uint32_t chosen, uint32_t other,
+static int note_other(const struct wfs_objects_walk *w, uint32_t chosen, uint32_t other,
                       struct wfs_error *err)
 {
-    const struct objects_tree *tree = &w->trees[other];
+    const struct wfs_objects_tree *tree = &w->trees[other];
     struct wfs_catalog *catalog = w->t->catalog;
     const char *name = wfs_path_join_dup(w->t->scratch, tree->path, '.');
     const char *than = wfs_path_join_dup(w->t->scratch, w->trees[chosen].path, '.');
@@ -207,7 +207,7 @@ static bool may_be_parameter(const struct wfs_tensor *tensor)
 }
 
 /* Tensors of containers around the chosen tree: root= can name none of these but with the whole. */
-static int note_left_out(const struct objects_walk *w, uint32_t chosen, struct wfs_error *err)
+static int note_left_out(const struct wfs_objects_walk *w, uint32_t chosen, struct wfs_error *err)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf names = {0};
     const char *than = wfs_path_join_dup(w->t->scratch, w->trees[chosen].path, '.');
@@ -233,7 +233,7 @@ static int note_left_out(const struct objects_walk *w, uint32_t chosen, struct w
     return 0;
 }
 
-static bool lies_above(const struct objects_walk *w, uint32_t above, uint32_t tree)
+static bool lies_above(const struct wfs_objects_walk *w, uint32_t above, uint32_t tree)
 {
     while (tree != above && tree != w->trees[tree].parent)
         tree = w->trees[tree].parent;
@@ -241,12 +241,12 @@ static bool lies_above(const struct objects_walk *w, uint32_t above, uint32_t tr
 }
 
 /* The chosen tree and the trees beside it and beside what it lies in. */
-static int add_roots(struct objects_walk *w, uint32_t chosen, struct wfs_error *err)
+static int add_roots(struct wfs_objects_walk *w, uint32_t chosen, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;
     int rc = 0;
     for (uint32_t i = 1; !rc && i < w->n_trees; i++) {
-        const struct objects_tree *tree = &w->trees[i];
+        const struct wfs_objects_tree *tree = &w->trees[i];
         uint32_t root;
         bool is_beside = lies_above(w, tree->parent, chosen) && tree->parent != chosen &&
                          !lies_above(w, i, chosen);
@@ -262,7 +262,7 @@ static int add_roots(struct objects_walk *w, uint32_t chosen, struct wfs_error *
 }
 
 /* Two equal candidates: both are roots, none is chosen. */
-static int refuse_choice(struct objects_walk *w, uint32_t a, uint32_t b, struct wfs_error *err)
+static int refuse_choice(struct wfs_objects_walk *w, uint32_t a, uint32_t b, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;
     const char *name_a = wfs_path_join_dup(w->t->scratch, w->trees[a].path, '.');
@@ -291,7 +291,8 @@ static int refuse_choice(struct objects_walk *w, uint32_t a, uint32_t b, struct 
 
 /* The user's own roots; what is below them is looked up when all files are there. A key with a dot,
  * or a number and its text, may make one path of two trees. */
-static int check_own(const struct objects_walk *w, const char *const *names, struct wfs_error *err)
+static int check_own(const struct wfs_objects_walk *w, const char *const *names,
+                     struct wfs_error *err)
 {
     for (; *names; names++) {
         const char *path = wfs_path_from_name(w->t->scratch, *names, '.');
@@ -309,7 +310,7 @@ static int check_own(const struct objects_walk *w, const char *const *names, str
     return 0;
 }
 
-int objects_settle_roots(struct objects_walk *w, struct wfs_error *err)
+int wfs_objects_settle_roots(struct wfs_objects_walk *w, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;
     uint32_t a = 0, b = 0, root;

@@ -8,8 +8,8 @@
 #ifndef WEIGHTFS_SOURCE_TORCH_H
 #define WEIGHTFS_SOURCE_TORCH_H
 
-#include "source/torch/pickle/pickle.h"
 #include "source/source.h"
+#include "source/torch/pickle/pickle.h"
 
 /* One storage of the file: `bytes[off, off + size_bytes)` once it is located. */
 struct wfs_torch_storage {
@@ -52,20 +52,11 @@ struct wfs_torch {
 int wfs_torch_init(struct wfs_torch *t, struct wfs_catalog *catalog, uint32_t file,
                    const struct wfs_source_options *options, struct wfs_error *err);
 void wfs_torch_close(struct wfs_torch *t);
+/* Notes the globals of a pickle that attacks use; -EINVAL under --strict. */
+int wfs_torch_note_dangers(struct wfs_torch *t, const struct wfs_pickle *pickle,
+                           struct wfs_error *err);
 
-/* ---- storages (torch_storage.c) ------------------------------------------------------------ */
-
-/* The storage of ('storage', class, key, location, numel[, view]); the first id of a key counts, as
- * for torch. -EINVAL: it is no such tuple, or the sizes are impossible. *ret_off_elems and
- * *ret_n_elems: the legacy view of it (whole: 0 and all). Not located yet. */
-int wfs_torch_storage_of(struct wfs_torch *t, const struct wfs_node *persid,
-                         struct wfs_torch_storage **ret, uint64_t *ret_off_bytes,
-                         uint64_t *ret_size_bytes, struct wfs_error *err);
-/* bytes[off, off + size) is all there is of the storage: checks it against the declared size. */
-void wfs_torch_storage_place(struct wfs_torch *t, struct wfs_torch_storage *storage,
-                             struct wfs_bytes *bytes, uint64_t off, uint64_t size_bytes);
-
-/* ---- tensors (torch_tensor.c, torch_object.c) ---------------------------------------------- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
 struct wfs_torch_tensor {
     const struct wfs_expr *expr; /* in the catalog's arena */
@@ -77,59 +68,13 @@ struct wfs_torch_tensor {
     int32_t shard_axis;          /* of n_shards > 1; -1: cut along several */
 };
 
-/* A view of a storage, as _rebuild_tensor* describe it. */
-struct wfs_torch_view {
-    const struct wfs_node *persid, *offset, *size, *stride;
-    const struct wfs_node *metadata; /* {'conj': True, 'neg': True}, or NULL */
-    bool has_dtype;                  /* v3: of this type; else the storage's */
-    enum wfs_dtype dtype;
-};
-/* -EINVAL, -EOVERFLOW: this tensor cannot be shown, and why; other codes: the file cannot be
- * read. */
-int wfs_torch_view_tensor(struct wfs_torch *t, const struct wfs_torch_view *view,
-                          struct wfs_torch_tensor *ret, struct wfs_error *err);
-bool wfs_torch_shape_of(const struct wfs_node *node, uint32_t *ret_ndim,
-                        uint64_t shape[WFS_MAX_NDIM]);
-
-enum wfs_torch_what {
-    WFS_TORCH_OTHER,   /* no tensor: *ret_node is what to show (itself, or what it wraps) */
-    WFS_TORCH_TENSOR,  /* *ret; and *ret_node, where not NULL, a DICT of parts beside it */
-    WFS_TORCH_WRAPPER, /* of other tensors: *ret_node has them, or is NULL; err says what it is */
-};
-/* What a node is. -EINVAL and the like: a tensor that cannot be shown, and why. */
-int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,
-                     enum wfs_torch_what *ret_what, struct wfs_torch_tensor *ret,
-                     const struct wfs_node **ret_node, struct wfs_error *err);
-/* True where an error of the functions above concerns one tensor, not the file. */
-static inline bool wfs_torch_is_refusal(int rc)
+/* True where an error concerns one tensor, not the file. */
+static inline bool wfs_torch_is_refusal(int r)
 {
-    return rc == -EINVAL || rc == -EOVERFLOW || rc == -EFBIG || rc == -ENOTSUP;
+    return r == -EINVAL || r == -EOVERFLOW || r == -EFBIG || r == -ENOTSUP;
 }
 
-/* One tensor that torch.save wrote as a ZIP at bytes[off, off + len) of a file of the catalog,:
- * DCP's items. The second: any object without tensors; its nodes live in into->scratch. */
-int wfs_torch_zip_item(struct wfs_catalog *catalog, uint32_t file, uint64_t off, uint64_t len,
-                       struct wfs_torch_tensor *ret, struct wfs_error *err);
-int wfs_torch_zip_object(struct wfs_torch *into, uint32_t file, uint64_t off, uint64_t len,
-                         const struct wfs_node **ret_root, struct wfs_error *err);
-
-/* numpy arrays and scalars inside a pickle (torch_numpy.c). False: not of that form. */
-bool wfs_torch_numpy_scalar(const struct wfs_node *call, double *ret_f, int64_t *ret_i,
-                            bool *ret_is_int);
-int wfs_torch_numpy_array(struct wfs_torch *t, const struct wfs_node *call,
-                          struct wfs_torch_tensor *ret, struct wfs_error *err);
-
-/* ---- the walk (objects.c) ------------------------------------------------------------------ */
-
-/* Adds every tensor of t->pickle.root to the catalog, the plain values to objects_json, the trees
- * to the roots, and notes. */
-int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err);
-
-/* Notes the globals of a pickle that attacks use; -EINVAL under --strict. */
-int wfs_torch_note_dangers(struct wfs_torch *t, const struct wfs_pickle *pickle,
-                           struct wfs_error *err);
-
-/* ---- nodes of our own, in scratch; NULL when out of memory (torch_object.c) ---------------- */
+/* ---- nodes of our own, in scratch; NULL when out of memory --------------------------------- */
 
 struct wfs_node *wfs_torch_node(struct wfs_torch *t, enum wfs_node_kind kind);
 struct wfs_node *wfs_torch_int(struct wfs_torch *t, int64_t value);
@@ -137,5 +82,9 @@ struct wfs_node *wfs_torch_text(struct wfs_torch *t, const char *text);
 /* Items are borrowed; NULL where one of them is. */
 struct wfs_node *wfs_torch_tuple(struct wfs_torch *t, uint32_t n,
                                  const struct wfs_node *const *items);
+/* A DICT of n parts; parts that are NULL are left out. */
+int wfs_torch_parts(struct wfs_torch *t, size_t n, const char *const *names,
+                    const struct wfs_node *const *parts, const struct wfs_node **ret,
+                    struct wfs_error *err);
 
 #endif

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/torch.h"
+#include "source/torch/objects.h"
+#include "source/torch/torch_storage.h"
 
 /* The magic's pickle: PROTO n from 2 on, FRAME from 4 on; protocols 0 and 1 have it in digits. */
 static const uint8_t magic_number[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,

@@ -10,9 +10,11 @@
  * tensor reads them in the file. Before that they are Latin-1 text, which the machine has decoded
  * if it kept it. Object arrays, records and longer texts are refused.
  */
+#include "source/torch/torch_numpy.h"
+
 #include <string.h>
 
-#include "source/torch/torch.h"
+#include "source/torch/torch_tensor.h"
 
 struct element {
     enum wfs_dtype dtype;

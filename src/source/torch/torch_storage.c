@@ -9,31 +9,12 @@
  * later id that says something else is reported. A storage whose bytes are fewer than declared is
  * never read from.
  */
+#include "source/torch/torch_storage.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/torch.h"
-
 #define TORCH_MAX_STORAGE_BYTES (UINT64_C(1) << 56)
-
-int wfs_torch_init(struct wfs_torch *t, struct wfs_catalog *catalog, uint32_t file,
-                   const struct wfs_source_options *options, struct wfs_error *err)
-{
-    *t = (struct wfs_torch){.catalog = catalog,
-                            .file = file,
-                            .options = options,
-                            .name = catalog->files[file].name,
-                            .scratch = wfs_arena_new()};
-    return t->scratch ? 0 : wfs_error_nomem(err, "a PyTorch file");
-}
-
-void wfs_torch_close(struct wfs_torch *t)
-{
-    wfs_strmap_free(&t->storages);
-    wfs_strmap_free(&t->views);
-    free(t->storage);
-    wfs_arena_freep(&t->scratch);
-}
 
 /* The class of an id: a typed storage of the dtype table, or the untyped one. */
 static const char *read_class(const struct wfs_node *cls, struct wfs_torch_storage *s)

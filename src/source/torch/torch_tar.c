@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/torch.h"
+#include "source/torch/objects.h"
+#include "source/torch/torch_storage.h"
 
 #define TAR_BLOCK       512u
 #define TAR_MAX_MEMBERS 64u

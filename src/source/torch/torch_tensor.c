@@ -9,9 +9,11 @@
  * storage's size allows, views beyond the storage, and expanded tensors (stride 0) beyond
  * TORCH_MAX_EXPANDED_BYTES.
  */
+#include "source/torch/torch_tensor.h"
+
 #include <string.h>
 
-#include "source/torch/torch.h"
+#include "source/torch/torch_storage.h"
 
 /* An expanded view costs nothing in the file and its whole size in a reader. */
 #define TORCH_MAX_EXPANDED_BYTES (UINT64_C(1) << 42)

@@ -11,11 +11,15 @@
  * one that has a twin is refused. The directory decides; where a local header disagrees that is
  * noted. A record longer than its storage is noted, a shorter one refused.
  */
+#include "source/torch/torch_zip.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/torch/torch.h"
 #include "source/archive/zip.h"
+#include "source/torch/objects.h"
+#include "source/torch/torch_object.h"
+#include "source/torch/torch_storage.h"
 
 #define TORCH_MAX_SMALL_RECORD 64
 #define TORCH_MAX_PICKLE_BYTES (UINT64_C(1) << 32)
