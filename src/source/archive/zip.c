@@ -14,10 +14,10 @@
  * Refused: several disks, encryption, duplicates, overlaps, names with NUL or invalid UTF-8,
  * compression other than deflate, sizes that deflate cannot reach (a bomb).
  */
+#include "source/archive/zip.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "source/archive/zip.h"
 
 #define SIG_LOCAL         0x04034b50u
 #define SIG_ENTRY         0x02014b50u
@@ -69,9 +69,9 @@ static int find_end(const struct wfs_zip *zip, uint8_t rec[END_BYTES], uint64_t 
     wfs_cleanup(wfs_freep) uint8_t *tail = malloc(want);
     if (!tail)
         return wfs_error_nomem(err, "a ZIP end record");
-    int rc = wfs_bytes_read(zip->bytes, tail, want, tail_off, err);
-    if (rc)
-        return rc;
+    int r = wfs_bytes_read(zip->bytes, tail, want, tail_off, err);
+    if (r)
+        return r;
     for (uint64_t i = want - END_BYTES + 1; i-- > 0;) {
         if (wfs_load_u32le(tail + i) != SIG_END)
             continue;
@@ -92,17 +92,17 @@ static int read_end64(const struct wfs_zip *zip, uint64_t end_off, struct end_re
     *ret_found = false;
     if (end_off - zip->off < LOCATOR_BYTES + END64_BYTES)
         return 0;
-    int rc = wfs_bytes_read(zip->bytes, loc, sizeof(loc), end_off - LOCATOR_BYTES, err);
-    if (rc)
-        return rc;
+    int r = wfs_bytes_read(zip->bytes, loc, sizeof(loc), end_off - LOCATOR_BYTES, err);
+    if (r)
+        return r;
     if (wfs_load_u32le(loc) != SIG_END64_LOCATOR)
         return 0;
     uint64_t rel = wfs_load_u64le(loc + 8), room = end_off - LOCATOR_BYTES - zip->off;
     if (rel > room || room - rel < END64_BYTES)
         return cut(zip, end_off - LOCATOR_BYTES, "locator that points outside", err);
-    rc = wfs_bytes_read(zip->bytes, rec, sizeof(rec), zip->off + rel, err);
-    if (rc)
-        return rc;
+    r = wfs_bytes_read(zip->bytes, rec, sizeof(rec), zip->off + rel, err);
+    if (r)
+        return r;
     if (wfs_load_u32le(rec) != SIG_END64 || wfs_load_u64le(rec + 4) != room - rel - 12)
         return cut(zip, zip->off + rel, "zip64 end record that is damaged", err);
     if (wfs_load_u32le(loc + 4) || wfs_load_u32le(loc + 16) > 1 || wfs_load_u32le(rec + 16) ||
@@ -127,17 +127,17 @@ static int read_end(const struct wfs_zip *zip, struct end_record *ret, struct wf
     uint8_t rec[END_BYTES] = {0};
     uint64_t off = 0;
     bool is_64 = false;
-    int rc = find_end(zip, rec, &off, err);
-    if (rc)
-        return rc;
+    int r = find_end(zip, rec, &off, err);
+    if (r)
+        return r;
     struct end_record end = {.off = off,
                              .n_members = wfs_load_u16le(rec + 10),
                              .dir_bytes = wfs_load_u32le(rec + 12),
                              .dir_off = wfs_load_u32le(rec + 16)};
     struct end_record small = end;
-    rc = read_end64(zip, off, &end, &is_64, err);
-    if (rc)
-        return rc;
+    r = read_end64(zip, off, &end, &is_64, err);
+    if (r)
+        return r;
     if (is_64 && (!field_agrees(small.n_members, UINT16_MAX, end.n_members) ||
                   !field_agrees(small.dir_bytes, UINT32_MAX, end.dir_bytes) ||
                   !field_agrees(small.dir_off, UINT32_MAX, end.dir_off)))
@@ -220,9 +220,9 @@ static int read_entry(struct wfs_zip *zip, struct wfs_cursor *cur, const struct 
 {
     uint8_t fixed[ENTRY_BYTES];
     uint64_t at = cur->pos;
-    int rc = wfs_cursor_take(cur, fixed, sizeof(fixed), err);
-    if (rc)
-        return rc;
+    int r = wfs_cursor_take(cur, fixed, sizeof(fixed), err);
+    if (r)
+        return r;
     if (wfs_load_u32le(fixed) != SIG_ENTRY)
         return cut(zip, at, "directory with a wrong signature", err);
     size_t n_name = wfs_load_u16le(fixed + 28), n_extra = wfs_load_u16le(fixed + 30);
@@ -234,10 +234,10 @@ static int read_entry(struct wfs_zip *zip, struct wfs_cursor *cur, const struct 
     char *name = wfs_arena_alloc(zip->arena, n_name + 1);
     if (!extra || !name)
         return wfs_error_nomem(err, "a ZIP directory");
-    if ((rc = wfs_cursor_take(cur, name, n_name, err)) ||
-        (rc = wfs_cursor_take(cur, extra, n_extra, err)) ||
-        (rc = wfs_cursor_skip(cur, n_comment, err)))
-        return rc;
+    if ((r = wfs_cursor_take(cur, name, n_name, err)) ||
+        (r = wfs_cursor_take(cur, extra, n_extra, err)) ||
+        (r = wfs_cursor_skip(cur, n_comment, err)))
+        return r;
     if (memchr(name, 0, n_name) || !wfs_utf8_valid(name, n_name))
         return cut(zip, at, "member name that is not text", err);
     *m = (struct wfs_zip_member){.name = name,
@@ -247,8 +247,8 @@ static int read_entry(struct wfs_zip *zip, struct wfs_cursor *cur, const struct 
                                  .stored_bytes = wfs_load_u32le(fixed + 20),
                                  .size_bytes = wfs_load_u32le(fixed + 24),
                                  .header_off = wfs_load_u32le(fixed + 42)};
-    if ((rc = widen(zip, extra, n_extra, at, m, err)) || (rc = check_entry(zip, m, at, end, err)))
-        return rc;
+    if ((r = widen(zip, extra, n_extra, at, m, err)) || (r = check_entry(zip, m, at, end, err)))
+        return r;
     m->header_off += zip->off;
     return 0;
 }
@@ -261,12 +261,12 @@ static int read_directory(struct wfs_zip *zip, const struct end_record *end, str
         wfs_arena_array(zip->arena, zip->n_members ? zip->n_members : 1, sizeof(*zip->members));
     if (!cur || !zip->members)
         return wfs_error_nomem(err, "a ZIP directory");
-    int rc = wfs_cursor_init(cur, zip->bytes, end->dir_off, end->dir_bytes, err);
-    for (uint32_t i = 0; !rc && i < zip->n_members; i++)
-        rc = read_entry(zip, cur, end, &zip->members[i], err);
-    if (!rc && wfs_cursor_left(cur))
-        rc = cut(zip, cur->pos, "directory with bytes after its last entry", err);
-    return rc;
+    int r = wfs_cursor_init(cur, zip->bytes, end->dir_off, end->dir_bytes, err);
+    for (uint32_t i = 0; !r && i < zip->n_members; i++)
+        r = read_entry(zip, cur, end, &zip->members[i], err);
+    if (!r && wfs_cursor_left(cur))
+        r = cut(zip, cur->pos, "directory with bytes after its last entry", err);
+    return r;
 }
 
 /* ---- names and extents --------------------------------------------------------------------- */
@@ -279,11 +279,11 @@ static void free_map(void *map)
 static int index_names(struct wfs_zip *zip, struct wfs_error *err)
 {
     for (uint32_t i = 0; i < zip->n_members; i++) {
-        int rc = wfs_strmap_add(&zip->by_name, zip->members[i].name, i);
-        if (rc == -EEXIST)
+        int r = wfs_strmap_add(&zip->by_name, zip->members[i].name, i);
+        if (r == -EEXIST)
             return wfs_error_set(err, EINVAL, "%s: ZIP has two members called '%s'",
                                  zip->bytes->name, zip->members[i].name);
-        if (rc)
+        if (r)
             return wfs_error_nomem(err, "a ZIP directory");
     }
     return 0;
@@ -300,23 +300,23 @@ static void lower_ascii(char *s)
 static int mark_case_twins(struct wfs_zip *zip, struct wfs_error *err)
 {
     struct wfs_strmap lower = {0};
-    int rc = 0;
-    for (uint32_t i = 0; !rc && i < zip->n_members; i++) {
+    int r = 0;
+    for (uint32_t i = 0; !r && i < zip->n_members; i++) {
         uint64_t first;
         char *name = wfs_arena_strdup(zip->arena, zip->members[i].name);
         if (!name) {
-            rc = -ENOMEM;
+            r = -ENOMEM;
             break;
         }
         lower_ascii(name);
-        rc = wfs_strmap_add(&lower, name, i);
-        if (rc == -EEXIST && wfs_strmap_get(&lower, name, &first)) {
+        r = wfs_strmap_add(&lower, name, i);
+        if (r == -EEXIST && wfs_strmap_get(&lower, name, &first)) {
             zip->members[i].has_case_twin = zip->members[first].has_case_twin = true;
-            rc = 0;
+            r = 0;
         }
     }
     wfs_strmap_free(&lower);
-    return rc ? wfs_error_nomem(err, "a ZIP directory") : 0;
+    return r ? wfs_error_nomem(err, "a ZIP directory") : 0;
 }
 
 static int by_header_off(const void *a, const void *b)
@@ -361,18 +361,18 @@ int wfs_zip_open(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
         return cut(zip, off, "archive that is not inside its file", err);
     if (wfs_arena_on_free(arena, free_map, &zip->by_name))
         return wfs_error_nomem(err, "a ZIP directory");
-    int rc = read_end(zip, &end, err);
-    if (!rc)
-        rc = read_directory(zip, &end, err);
-    if (!rc)
-        rc = index_names(zip, err);
-    if (!rc)
-        rc = mark_case_twins(zip, err);
-    if (!rc)
-        rc = order_extents(zip, end.dir_off, err);
-    if (!rc)
+    int r = read_end(zip, &end, err);
+    if (!r)
+        r = read_directory(zip, &end, err);
+    if (!r)
+        r = index_names(zip, err);
+    if (!r)
+        r = mark_case_twins(zip, err);
+    if (!r)
+        r = order_extents(zip, end.dir_off, err);
+    if (!r)
         *ret = zip;
-    return rc;
+    return r;
 }
 
 struct wfs_zip_member *wfs_zip_find(const struct wfs_zip *zip, const char *name)
@@ -410,9 +410,9 @@ static int locate(struct wfs_zip *zip, struct wfs_zip_member *m, uint64_t *ret_o
 {
     uint8_t local[LOCAL_BYTES + LOCAL_NAME_BYTES];
     size_t n_read = LOCAL_BYTES + (size_t)wfs_min_u64(strlen(m->name), LOCAL_NAME_BYTES);
-    int rc = wfs_bytes_read(zip->bytes, local, n_read, m->header_off, err);
-    if (rc)
-        return rc;
+    int r = wfs_bytes_read(zip->bytes, local, n_read, m->header_off, err);
+    if (r)
+        return r;
     if (wfs_load_u32le(local) != SIG_LOCAL)
         return wfs_error_set(err, EINVAL, "%s: ZIP member '%s' has no local header at byte %llu",
                              zip->bytes->name, m->name, (unsigned long long)m->header_off);
@@ -431,14 +431,14 @@ int wfs_zip_local_name(struct wfs_zip *zip, const struct wfs_zip_member *member,
 {
     uint8_t local[LOCAL_BYTES];
     char name[LOCAL_NAME_BYTES];
-    int rc = wfs_bytes_read(zip->bytes, local, sizeof(local), member->header_off, err);
-    size_t n = rc ? 0 : wfs_load_u16le(local + 26);
+    int r = wfs_bytes_read(zip->bytes, local, sizeof(local), member->header_off, err);
+    size_t n = r ? 0 : wfs_load_u16le(local + 26);
     *ret = "?";
-    if (rc || n == 0 || n > sizeof(name))
-        return rc;
-    rc = wfs_bytes_read(zip->bytes, name, n, member->header_off + LOCAL_BYTES, err);
-    if (rc || memchr(name, 0, n) || !wfs_utf8_valid(name, n))
-        return rc;
+    if (r || n == 0 || n > sizeof(name))
+        return r;
+    r = wfs_bytes_read(zip->bytes, name, n, member->header_off + LOCAL_BYTES, err);
+    if (r || memchr(name, 0, n) || !wfs_utf8_valid(name, n))
+        return r;
     *ret = wfs_arena_strndup(zip->arena, name, n);
     return *ret ? 0 : wfs_error_nomem(err, "a member's name");
 }
@@ -447,19 +447,19 @@ int wfs_zip_data(struct wfs_zip *zip, struct wfs_zip_member *member, struct wfs_
                  uint64_t *ret_off, struct wfs_error *err)
 {
     uint64_t off = 0;
-    int rc = locate(zip, member, &off, err);
-    if (rc)
-        return rc;
+    int r = locate(zip, member, &off, err);
+    if (r)
+        return r;
     if (member->method == WFS_ZIP_STORED) {
         *ret_bytes = zip->bytes;
         *ret_off = off;
         return 0;
     }
     struct wfs_bytes *inflated = NULL;
-    rc = wfs_bytes_inflate(zip->bytes, off, member->stored_bytes, member->size_bytes,
-                           zip->checks_crc ? &member->crc32 : NULL, member->name, &inflated, err);
-    if (rc)
-        return rc;
+    r = wfs_bytes_inflate(zip->bytes, off, member->stored_bytes, member->size_bytes,
+                          zip->checks_crc ? &member->crc32 : NULL, member->name, &inflated, err);
+    if (r)
+        return r;
     if (wfs_arena_on_free(zip->arena, wfs_bytes_unref_void, inflated))
         return wfs_error_nomem(err, "a ZIP member");
     *ret_bytes = inflated;
@@ -476,16 +476,16 @@ int wfs_zip_slurp(struct wfs_zip *zip, struct wfs_zip_member *member, size_t max
         return wfs_error_set(err, EFBIG, "%s: ZIP member '%s' of %llu bytes is too large",
                              zip->bytes->name, member->name,
                              (unsigned long long)member->size_bytes);
-    int rc = wfs_zip_data(zip, member, &bytes, &off, err);
-    if (rc)
-        return rc;
+    int r = wfs_zip_data(zip, member, &bytes, &off, err);
+    if (r)
+        return r;
     size_t len = (size_t)member->size_bytes;
     char *data = wfs_arena_alloc(zip->arena, len + 1);
     if (!data)
         return wfs_error_nomem(err, "a ZIP member");
-    rc = wfs_bytes_read(bytes, data, len, off, err);
-    if (rc)
-        return rc;
+    r = wfs_bytes_read(bytes, data, len, off, err);
+    if (r)
+        return r;
     *ret_data = data;
     *ret_len = len;
     return 0;

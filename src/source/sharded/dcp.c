@@ -44,11 +44,11 @@ static int open_item(struct wfs_dcp *d, const char *name, const struct wfs_dcp_i
                      struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
     struct wfs_dcp_file file;
-    int rc = wfs_dcp_open_file(d, item->path, &file, err);
-    if (rc)
-        return rc;
+    int r = wfs_dcp_open_file(d, item->path, &file, err);
+    if (r)
+        return r;
     if (!file.safetensors) {
-        rc = wfs_torch_zip_item(d->t.catalog, file.file, item->off, item->len, ret, err);
+        r = wfs_torch_zip_item(d->t.catalog, file.file, item->off, item->len, ret, err);
     } else {
         const struct wfs_tensor *t = wfs_catalog_find(file.safetensors, name);
         if (!t)
@@ -56,7 +56,7 @@ static int open_item(struct wfs_dcp *d, const char *name, const struct wfs_dcp_i
         *ret = (struct wfs_torch_tensor){.expr = t->expr, .file_off = t->file_off};
     }
     ret->file = file.file + 1;
-    return rc;
+    return r;
 }
 
 static int read_chunk(struct wfs_dcp *d, const char *name, const struct wfs_node *chunk,
@@ -69,14 +69,14 @@ static int read_chunk(struct wfs_dcp *d, const char *name, const struct wfs_node
         !wfs_torch_shape_of(wfs_dcp_attribute(chunk, "sizes"), &n_sizes, sizes) || ndim != n_sizes)
         return wfs_dcp_refuse(d, err, "a chunk without offsets and sizes");
     const struct wfs_dcp_item *item;
-    int rc = wfs_dcp_find_item(d, name, offsets, &item, err);
-    if (rc)
-        return rc;
+    int r = wfs_dcp_find_item(d, name, offsets, &item, err);
+    if (r)
+        return r;
     if (!item)
         return wfs_dcp_refuse(d, err, "a chunk that is stored nowhere");
-    rc = open_item(d, name, item, ret, err);
-    if (rc)
-        return rc;
+    r = open_item(d, name, item, ret, err);
+    if (r)
+        return r;
     if (!wfs_shape_equal(ret->expr->ndim, ret->expr->shape, ndim, sizes))
         return wfs_error_set(err, EINVAL, "%s: the item at byte %llu has not its chunk's sizes",
                              item->path, (unsigned long long)item->off);
@@ -127,20 +127,20 @@ static int read_tensor(struct wfs_dcp *d, const char *name, const struct wfs_nod
     for (uint32_t i = 0; i < chunks->n; i++) {
         if (is_empty_chunk(chunks->items[i]))
             continue;
-        int rc = read_chunk(d, name, chunks->items[i], &shards[n], &part, err);
-        if (rc)
-            return rc;
+        int r = read_chunk(d, name, chunks->items[i], &shards[n], &part, err);
+        if (r)
+            return r;
         if (n++ == 0)
             tensor.file = part.file;
     }
     if (n == 1)
         tensor.file_off = part.file_off;
     tensor.n_shards = n;
-    int rc = wfs_shards_assemble(d->t.catalog->arena, dtype, ndim, shape, shards, n, &tensor.expr,
-                                 &tensor.shard_axis, err);
-    if (!rc)
+    int r = wfs_shards_assemble(d->t.catalog->arena, dtype, ndim, shape, shards, n, &tensor.expr,
+                                &tensor.shard_axis, err);
+    if (!r)
         *ret = tensor;
-    return rc;
+    return r;
 }
 
 /* The persistent id of a tensor is the index of its row in state_dict_metadata. */
@@ -166,26 +166,26 @@ static int parse_metadata(struct wfs_dcp *d, struct wfs_error *err)
     const char *path = wfs_arena_printf(catalog->arena, "%s/" DCP_METADATA, d->listing->path);
     if (!path || !cur)
         return wfs_error_nomem(err, "DCP metadata");
-    int rc = wfs_bytes_open(path, &bytes, err);
-    if (!rc && bytes->size_bytes > (UINT64_C(1) << 31))
-        rc = wfs_dcp_refuse(d, err, "larger than 2 GiB");
-    if (!rc)
-        rc = wfs_catalog_merge_file(catalog, bytes, err);
-    if (!rc)
-        rc = wfs_cursor_init(cur, bytes, 0, bytes->size_bytes, err);
-    if (!rc)
-        rc = wfs_pickle_parse(d->t.scratch, cur, &d->t.pickle, err);
-    if (!rc)
-        rc = wfs_torch_note_dangers(&d->t, &d->t.pickle, err);
-    if (rc)
-        return rc;
+    int r = wfs_bytes_open(path, &bytes, err);
+    if (!r && bytes->size_bytes > (UINT64_C(1) << 31))
+        r = wfs_dcp_refuse(d, err, "larger than 2 GiB");
+    if (!r)
+        r = wfs_catalog_merge_file(catalog, bytes, err);
+    if (!r)
+        r = wfs_cursor_init(cur, bytes, 0, bytes->size_bytes, err);
+    if (!r)
+        r = wfs_pickle_parse(d->t.scratch, cur, &d->t.pickle, err);
+    if (!r)
+        r = wfs_torch_note_dangers(&d->t, &d->t.pickle, err);
+    if (r)
+        return r;
     d->t.pickle.n_dangers = 0; /* noted */
     whole = malloc((size_t)bytes->size_bytes + 1);
     if (!whole)
         return wfs_error_nomem(err, "DCP metadata");
-    rc = wfs_bytes_read(bytes, whole, (size_t)bytes->size_bytes, 0, err);
-    d->metadata_hash = wfs_hash_bytes(whole, rc ? 0 : (size_t)bytes->size_bytes);
-    return rc;
+    r = wfs_bytes_read(bytes, whole, (size_t)bytes->size_bytes, 0, err);
+    d->metadata_hash = wfs_hash_bytes(whole, r ? 0 : (size_t)bytes->size_bytes);
+    return r;
 }
 
 /* planner_data may be missing: names are split at their dots then. */
@@ -202,9 +202,9 @@ static int read_paths(struct wfs_dcp *d, const struct wfs_node *planner, struct 
 
 static int read_metadata(struct wfs_dcp *d, struct wfs_error *err)
 {
-    int rc = parse_metadata(d, err);
-    if (rc)
-        return rc;
+    int r = parse_metadata(d, err);
+    if (r)
+        return r;
     const struct wfs_node *root = d->t.pickle.root;
     d->tensors = wfs_dcp_attribute(root, "state_dict_metadata");
     const struct wfs_node *planner = wfs_dcp_attribute(root, "planner_data");
@@ -214,16 +214,16 @@ static int read_metadata(struct wfs_dcp *d, struct wfs_error *err)
     if (!is_metadata || !d->tensors || d->tensors->kind != WFS_NODE_DICT || !d->storage ||
         d->storage->kind != WFS_NODE_DICT)
         return wfs_dcp_refuse(d, err, "no metadata of torch.distributed.checkpoint");
-    rc = read_paths(d, planner, err);
-    return rc ? rc : wfs_dcp_read_items(d, err);
+    r = read_paths(d, planner, err);
+    return r ? r : wfs_dcp_read_items(d, err);
 }
 
 static int scan(struct wfs_dcp *d, struct wfs_error *err)
 {
-    int rc = read_metadata(d, err);
-    if (!rc)
-        rc = wfs_dcp_build_state_dict(d, err);
-    return rc ? rc : wfs_torch_catalog(&d->t, err);
+    int r = read_metadata(d, err);
+    if (!r)
+        r = wfs_dcp_build_state_dict(d, err);
+    return r ? r : wfs_torch_catalog(&d->t, err);
 }
 
 /* Of tensors inside objects. */
@@ -265,14 +265,14 @@ static int dcp_open(struct wfs_catalog *catalog, const struct wfs_listing *listi
     if (wfs_listing_find(listing, DCP_COMMON))
         wfs_catalog_note(catalog, WFS_NOTE_INFO, DCP_COMMON,
                          "Megatron's values that are no shards: passed over");
-    int rc = d.t.scratch ? scan(&d, err) : wfs_error_nomem(err, "DCP metadata");
+    int r = d.t.scratch ? scan(&d, err) : wfs_error_nomem(err, "DCP metadata");
     free(d.file);
     wfs_strmap_free(&d.paths);
     wfs_strmap_free(&d.items);
     wfs_strmap_free(&d.files);
     wfs_strmap_free(&d.dicts);
     wfs_torch_close(&d.t);
-    return rc;
+    return r;
 }
 
 const struct wfs_folder_format wfs_folder_dcp = {

@@ -90,20 +90,20 @@ static int read_item(struct wfs_dcp *d, const struct wfs_node *index, const stru
                              d->listing->path, name);
     item->path = path->str->data;
     const char *key = item_key(d, name, wfs_dcp_attribute(index, "offset"));
-    int rc = key ? wfs_strmap_add(&d->items, key, (uint64_t)(uintptr_t)item) : -ENOMEM;
-    if (rc == -EEXIST)
+    int r = key ? wfs_strmap_add(&d->items, key, (uint64_t)(uintptr_t)item) : -ENOMEM;
+    if (r == -EEXIST)
         return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": '%s' is stored twice",
                              d->listing->path, name);
-    return rc ? wfs_error_nomem(err, "DCP metadata") : 0;
+    return r ? wfs_error_nomem(err, "DCP metadata") : 0;
 }
 
 int wfs_dcp_read_items(struct wfs_dcp *d, struct wfs_error *err)
 {
-    int rc = 0;
-    for (uint32_t i = 0; !rc && i < d->storage->n; i++)
-        rc = read_item(d, d->storage->items[2 * (size_t)i], d->storage->items[2 * (size_t)i + 1],
-                       err);
-    return rc;
+    int r = 0;
+    for (uint32_t i = 0; !r && i < d->storage->n; i++)
+        r = read_item(d, d->storage->items[2 * (size_t)i], d->storage->items[2 * (size_t)i + 1],
+                      err);
+    return r;
 }
 
 int wfs_dcp_find_item(struct wfs_dcp *d, const char *name, const struct wfs_node *offsets,
@@ -132,12 +132,12 @@ static int open_kind(struct wfs_dcp *d, const char *path, struct wfs_bytes *byte
     uint8_t magic[4] = {0};
     if (bytes->size_bytes < sizeof(magic))
         return 0;
-    int rc = wfs_bytes_read(bytes, magic, sizeof(magic), 0, err);
-    if (rc || memcmp(magic, "PK\3\4", 4) == 0)
-        return rc;
-    rc = wfs_source_open_part(path, NULL, &file->safetensors, err);
-    if (rc)
-        return rc;
+    int r = wfs_bytes_read(bytes, magic, sizeof(magic), 0, err);
+    if (r || memcmp(magic, "PK\3\4", 4) == 0)
+        return r;
+    r = wfs_source_open_part(path, NULL, &file->safetensors, err);
+    if (r)
+        return r;
     if (wfs_arena_on_free(d->t.catalog->arena, free_catalog, file->safetensors))
         return wfs_error_nomem(err, path);
     return strcmp(file->safetensors->format, "safetensors") == 0
@@ -159,17 +159,17 @@ int wfs_dcp_open_file(struct wfs_dcp *d, const char *name, struct wfs_dcp_file *
     const char *path = wfs_arena_printf(catalog->arena, "%s/%s", d->listing->path, name);
     if (!path || wfs_grow(&d->file, &d->cap_files, d->n_files + 1, sizeof(*d->file)))
         return wfs_error_nomem(err, "a DCP file");
-    int rc = wfs_bytes_open(path, &bytes, err);
-    if (!rc)
-        rc = open_kind(d, path, bytes, &file, err);
-    if (!rc)
-        rc = wfs_catalog_add_file(catalog, path, name,
-                                  file.safetensors ? file.safetensors->files[0].bytes : bytes,
-                                  &file.file, err);
-    if (!rc && wfs_strmap_add(&d->files, name, d->n_files))
-        rc = wfs_error_nomem(err, "a DCP file");
-    if (rc)
-        return rc;
+    int r = wfs_bytes_open(path, &bytes, err);
+    if (!r)
+        r = open_kind(d, path, bytes, &file, err);
+    if (!r)
+        r = wfs_catalog_add_file(catalog, path, name,
+                                 file.safetensors ? file.safetensors->files[0].bytes : bytes,
+                                 &file.file, err);
+    if (!r && wfs_strmap_add(&d->files, name, d->n_files))
+        r = wfs_error_nomem(err, "a DCP file");
+    if (r)
+        return r;
     wfs_bytes_mix_id(catalog->files[file.file].bytes, &d->metadata_hash);
     d->file[d->n_files++] = file;
     *ret = file;

@@ -92,14 +92,14 @@ static int read_chunks(struct hf *h, uint32_t rank, const char *file, struct wfs
     const struct wfs_catalog *from = h->ranks[rank].catalog;
     json_error_t e;
     json_t *info = json_loads(find_info(from), JSON_REJECT_DUPLICATES, &e);
-    int rc = json_is_object(info)
-                 ? 0
-                 : wfs_error_set(err, EINVAL, "%s: its " HF_INFO " is no JSON object: %s", file,
-                                 info ? "another value" : e.text);
-    for (uint32_t i = 0; !rc && i < from->n_tensors; i++)
-        rc = add_chunk(h, rank, &from->tensors[i], info, file, err);
+    int r = json_is_object(info)
+                ? 0
+                : wfs_error_set(err, EINVAL, "%s: its " HF_INFO " is no JSON object: %s", file,
+                                info ? "another value" : e.text);
+    for (uint32_t i = 0; !r && i < from->n_tensors; i++)
+        r = add_chunk(h, rank, &from->tensors[i], info, file, err);
     json_decref(info);
-    return rc;
+    return r;
 }
 
 /* Ranks count up from 1; a rank may have several files. */
@@ -116,25 +116,25 @@ static int check_rank(struct hf *h, const char *name, uint32_t *inout_rank, stru
 static int open_files(struct hf *h, const struct wfs_source_options *options, struct wfs_error *err)
 {
     uint32_t last_rank = 0;
-    int rc = 0;
-    for (uint32_t i = 0; !rc && i < h->listing->n_entries; i++) {
+    int r = 0;
+    for (uint32_t i = 0; !r && i < h->listing->n_entries; i++) {
         const char *name = h->listing->entries[i].name;
         if (h->listing->entries[i].kind != WFS_ENTRY_FILE || fnmatch(HF_PATTERN, name, 0) != 0)
             continue;
         const char *path = wfs_arena_printf(h->catalog->arena, "%s/%s", h->listing->path, name);
         if (!path || wfs_grow(&h->ranks, &h->cap_ranks, h->n_ranks + 1, sizeof(*h->ranks)))
             return wfs_error_nomem(err, name);
-        rc = check_rank(h, name, &last_rank, err);
-        if (!rc)
-            rc = wfs_rank_open(h->catalog, path, name, options, &h->ranks[h->n_ranks], err);
-        if (!rc)
-            rc = read_chunks(h, (uint32_t)h->n_ranks++, name, err);
+        r = check_rank(h, name, &last_rank, err);
+        if (!r)
+            r = wfs_rank_open(h->catalog, path, name, options, &h->ranks[h->n_ranks], err);
+        if (!r)
+            r = read_chunks(h, (uint32_t)h->n_ranks++, name, err);
     }
-    if (!rc)
+    if (!r)
         wfs_catalog_note(h->catalog, WFS_NOTE_INFO, "",
                          "no file says how many ranks there were: the %u here are taken for all",
                          last_rank);
-    return rc;
+    return r;
 }
 
 static int cmp_chunks(const void *a, const void *b)
@@ -190,10 +190,10 @@ static int add_tensor(struct hf *h, const struct hf_chunk *chunks, uint32_t n,
     tensor.path = wfs_path_from_name(h->catalog->arena, tensor.name, h->catalog->sep);
     if (!tensor.path)
         return wfs_error_nomem(err, "a sharded tensor");
-    int rc = assemble(h, chunks, n, &tensor, &why);
-    if (rc == -ENOMEM)
+    int r = assemble(h, chunks, n, &tensor, &why);
+    if (r == -ENOMEM)
         return wfs_error_set(err, ENOMEM, "%s", why.message);
-    if (rc) {
+    if (r) {
         wfs_catalog_note(h->catalog, WFS_NOTE_REFUSED, tensor.name, "%s", why.message);
         return 0;
     }
@@ -207,15 +207,15 @@ static int add_tensor(struct hf *h, const struct hf_chunk *chunks, uint32_t n,
 
 static int add_tensors(struct hf *h, struct wfs_error *err)
 {
-    int rc = 0;
+    int r = 0;
     if (h->n_chunks)
         qsort(h->chunks, h->n_chunks, sizeof(*h->chunks), cmp_chunks);
-    for (size_t i = 0, next; !rc && i < h->n_chunks; i = next) {
+    for (size_t i = 0, next; !r && i < h->n_chunks; i = next) {
         for (next = i + 1; next < h->n_chunks && h->chunks[next].order == h->chunks[i].order;)
             next++;
-        rc = add_tensor(h, &h->chunks[i], (uint32_t)(next - i), err);
+        r = add_tensor(h, &h->chunks[i], (uint32_t)(next - i), err);
     }
-    return rc;
+    return r;
 }
 
 static int dcp_hf_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
@@ -223,13 +223,13 @@ static int dcp_hf_open(struct wfs_catalog *catalog, const struct wfs_listing *li
 {
     struct hf h = {.catalog = catalog, .listing = listing};
     catalog->is_flat = true; /* the names of all files together tell what joins them */
-    int rc = open_files(&h, options, err);
-    if (!rc)
-        rc = add_tensors(&h, err);
+    int r = open_files(&h, options, err);
+    if (!r)
+        r = add_tensors(&h, err);
     free(h.ranks);
     free(h.chunks);
     wfs_strmap_free(&h.first);
-    return rc;
+    return r;
 }
 
 const struct wfs_folder_format wfs_folder_dcp_hf = {

@@ -49,14 +49,14 @@ static int find_dict(struct wfs_dcp *d, const char *path, struct wfs_node **ret,
     const char *above = last ? wfs_arena_strndup(d->t.scratch, path, (size_t)(last - path)) : "";
     if (!dict || !above)
         return wfs_error_nomem(err, "a state dict");
-    int rc = *path ? find_dict(d, above, &parent, err) : 0;
-    if (!rc && parent)
-        rc = put(d, parent, last ? last + 1 : path, dict, err);
-    if (!rc && wfs_strmap_add(&d->dicts, path, (uint64_t)(uintptr_t)dict))
-        rc = wfs_error_nomem(err, "a state dict");
-    if (!rc)
+    int r = *path ? find_dict(d, above, &parent, err) : 0;
+    if (!r && parent)
+        r = put(d, parent, last ? last + 1 : path, dict, err);
+    if (!r && wfs_strmap_add(&d->dicts, path, (uint64_t)(uintptr_t)dict))
+        r = wfs_error_nomem(err, "a state dict");
+    if (!r)
         *ret = dict;
-    return rc;
+    return r;
 }
 
 /* A value's path is its own, and nothing lies below it. */
@@ -64,10 +64,10 @@ static int take_path(struct wfs_dcp *d, const char *above, const char *key, stru
 {
     const char *path =
         above ? wfs_arena_printf(d->t.scratch, "%s" WFS_SEP_STR "%s", above, key) : key;
-    int rc = path ? wfs_strmap_add(&d->dicts, path, 0) : -ENOMEM;
-    if (rc == -EEXIST)
+    int r = path ? wfs_strmap_add(&d->dicts, path, 0) : -ENOMEM;
+    if (r == -EEXIST)
         return wfs_dcp_refuse(d, err, "two values of one path");
-    return rc ? wfs_error_nomem(err, "a state dict") : 0;
+    return r ? wfs_error_nomem(err, "a state dict") : 0;
 }
 
 #define DCP_MAX_DEPTH 64
@@ -103,10 +103,10 @@ static int place(struct wfs_dcp *d, const char *name, const struct wfs_node *val
     const char *own_above = wfs_arena_strdup(d->t.scratch, above.len ? above.data : "");
     if (!own || !own_above)
         return wfs_error_nomem(err, "a state dict");
-    int rc = find_dict(d, own_above, &dict, err);
-    if (!rc)
-        rc = take_path(d, n > 1 ? own_above : NULL, own, err);
-    return rc ? rc : put(d, dict, own, value, err);
+    int r = find_dict(d, own_above, &dict, err);
+    if (!r)
+        r = take_path(d, n > 1 ? own_above : NULL, own, err);
+    return r ? r : put(d, dict, own, value, err);
 }
 
 static int make_tensor_node(struct wfs_dcp *d, uint32_t row, const struct wfs_node **ret,
@@ -131,17 +131,17 @@ static int make_object_node(struct wfs_dcp *d, const char *name, const struct wf
     const struct wfs_dcp_item *item;
     struct wfs_dcp_file file = {0};
     struct wfs_error why = {0};
-    int rc = wfs_dcp_find_item(d, name, NULL, &item, &why);
-    if (!rc && !item)
-        rc = wfs_error_set(&why, EINVAL, "it is stored nowhere");
-    if (!rc)
-        rc = wfs_dcp_open_file(d, item->path, &file, &why);
-    if (!rc && file.safetensors)
-        rc = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
-    if (!rc)
-        rc = wfs_torch_zip_object(&d->t, file.file, item->off, item->len, ret, &why);
-    if (!rc || !wfs_torch_is_refusal(rc))
-        return rc ? wfs_error_set(err, -rc, "%s", why.message) : 0;
+    int r = wfs_dcp_find_item(d, name, NULL, &item, &why);
+    if (!r && !item)
+        r = wfs_error_set(&why, EINVAL, "it is stored nowhere");
+    if (!r)
+        r = wfs_dcp_open_file(d, item->path, &file, &why);
+    if (!r && file.safetensors)
+        r = wfs_error_set(&why, EINVAL, "an object in a safetensors file");
+    if (!r)
+        r = wfs_torch_zip_object(&d->t, file.file, item->off, item->len, ret, &why);
+    if (!r || !wfs_torch_is_refusal(r))
+        return r ? wfs_error_set(err, -r, "%s", why.message) : 0;
     wfs_catalog_note(d->t.catalog, WFS_NOTE_WARNING, name, "its value is not shown: %s",
                      why.message);
     *ret = wfs_torch_node(&d->t, WFS_NODE_NONE);
@@ -151,23 +151,23 @@ static int make_object_node(struct wfs_dcp *d, const char *name, const struct wf
 int wfs_dcp_build_state_dict(struct wfs_dcp *d, struct wfs_error *err)
 {
     struct wfs_node *root = NULL;
-    int rc = find_dict(d, "", &root, err);
-    for (uint32_t i = 0; !rc && i < d->tensors->n; i++) {
+    int r = find_dict(d, "", &root, err);
+    for (uint32_t i = 0; !r && i < d->tensors->n; i++) {
         const struct wfs_node *key = d->tensors->items[2 * (size_t)i], *value = NULL;
         const struct wfs_node *metadata = d->tensors->items[2 * (size_t)i + 1];
         const char *name = wfs_node_text(key);
         if (!name || strlen(name) != key->str->len)
             return wfs_dcp_refuse(d, err, "a name that is none");
         if (wfs_dcp_is_class(metadata, "TensorStorageMetadata"))
-            rc = make_tensor_node(d, i, &value, err);
+            r = make_tensor_node(d, i, &value, err);
         else if (wfs_dcp_is_class(metadata, "BytesStorageMetadata"))
-            rc = make_object_node(d, name, &value, err);
+            r = make_object_node(d, name, &value, err);
         else
-            rc = wfs_dcp_refuse(d, err, "a value that is neither a tensor nor bytes");
-        if (!rc)
-            rc = place(d, name, value, err);
+            r = wfs_dcp_refuse(d, err, "a value that is neither a tensor nor bytes");
+        if (!r)
+            r = place(d, name, value, err);
     }
     d->t.pickle.root = root;
     d->t.pickle.n_nodes += 4 * d->tensors->n;
-    return rc;
+    return r;
 }

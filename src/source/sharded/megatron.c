@@ -92,12 +92,12 @@ static int follow_latest(struct megatron *m, const char **ret, struct wfs_error 
     struct wfs_arena *arena = m->catalog->arena;
     char text[32] = {0}, *end;
     const char *path = wfs_arena_printf(arena, "%s/" MEGATRON_LATEST, m->listing->path);
-    int rc = path ? wfs_bytes_open(path, &bytes, err) : wfs_error_nomem(err, "a path");
-    if (!rc)
-        rc = wfs_bytes_read(bytes, text, (size_t)wfs_min_u64(bytes->size_bytes, sizeof(text) - 1),
-                            0, err);
-    if (rc)
-        return rc;
+    int r = path ? wfs_bytes_open(path, &bytes, err) : wfs_error_nomem(err, "a path");
+    if (!r)
+        r = wfs_bytes_read(bytes, text, (size_t)wfs_min_u64(bytes->size_bytes, sizeof(text) - 1), 0,
+                           err);
+    if (r)
+        return r;
     unsigned long iteration = strtoul(text, &end, 10);
     bool is_release = strncmp(text, "release", 7) == 0;
     if (!is_release && (end == text || (*end && *end != '\n')))
@@ -141,9 +141,9 @@ static int open_rank(struct megatron *m, const char *folder, struct wfs_rank *re
     struct wfs_listing listing;
     struct wfs_arena *arena = m->catalog->arena;
     const char *dir = wfs_arena_printf(arena, "%s/%s", m->listing->path, folder);
-    int rc = dir ? wfs_listing_read(arena, dir, &listing, err) : wfs_error_nomem(err, folder);
-    if (rc)
-        return rc;
+    int r = dir ? wfs_listing_read(arena, dir, &listing, err) : wfs_error_nomem(err, folder);
+    if (r)
+        return r;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(rank_files); i++) {
         if (!wfs_listing_find(&listing, rank_files[i]))
             continue;
@@ -157,16 +157,16 @@ static int open_rank(struct megatron *m, const char *folder, struct wfs_rank *re
 
 static int open_ranks(struct megatron *m, struct wfs_error *err)
 {
-    int rc = count_ranks(m, err);
-    for (uint32_t i = 0; !rc && i < m->listing->n_entries; i++) {
+    int r = count_ranks(m, err);
+    for (uint32_t i = 0; !r && i < m->listing->n_entries; i++) {
         uint32_t tp, pp;
         if (parse_rank(&m->listing->entries[i], &tp, &pp))
-            rc = open_rank(m, m->listing->entries[i].name, &m->ranks[pp * m->n_tp + tp], err);
+            r = open_rank(m, m->listing->entries[i].name, &m->ranks[pp * m->n_tp + tp], err);
     }
-    for (uint32_t i = 0; !rc && i < m->n_tp * m->n_pp; i++)
+    for (uint32_t i = 0; !r && i < m->n_tp * m->n_pp; i++)
         if (!m->ranks[i].catalog)
-            rc = wfs_error_set(err, EINVAL, "%s: a rank has two folders", m->listing->path);
-    return rc;
+            r = wfs_error_set(err, EINVAL, "%s: a rank has two folders", m->listing->path);
+    return r;
 }
 
 /* ---- what the file says of itself ---------------------------------------------------------- */
@@ -212,11 +212,11 @@ static int read_facts(struct megatron *m, struct wfs_error *err)
         m->is_swiglu = strcmp(swiglu, "1") == 0 || strcmp(swiglu, "true") == 0;
     if (version)
         m->version = strtod(version, NULL);
-    int rc = check_count(m, args, "tensor_model_parallel_size", m->n_tp, err);
-    if (!rc)
-        rc = check_count(m, args, "pipeline_model_parallel_size", m->n_pp, err);
+    int r = check_count(m, args, "tensor_model_parallel_size", m->n_tp, err);
+    if (!r)
+        r = check_count(m, args, "pipeline_model_parallel_size", m->n_pp, err);
     json_decref(root);
-    return rc;
+    return r;
 }
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -286,24 +286,24 @@ static int note_twice(struct megatron *m, const struct wfs_tensor *earlier,
                       const struct wfs_tensor *t, struct wfs_error *err)
 {
     bool same = false;
-    int rc = earlier->shard_axis < 0 ? wfs_ranks_same(earlier->expr, t->expr, &same, err) : 0;
+    int r = earlier->shard_axis < 0 ? wfs_ranks_same(earlier->expr, t->expr, &same, err) : 0;
     if (same)
         wfs_catalog_note(m->catalog, WFS_NOTE_INFO, t->name,
                          "a later pipeline stage has it, too; the first counts");
-    else if (!rc)
+    else if (!r)
         wfs_catalog_note(m->catalog, WFS_NOTE_WARNING, t->name,
                          "a later pipeline stage has another one of this name, which is not shown: "
                          "its layers are not counted, since they are not called layers.N");
-    return rc;
+    return r;
 }
 
 static int add_tensor(struct megatron *m, const struct wfs_rank *stage, const struct wfs_tensor *t,
                       struct wfs_error *err)
 {
     struct wfs_join join = {.axis = -1, .n_groups = groups_of(m, t->name)};
-    int rc = wfs_declared_axis(m->options, t->name, &join.is_declared, &join.axis, err);
-    if (rc)
-        return rc;
+    int r = wfs_declared_axis(m->options, t->name, &join.is_declared, &join.axis, err);
+    if (r)
+        return r;
     if (m->n_tp == 1)
         join = (struct wfs_join){.axis = -1, .n_groups = 1}; /* whole */
     else if (!knows_cut(m, t, &join))
@@ -322,17 +322,17 @@ static int add_stage(struct megatron *m, uint32_t pp, struct wfs_error *err)
 {
     const struct wfs_rank *stage = &m->ranks[pp * m->n_tp];
     const struct wfs_catalog *first = stage->catalog;
-    int rc = 0;
-    for (uint32_t i = 0; !rc && i < first->n_tensors; i++)
+    int r = 0;
+    for (uint32_t i = 0; !r && i < first->n_tensors; i++)
         if (first->roots[first->tensors[i].root].is_chosen)
-            rc = add_tensor(m, stage, &first->tensors[i], err);
-    if (!rc)
+            r = add_tensor(m, stage, &first->tensors[i], err);
+    if (!r)
         wfs_ranks_note_others(m->catalog, stage, m->n_tp);
     for (size_t i = 0; i < m->n_lists; i++) {
         m->lists[i].first += m->lists[i].n;
         m->lists[i].n = 0;
     }
-    return rc;
+    return r;
 }
 
 static int note_others(struct megatron *m, struct wfs_error *err)
@@ -410,16 +410,16 @@ static int check_lists(struct megatron *m, struct wfs_error *err)
 
 static int add_stages(struct megatron *m, struct wfs_error *err)
 {
-    int rc = read_facts(m, err);
-    if (!rc)
-        rc = check_chosen(m, err);
-    if (!rc)
-        rc = check_lists(m, err);
-    for (uint32_t pp = 0; !rc && pp < m->n_pp; pp++)
-        rc = add_stage(m, pp, err);
-    if (!rc)
-        rc = note_others(m, err);
-    return rc ? rc : add_root(m, err);
+    int r = read_facts(m, err);
+    if (!r)
+        r = check_chosen(m, err);
+    if (!r)
+        r = check_lists(m, err);
+    for (uint32_t pp = 0; !r && pp < m->n_pp; pp++)
+        r = add_stage(m, pp, err);
+    if (!r)
+        r = note_others(m, err);
+    return r ? r : add_root(m, err);
 }
 
 static int megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *listing,
@@ -428,24 +428,24 @@ static int megatron_open(struct wfs_catalog *catalog, const struct wfs_listing *
     struct megatron m = {.catalog = catalog, .options = options, .listing = listing};
     struct wfs_listing inner;
     const char *path = NULL;
-    int rc = 0;
+    int r = 0;
     if (wfs_listing_find(listing, MEGATRON_LATEST)) {
-        rc = follow_latest(&m, &path, err);
-        if (!rc)
-            rc = wfs_listing_read(catalog->arena, path, &inner, err);
+        r = follow_latest(&m, &path, err);
+        if (!r)
+            r = wfs_listing_read(catalog->arena, path, &inner, err);
         m.listing = &inner;
-        if (!rc && wfs_folder_dcp.probe(&inner)) { /* --ckpt-format torch_dist */
+        if (!r && wfs_folder_dcp.probe(&inner)) { /* --ckpt-format torch_dist */
             catalog->format = wfs_folder_dcp.name;
             return wfs_folder_dcp.open(catalog, &inner, options, err);
         }
     }
-    if (!rc)
-        rc = open_ranks(&m, err);
-    if (!rc)
-        rc = add_stages(&m, err);
+    if (!r)
+        r = open_ranks(&m, err);
+    if (!r)
+        r = add_stages(&m, err);
     wfs_strmap_free(&m.by_list);
     free(m.lists);
-    return rc;
+    return r;
 }
 
 const struct wfs_folder_format wfs_folder_megatron = {

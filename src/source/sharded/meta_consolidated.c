@@ -56,9 +56,9 @@ static int open_ranks(struct wfs_catalog *catalog, const struct wfs_listing *lis
         const char *path = wfs_arena_printf(catalog->arena, "%s/%s", listing->path, name);
         if (!path)
             return wfs_error_nomem(err, name);
-        int rc = wfs_rank_open(catalog, path, name, options, &ranks[n++], err);
-        if (rc)
-            return rc;
+        int r = wfs_rank_open(catalog, path, name, options, &ranks[n++], err);
+        if (r)
+            return r;
     }
     *ret_n = n;
     return 0;
@@ -127,9 +127,9 @@ static int add_tensor(struct wfs_catalog *catalog, const struct wfs_rank *ranks,
                       struct wfs_error *err)
 {
     struct wfs_join join = {.axis = -1, .n_groups = 1};
-    int rc = wfs_declared_axis(options, t->name, &join.is_declared, &join.axis, err);
-    if (rc)
-        return rc;
+    int r = wfs_declared_axis(options, t->name, &join.is_declared, &join.axis, err);
+    if (r)
+        return r;
     if (!join.is_declared && !known_axis(ranks, n, t, &join.axis)) {
         wfs_catalog_note(catalog, WFS_NOTE_REFUSED, t->name,
                          "how it is cut over %u files is not known: declare it with "
@@ -152,9 +152,9 @@ static int check_whole(const struct wfs_listing *listing, const struct wfs_rank 
         const struct wfs_tensor *t = wfs_catalog_find(ranks[0].catalog, names[i]);
         int32_t axis;
         bool is_declared = false;
-        int rc = t ? wfs_declared_axis(options, t->name, &is_declared, &axis, err) : 0;
-        if (rc)
-            return rc;
+        int r = t ? wfs_declared_axis(options, t->name, &is_declared, &axis, err) : 0;
+        if (r)
+            return r;
         if (is_declared || !t || t->expr->ndim != 2)
             continue;
         uint64_t part = t->expr->shape[1];
@@ -176,14 +176,14 @@ static int meta_open(struct wfs_catalog *catalog, const struct wfs_listing *list
     uint32_t n = 0;
     if (!ranks)
         return wfs_error_nomem(err, listing->path);
-    int rc = open_ranks(catalog, listing, options, ranks, &n, err);
-    if (!rc)
-        rc = check_whole(listing, ranks, n, options, err);
-    for (uint32_t i = 0; !rc && i < ranks[0].catalog->n_tensors; i++)
-        rc = add_tensor(catalog, ranks, n, &ranks[0].catalog->tensors[i], options, err);
-    if (!rc)
+    int r = open_ranks(catalog, listing, options, ranks, &n, err);
+    if (!r)
+        r = check_whole(listing, ranks, n, options, err);
+    for (uint32_t i = 0; !r && i < ranks[0].catalog->n_tensors; i++)
+        r = add_tensor(catalog, ranks, n, &ranks[0].catalog->tensors[i], options, err);
+    if (!r)
         wfs_ranks_note_others(catalog, ranks, n);
-    return rc;
+    return r;
 }
 
 const struct wfs_folder_format wfs_folder_meta_consolidated = {

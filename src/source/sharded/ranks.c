@@ -39,15 +39,15 @@ int wfs_rank_open(struct wfs_catalog *catalog, const char *path, const char *nam
 {
     const struct wfs_source_options own = {.strict = options && options->strict};
     struct wfs_rank rank = {0};
-    int rc = wfs_source_open_part(path, &own, &rank.catalog, err);
-    if (rc)
-        return rc;
+    int r = wfs_source_open_part(path, &own, &rank.catalog, err);
+    if (r)
+        return r;
     if (wfs_arena_on_free(catalog->arena, free_catalog, rank.catalog))
         return wfs_error_nomem(err, name);
     bool is_first = catalog->n_files == 0;
-    rc = wfs_catalog_add_file(catalog, path, name, rank.catalog->files[0].bytes, &rank.file, err);
-    if (rc)
-        return rc;
+    r = wfs_catalog_add_file(catalog, path, name, rank.catalog->files[0].bytes, &rank.file, err);
+    if (r)
+        return r;
     copy_notes(catalog, rank.catalog, name, is_first);
     if (is_first) {
         catalog->convention = rank.catalog->convention;
@@ -83,11 +83,11 @@ static int compare_copies(const struct wfs_expr *first, const struct wfs_expr *o
     uint64_t end = wfs_min_u64(first->size_bytes, COPY_MAX_BYTES);
     for (uint64_t off = 0; off < end; off += sizeof(a)) {
         size_t len = (size_t)wfs_min_u64(sizeof(a), end - off);
-        int rc = wfs_expr_read(first, a, len, off, err);
-        if (!rc)
-            rc = wfs_expr_read(other, b, len, off, err);
-        if (rc)
-            return rc;
+        int r = wfs_expr_read(first, a, len, off, err);
+        if (!r)
+            r = wfs_expr_read(other, b, len, off, err);
+        if (r)
+            return r;
         if (memcmp(a, b, len) != 0)
             return wfs_error_set(err, EINVAL,
                                  "rank %u has other values of what should be a copy: declare how "
@@ -102,24 +102,24 @@ int wfs_ranks_same(const struct wfs_expr *a, const struct wfs_expr *b, bool *ret
 {
     struct wfs_error why = {0};
     *ret = a->dtype == b->dtype && wfs_shape_equal(a->ndim, a->shape, b->ndim, b->shape);
-    int rc = *ret ? compare_copies(a, b, 0, "", &why) : 0;
-    if (rc == -EINVAL)
+    int r = *ret ? compare_copies(a, b, 0, "", &why) : 0;
+    if (r == -EINVAL)
         *ret = false;
-    return rc && rc != -EINVAL ? wfs_error_set(err, -rc, "%s", why.message) : 0;
+    return r && r != -EINVAL ? wfs_error_set(err, -r, "%s", why.message) : 0;
 }
 
 static int check_copies(const struct wfs_expr *const *parts, uint32_t n, const char *name,
                         bool is_declared, struct wfs_error *err)
 {
-    int rc = 0;
-    for (uint32_t i = 1; !rc && i < n; i++) {
+    int r = 0;
+    for (uint32_t i = 1; !r && i < n; i++) {
         if (!wfs_shape_equal(parts[i]->ndim, parts[i]->shape, parts[0]->ndim, parts[0]->shape))
             return wfs_error_set(err, EINVAL, "rank %u has another shape of what should be a copy",
                                  i);
         if (!is_declared)
-            rc = compare_copies(parts[0], parts[i], i, name, err);
+            r = compare_copies(parts[0], parts[i], i, name, err);
     }
-    return rc;
+    return r;
 }
 
 /* Group g of each rank's part, for all ranks, then the next group. */
@@ -136,10 +136,10 @@ static int join_groups(struct wfs_arena *arena, const struct wfs_expr *const *pa
             if (size % join.n_groups)
                 return wfs_error_set(err, EINVAL, "its axis %d of rank %u is no %u equal groups",
                                      join.axis, i, join.n_groups);
-            int rc = wfs_expr_slice(arena, parts[i], (uint32_t)join.axis, g * step, (g + 1) * step,
-                                    1, &pieces[g * n + i], err);
-            if (rc)
-                return rc;
+            int r = wfs_expr_slice(arena, parts[i], (uint32_t)join.axis, g * step, (g + 1) * step,
+                                   1, &pieces[g * n + i], err);
+            if (r)
+                return r;
         }
     }
     return wfs_expr_concat(arena, (uint32_t)n_pieces, pieces, (uint32_t)join.axis, ret, err);
@@ -150,10 +150,10 @@ static int join_parts(struct wfs_arena *arena, const struct wfs_expr *const *par
                       struct wfs_error *err)
 {
     if (join.axis < 0) {
-        int rc = check_copies(parts, n, name, join.is_declared, err);
-        if (!rc)
+        int r = check_copies(parts, n, name, join.is_declared, err);
+        if (!r)
             *ret = parts[0];
-        return rc;
+        return r;
     }
     if ((uint32_t)join.axis >= parts[0]->ndim)
         return wfs_error_set(err, EINVAL, "it has no axis %d", join.axis);
@@ -176,12 +176,12 @@ int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uin
     if (!tensor.path || !tensor.name)
         return wfs_error_nomem(err, "a sharded tensor");
     bool is_cut = join.axis >= 0 && n > 1;
-    int rc = find_parts(ranks, n, first->path, parts, &why);
-    if (!rc)
-        rc = join_parts(catalog->arena, parts, n, first->name, join, &tensor.expr, &why);
-    if (rc == -ENOMEM || rc == -EIO)
-        return wfs_error_set(err, -rc, "%s", why.message);
-    if (rc) {
+    int r = find_parts(ranks, n, first->path, parts, &why);
+    if (!r)
+        r = join_parts(catalog->arena, parts, n, first->name, join, &tensor.expr, &why);
+    if (r == -ENOMEM || r == -EIO)
+        return wfs_error_set(err, -r, "%s", why.message);
+    if (r) {
         wfs_catalog_note(catalog, WFS_NOTE_REFUSED, tensor.name, "%s", why.message);
         return 0;
     }

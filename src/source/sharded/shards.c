@@ -105,9 +105,9 @@ static int join_groups(struct assembly *a, struct wfs_shard *shards, const struc
         uint64_t next = g + 1 < n_groups ? shards[firsts[g + 1]].offset[axis] : end;
         part.start[axis] = shards[firsts[g]].offset[axis];
         part.shape[axis] = next - part.start[axis];
-        int rc = assemble(a, shards + firsts[g], firsts[g + 1] - firsts[g], &part, &parts[g]);
-        if (rc)
-            return rc;
+        int r = assemble(a, shards + firsts[g], firsts[g + 1] - firsts[g], &part, &parts[g]);
+        if (r)
+            return r;
     }
     a->cut_axes |= axis < 32 ? 1u << axis : 0;
     return wfs_expr_concat(a->arena, n_groups, parts, axis, ret, a->err);
@@ -150,13 +150,13 @@ static int assemble(struct assembly *a, struct wfs_shard *shards, uint32_t n, co
         return take_whole(a, &shards[0], box, ret);
     if (a->depth == MAX_NESTED_CUTS)
         return misfit(a, "are cut within cuts, deeper than any mesh of ranks");
-    int rc = cut(a, shards, n, &axis, &n_groups, &firsts);
-    if (rc)
-        return rc;
+    int r = cut(a, shards, n, &axis, &n_groups, &firsts);
+    if (r)
+        return r;
     a->depth++;
-    rc = join_groups(a, shards, box, axis, n_groups, firsts, ret);
+    r = join_groups(a, shards, box, axis, n_groups, firsts, ret);
     a->depth--;
-    return rc;
+    return r;
 }
 
 /* Drops shards without elements; the number that is left. */
@@ -176,11 +176,11 @@ int wfs_shards_assemble(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t 
     struct assembly a = {.arena = arena, .ndim = ndim, .dtype = dtype, .err = err};
     struct box box = {0};
     uint64_t n_elems, size_bytes;
-    int rc = wfs_shape_size(dtype, ndim, shape, &n_elems, &size_bytes, err);
-    for (uint32_t i = 0; !rc && i < n; i++)
-        rc = check_shard(&a, &shards[i], shape);
-    if (rc)
-        return rc;
+    int r = wfs_shape_size(dtype, ndim, shape, &n_elems, &size_bytes, err);
+    for (uint32_t i = 0; !r && i < n; i++)
+        r = check_shard(&a, &shards[i], shape);
+    if (r)
+        return r;
     *ret_axis = -1;
     if (n_elems == 0)
         return wfs_expr_fill(arena, dtype, ndim, shape, 0, ret, err);
@@ -188,9 +188,9 @@ int wfs_shards_assemble(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t 
     if (n == 0)
         return misfit(&a, "have no elements, the tensor has");
     memcpy(box.shape, shape, ndim * sizeof(*shape));
-    rc = assemble(&a, shards, n, &box, ret);
-    for (int32_t i = 0; !rc && i < 32; i++)
+    r = assemble(&a, shards, n, &box, ret);
+    for (int32_t i = 0; !r && i < 32; i++)
         if (a.cut_axes == 1u << i)
             *ret_axis = i;
-    return rc;
+    return r;
 }

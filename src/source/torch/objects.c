@@ -55,7 +55,7 @@ static int walk_child(struct wfs_objects_walk *w, const struct wfs_node *child,
     if (component)
         wfs_objects_enter(w, component, is_split);
     w->nesting++;
-    int rc = walk(w, child, tree, &has_plain);
+    int r = walk(w, child, tree, &has_plain);
     w->nesting--;
     if (component)
         wfs_objects_leave(w, path_len);
@@ -66,7 +66,7 @@ static int walk_child(struct wfs_objects_walk *w, const struct wfs_node *child,
         w->json.data[json_len] = 0;
     }
     *inout_any |= keep;
-    return rc;
+    return r;
 }
 
 static int bomb(struct wfs_objects_walk *w, const char *what)
@@ -110,17 +110,17 @@ static int walk_muted(struct wfs_objects_walk *w, const struct wfs_node *value, 
 {
     bool was_muted = w->is_muted, any = false;
     size_t json_len = w->json.len;
-    int rc = skip_pair(w);
-    if (rc)
-        return rc;
+    int r = skip_pair(w);
+    if (r)
+        return r;
     w->is_muted = true;
-    rc = walk_child(w, value, "?", false, tree, NULL, false, &any);
+    r = walk_child(w, value, "?", false, tree, NULL, false, &any);
     w->is_muted = was_muted;
     if (w->json.data) {
         w->json.len = json_len;
         w->json.data[json_len] = 0;
     }
-    return rc;
+    return r;
 }
 
 /* Says of a dict which keys are no names; the first of them is `key`. */
@@ -130,9 +130,9 @@ static int note_nameless(struct wfs_objects_walk *w, const struct wfs_node *key,
     const char *path;
     wfs_cleanup(wfs_buf_free) struct wfs_buf kind = {0};
     wfs_objects_key_kind(&kind, key);
-    int rc = w->path.len ? wfs_objects_path(w, &path) : 0;
-    if (rc)
-        return rc;
+    int r = w->path.len ? wfs_objects_path(w, &path) : 0;
+    if (r)
+        return r;
     const char *name =
         w->path.len ? wfs_path_join_dup(w->t->scratch, path, w->t->catalog->sep) : w->t->name;
     if (!name || !wfs_buf_ok(&kind))
@@ -167,53 +167,53 @@ static int walk_pairs(struct wfs_objects_walk *w, const struct wfs_node *dict, u
     uint32_t n_nameless = 0;
     uint64_t n_hidden = 0;
     const char **keys = arena ? wfs_arena_array(arena, dict->n, sizeof(*keys)) : NULL;
-    int rc = keys ? last_pairs(w, arena, dict, &last, keys) : wfs_error_nomem(w->err, "a dict");
+    int r = keys ? last_pairs(w, arena, dict, &last, keys) : wfs_error_nomem(w->err, "a dict");
     wfs_buf_char(&w->json, '{');
-    for (uint32_t i = 0; !rc && i < dict->n; i++) {
+    for (uint32_t i = 0; !r && i < dict->n; i++) {
         uint64_t winner;
         const struct wfs_node *key = dict->items[2 * (size_t)i];
         const struct wfs_node *value = dict->items[2 * (size_t)i + 1];
         if (!keys[i]) {
             nameless = n_nameless++ ? nameless : key;
             uint64_t n_muted = w->n_muted;
-            rc = walk_muted(w, value, tree);
+            r = walk_muted(w, value, tree);
             n_hidden += w->n_muted - n_muted;
             continue;
         }
         if (wfs_strmap_get(&last, keys[i], &winner) && winner != i) {
-            rc = skip_pair(w);
+            r = skip_pair(w);
             continue;
         }
         const char *text = keys[i] + 1;
         bool hides = is_module && is_transparent(text), skipped = w->skips_aliases;
         w->skips_aliases |= has_copies && strcmp(text, RNN_OWN_LIST) == 0;
-        rc = walk_child(w, value, hides ? NULL : text, key->kind == WFS_NODE_STR, tree, text, false,
-                        &any);
+        r = walk_child(w, value, hides ? NULL : text, key->kind == WFS_NODE_STR, tree, text, false,
+                       &any);
         w->skips_aliases = skipped;
     }
     wfs_buf_char(&w->json, '}');
     *ret_has_plain = any || dict->n == 0;
-    if (!rc && nameless && !w->is_muted)
-        rc = note_nameless(w, nameless, n_nameless, n_hidden);
-    return rc;
+    if (!r && nameless && !w->is_muted)
+        r = note_nameless(w, nameless, n_nameless, n_hidden);
+    return r;
 }
 
 static int walk_items(struct wfs_objects_walk *w, const struct wfs_node *list, uint32_t tree,
                       bool *ret_has_plain)
 {
     bool any = false, has_plain = list->n == 0;
-    int rc = 0;
+    int r = 0;
     wfs_buf_char(&w->json, '[');
-    for (uint32_t i = 0; !rc && i < list->n; i++) {
+    for (uint32_t i = 0; !r && i < list->n; i++) {
         char component[16];
         snprintf(component, sizeof(component), "%u", i);
         uint32_t n_before = w->t->catalog->n_tensors;
-        rc = walk_child(w, list->items[i], component, false, tree, NULL, true, &any);
+        r = walk_child(w, list->items[i], component, false, tree, NULL, true, &any);
         has_plain |= w->t->catalog->n_tensors == n_before;
     }
     wfs_buf_char(&w->json, ']');
     *ret_has_plain = has_plain;
-    return rc;
+    return r;
 }
 
 /* An object that is not made: its class, and whatever the pickle would have given it. */
@@ -223,7 +223,7 @@ static int walk_opaque(struct wfs_objects_walk *w, const struct wfs_node *node, 
     const struct wfs_node_call *call = node->call;
     wfs_cleanup(wfs_buf_free) struct wfs_buf name = {0};
     bool any = true;
-    int rc = 0;
+    int r = 0;
     wfs_objects_global_name(&name, node);
     w->json.failed |= name.failed;
     wfs_buf_str(&w->json, "{\"$object\": ");
@@ -235,18 +235,18 @@ static int walk_opaque(struct wfs_objects_walk *w, const struct wfs_node *node, 
     else
         slots = NULL;
     if (call->args && call->args->n)
-        rc = walk_child(w, call->args, "args", false, tree, "args", false, &any);
-    if (!rc && state && state->kind != WFS_NODE_NONE)
-        rc = walk_child(w, state, NULL, false, tree, "state", false, &any);
-    if (!rc && slots)
-        rc = walk_child(w, slots, NULL, false, tree, "slots", false, &any);
-    if (!rc && call->items)
-        rc = walk_child(w, call->items, NULL, false, tree, "items", false, &any);
-    if (!rc && call->entries)
-        rc = walk_child(w, call->entries, NULL, false, tree, "entries", false, &any);
+        r = walk_child(w, call->args, "args", false, tree, "args", false, &any);
+    if (!r && state && state->kind != WFS_NODE_NONE)
+        r = walk_child(w, state, NULL, false, tree, "state", false, &any);
+    if (!r && slots)
+        r = walk_child(w, slots, NULL, false, tree, "slots", false, &any);
+    if (!r && call->items)
+        r = walk_child(w, call->items, NULL, false, tree, "items", false, &any);
+    if (!r && call->entries)
+        r = walk_child(w, call->entries, NULL, false, tree, "entries", false, &any);
     wfs_buf_char(&w->json, '}');
     *ret_has_plain = true;
-    return rc;
+    return r;
 }
 
 static bool is_scripted(const struct wfs_node *node)
@@ -266,9 +266,9 @@ static int open_tree(struct wfs_objects_walk *w, const struct wfs_node *node, ui
         return 0;
     struct wfs_torch *t = w->t;
     const char *path = "";
-    int rc = w->path.len ? wfs_objects_path(w, &path) : 0;
-    if (rc)
-        return rc;
+    int r = w->path.len ? wfs_objects_path(w, &path) : 0;
+    if (r)
+        return r;
     /* The state of an object is the object's tree. */
     if (w->n_trees && strcmp(w->trees[parent].path, path) == 0) {
         w->trees[parent].is_module |= is_module_state(node);
@@ -297,21 +297,21 @@ static int walk_container(struct wfs_objects_walk *w, const struct wfs_node *nod
         *ret_has_plain = true;
         return 0;
     }
-    int rc = open_tree(w, node, parent, &tree);
-    if (rc)
-        return rc;
+    int r = open_tree(w, node, parent, &tree);
+    if (r)
+        return r;
     bool is_opened = w->n_trees > n_trees;
     open->is_open = true;
     if (node->kind == WFS_NODE_DICT)
-        rc = walk_pairs(w, node, tree, ret_has_plain);
+        r = walk_pairs(w, node, tree, ret_has_plain);
     else if (node->kind == WFS_NODE_CALL)
-        rc = walk_opaque(w, node, tree, ret_has_plain);
+        r = walk_opaque(w, node, tree, ret_has_plain);
     else
-        rc = walk_items(w, node, tree, ret_has_plain);
+        r = walk_items(w, node, tree, ret_has_plain);
     open->is_open = false;
     if (is_opened)
         w->trees[tree].end = w->t->catalog->n_tensors;
-    return rc;
+    return r;
 }
 
 /* ---- any node ------------------------------------------------------------------------------ */
@@ -326,9 +326,9 @@ static int walk_tensor(struct wfs_objects_walk *w, const struct wfs_torch_tensor
 {
     bool ignored;
     uint32_t n_before = w->t->catalog->n_tensors, index;
-    int rc = wfs_objects_add(w, tensor, key_start(w, tree), &index);
-    if (rc)
-        return rc;
+    int r = wfs_objects_add(w, tensor, key_start(w, tree), &index);
+    if (r)
+        return r;
     if (index == WFS_NO_INDEX) {
         wfs_buf_str(&w->json, "null");
         return 0;
@@ -339,12 +339,12 @@ static int walk_tensor(struct wfs_objects_walk *w, const struct wfs_torch_tensor
     if (w->n_trees && w->t->catalog->n_tensors > n_before)
         w->trees[tree].n_direct++;
     size_t json_len = w->json.len;
-    rc = parts ? walk_pairs(w, parts, tree, &ignored) : 0;
+    r = parts ? walk_pairs(w, parts, tree, &ignored) : 0;
     if (parts && w->json.data) {
         w->json.len = json_len;
         w->json.data[json_len] = 0;
     }
-    return rc;
+    return r;
 }
 
 static bool is_container(const struct wfs_node *node)
@@ -385,22 +385,22 @@ static int walk_wrapped(struct wfs_objects_walk *w, const struct wfs_node *inner
     struct wfs_error why = {0};
     uint32_t n_before = w->t->catalog->n_tensors;
     bool any = false;
-    int rc = 0;
+    int r = 0;
     if (inner && inner->is_open) {
         wfs_buf_str(&w->json, "{\"$itself\": true}");
         return 0;
     }
     if (inner && inner->kind == WFS_NODE_DICT) {
         open->is_open = true;
-        rc = walk_pairs(w, inner, tree, ret_has_plain);
+        r = walk_pairs(w, inner, tree, ret_has_plain);
         open->is_open = false;
     } else if (inner) {
-        rc = walk_child(w, inner, "state", false, tree, NULL, true, &any);
+        r = walk_child(w, inner, "state", false, tree, NULL, true, &any);
     } else {
         wfs_buf_str(&w->json, "null");
     }
-    if (rc)
-        return rc;
+    if (r)
+        return r;
     wfs_error_set(&why, EINVAL, "%s: %s", what->message,
                   w->t->catalog->n_tensors > n_before ? "what the file has of it is shown below it"
                                                       : "the file has no bytes of it");
@@ -418,13 +418,13 @@ static int walk(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_
         return bomb(w, "lie in one another more than 200 deep");
     if (w->visits_left-- == 0)
         return bomb(w, "contain each other too often");
-    int rc = wfs_torch_object(w->t, node, &what, &tensor, &rest, &why);
-    if (wfs_torch_is_refusal(rc)) {
+    int r = wfs_torch_object(w->t, node, &what, &tensor, &rest, &why);
+    if (wfs_torch_is_refusal(r)) {
         wfs_buf_str(&w->json, "null");
         return wfs_objects_refuse(w, &why);
     }
-    if (rc)
-        return wfs_error_set(w->err, -rc, "%s", why.message);
+    if (r)
+        return wfs_error_set(w->err, -r, "%s", why.message);
     if (what == WFS_TORCH_TENSOR)
         return walk_tensor(w, &tensor, rest, tree);
     if (what == WFS_TORCH_WRAPPER)
@@ -467,22 +467,22 @@ int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err)
     w.tensors_left = size / OBJECTS_BYTES_A_TENSOR + OBJECTS_FREE_TENSORS;
     uint32_t n_before = t->catalog->n_tensors;
     bool has_plain = false;
-    int rc = wfs_torch_note_dangers(t, &t->pickle, err);
-    if (rc)
-        return rc;
+    int r = wfs_torch_note_dangers(t, &t->pickle, err);
+    if (r)
+        return r;
     t->catalog->convention = WFS_CONVENTION_TORCH;
     w.trees = calloc(OBJECTS_MAX_TREES, sizeof(*w.trees));
-    rc = w.trees ? walk(&w, t->pickle.root, 0, &has_plain) : wfs_error_nomem(err, "the trees");
+    r = w.trees ? walk(&w, t->pickle.root, 0, &has_plain) : wfs_error_nomem(err, "the trees");
     if (!has_plain)
         wfs_buf_free(&w.json);
-    if (!rc)
-        rc = check_found(&w, n_before);
-    if (!rc)
-        rc = keep_json(&w, err);
-    if (!rc)
-        rc = wfs_objects_settle_roots(&w, err);
+    if (!r)
+        r = check_found(&w, n_before);
+    if (!r)
+        r = keep_json(&w, err);
+    if (!r)
+        r = wfs_objects_settle_roots(&w, err);
     wfs_buf_free(&w.path);
     wfs_buf_free(&w.json);
     free(w.trees);
-    return rc;
+    return r;
 }

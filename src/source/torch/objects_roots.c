@@ -244,21 +244,21 @@ static bool lies_above(const struct wfs_objects_walk *w, uint32_t above, uint32_
 static int add_roots(struct wfs_objects_walk *w, uint32_t chosen, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;
-    int rc = 0;
-    for (uint32_t i = 1; !rc && i < w->n_trees; i++) {
+    int r = 0;
+    for (uint32_t i = 1; !r && i < w->n_trees; i++) {
         const struct wfs_objects_tree *tree = &w->trees[i];
         uint32_t root;
         bool is_beside = lies_above(w, tree->parent, chosen) && tree->parent != chosen &&
                          !lies_above(w, i, chosen);
         if (!has_tensors(tree) || (i != chosen && !is_beside))
             continue;
-        rc = add_root(catalog, tree->path, i == chosen, &root, err);
-        for (uint32_t k = tree->first; !rc && k < tree->end; k++)
+        r = add_root(catalog, tree->path, i == chosen, &root, err);
+        for (uint32_t k = tree->first; !r && k < tree->end; k++)
             catalog->tensors[k].root = root;
-        if (!rc && i != chosen && !wfs_path_is_statistics_of(tree->path, w->trees[chosen].path))
-            rc = note_other(w, chosen, i, err);
+        if (!r && i != chosen && !wfs_path_is_statistics_of(tree->path, w->trees[chosen].path))
+            r = note_other(w, chosen, i, err);
     }
-    return rc ? rc : note_left_out(w, chosen, err);
+    return r ? r : note_left_out(w, chosen, err);
 }
 
 /* Two equal candidates: both are roots, none is chosen. */
@@ -278,15 +278,15 @@ static int refuse_choice(struct wfs_objects_walk *w, uint32_t a, uint32_t b, str
                              "%s: %s and %s have the same names and shapes: choose with -o root=",
                              w->t->name, name_a, name_b);
     uint32_t parent = w->trees[a].parent, root;
-    int rc = 0;
-    for (uint32_t i = 1; !rc && i < w->n_trees; i++) {
+    int r = 0;
+    for (uint32_t i = 1; !r && i < w->n_trees; i++) {
         if (!is_child(w, i, parent))
             continue;
-        rc = add_root(catalog, w->trees[i].path, false, &root, err);
-        for (uint32_t k = w->trees[i].first; !rc && k < w->trees[i].end; k++)
+        r = add_root(catalog, w->trees[i].path, false, &root, err);
+        for (uint32_t k = w->trees[i].first; !r && k < w->trees[i].end; k++)
             catalog->tensors[k].root = root;
     }
-    return rc;
+    return r;
 }
 
 /* The user's own roots; what is below them is looked up when all files are there. A key with a dot,
@@ -322,8 +322,8 @@ int wfs_objects_settle_roots(struct wfs_objects_walk *w, struct wfs_error *err)
     uint32_t chosen = choose(w, &a, &b);
     if (chosen == 0)
         return 0; /* the whole */
-    int rc = add_root(catalog, "", false, &root, err);
-    if (!rc)
-        rc = chosen == NO_TREE ? refuse_choice(w, a, b, err) : add_roots(w, chosen, err);
-    return rc;
+    int r = add_root(catalog, "", false, &root, err);
+    if (!r)
+        r = chosen == NO_TREE ? refuse_choice(w, a, b, err) : add_roots(w, chosen, err);
+    return r;
 }

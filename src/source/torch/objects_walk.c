@@ -91,8 +91,8 @@ static int note_refusal(struct wfs_objects_walk *w, const char *path, const char
 int wfs_objects_refuse(struct wfs_objects_walk *w, const struct wfs_error *why)
 {
     const char *path;
-    int rc = meet_tensor(w, &path);
-    return rc || !path ? rc : note_refusal(w, path, why->message);
+    int r = meet_tensor(w, &path);
+    return r || !path ? r : note_refusal(w, path, why->message);
 }
 
 int wfs_objects_add(struct wfs_objects_walk *w, const struct wfs_torch_tensor *found, size_t key_at,
@@ -108,9 +108,9 @@ int wfs_objects_add(struct wfs_objects_walk *w, const struct wfs_torch_tensor *f
         return 0;
     *ret_index = WFS_NO_INDEX;
     const char *own, *path;
-    int rc = meet_tensor(w, &own);
-    if (rc || !own)
-        return rc;
+    int r = meet_tensor(w, &own);
+    if (r || !own)
+        return r;
     path = is_taken(w, own) ? unsplit_path(w, own, key_at) : own;
     if (path && is_taken(w, path))
         path = unsplit_path(w, path, 0);
@@ -129,9 +129,9 @@ int wfs_objects_add(struct wfs_objects_walk *w, const struct wfs_torch_tensor *f
         tensor.shard_axis = found->shard_axis;
         tensor.n_shards = found->n_shards;
     }
-    rc = wfs_catalog_add_tensor(catalog, &tensor, ret_index, w->err);
-    if (!rc && found->view && first == WFS_NO_INDEX &&
+    r = wfs_catalog_add_tensor(catalog, &tensor, ret_index, w->err);
+    if (!r && found->view && first == WFS_NO_INDEX &&
         wfs_strmap_add(&t->views, found->view, *ret_index))
-        rc = wfs_error_nomem(w->err, "the map of tied tensors");
-    return rc;
+        r = wfs_error_nomem(w->err, "the map of tied tensors");
+    return r;
 }

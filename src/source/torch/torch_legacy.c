@@ -33,25 +33,25 @@ static int refuse(const struct wfs_torch *t, struct wfs_error *err, const char *
 
 static int next_pickle(struct wfs_torch *t, struct wfs_pickle *ret, struct wfs_error *err)
 {
-    int rc = wfs_pickle_parse(t->scratch, t->format, ret, err);
-    return rc ? rc : wfs_torch_note_dangers(t, ret, err);
+    int r = wfs_pickle_parse(t->scratch, t->format, ret, err);
+    return r ? r : wfs_torch_note_dangers(t, ret, err);
 }
 
 static int read_frame(struct wfs_torch *t, struct wfs_error *err)
 {
     struct wfs_pickle pickle;
     int64_t protocol;
-    int rc = next_pickle(t, &pickle, err); /* the probe has compared the magic */
-    if (!rc)
-        rc = next_pickle(t, &pickle, err);
-    if (rc)
-        return rc;
+    int r = next_pickle(t, &pickle, err); /* the probe has compared the magic */
+    if (!r)
+        r = next_pickle(t, &pickle, err);
+    if (r)
+        return r;
     if (!wfs_node_i64(pickle.root, &protocol) || protocol != LEGACY_PROTOCOL)
         return refuse(t, err, "a legacy stream whose protocol is not 1001");
-    rc = next_pickle(t, &pickle, err);
-    if (!rc && pickle.root->kind != WFS_NODE_DICT)
-        rc = refuse(t, err, "a legacy stream without the writer's facts");
-    return rc;
+    r = next_pickle(t, &pickle, err);
+    if (!r && pickle.root->kind != WFS_NODE_DICT)
+        r = refuse(t, err, "a legacy stream without the writer's facts");
+    return r;
 }
 
 /* Declares the storages of every persistent id; the others refuse their tensors later. */
@@ -61,9 +61,9 @@ static int declare_storages(struct wfs_torch *t, struct wfs_error *err)
         struct wfs_torch_storage *storage;
         struct wfs_error why = {0};
         uint64_t off, size;
-        int rc = wfs_torch_storage_of(t, t->pickle.persids[i], &storage, &off, &size, &why);
-        if (rc && !wfs_torch_is_refusal(rc))
-            return wfs_error_set(err, -rc, "%s", why.message);
+        int r = wfs_torch_storage_of(t, t->pickle.persids[i], &storage, &off, &size, &why);
+        if (r && !wfs_torch_is_refusal(r))
+            return wfs_error_set(err, -r, "%s", why.message);
     }
     return 0;
 }
@@ -93,9 +93,9 @@ static int place_storage(struct wfs_torch *t, struct wfs_torch_storage *s, bool 
     *ret_cut = wfs_cursor_left(cur) < 8;
     if (*ret_cut)
         return 0;
-    int rc = wfs_cursor_u64le(cur, &n_elems, err);
-    if (rc)
-        return rc;
+    int r = wfs_cursor_u64le(cur, &n_elems, err);
+    if (r)
+        return r;
     if (!wfs_mul_u64(n_elems, wfs_dtype_bits(s->dtype) / 8, &size))
         return refuse(t, err, "a storage whose size overflows");
     left = wfs_cursor_left(cur);
@@ -109,17 +109,17 @@ static int place_storages(struct wfs_torch *t, const struct wfs_node *keys, stru
     bool is_cut = false;
     for (uint32_t i = 0; i < keys->n; i++) {
         struct wfs_torch_storage *storage = NULL;
-        int rc = storage_of_key(t, keys->items[i], &storage, err);
-        if (!rc && is_cut)
+        int r = storage_of_key(t, keys->items[i], &storage, err);
+        if (!r && is_cut)
             storage->why = "its storage lies beyond the end of the file, which is cut off";
-        if (!rc && !is_cut) {
-            rc = storage->why ? refuse(t, err, storage->why)
-                              : place_storage(t, storage, &is_cut, err);
+        if (!r && !is_cut) {
+            r = storage->why ? refuse(t, err, storage->why)
+                             : place_storage(t, storage, &is_cut, err);
             if (is_cut && !storage->bytes && !storage->why)
                 storage->why = "its storage lies beyond the end of the file, which is cut off";
         }
-        if (rc)
-            return rc;
+        if (r)
+            return r;
     }
     return 0;
 }
@@ -143,9 +143,9 @@ static int hash_header(struct wfs_torch *t, uint64_t len, struct wfs_error *err)
     for (uint64_t at = 0; at < len; at += LEGACY_HASH_BYTES) {
         size_t n = (size_t)wfs_min_u64(LEGACY_HASH_BYTES, len - at);
         memcpy(buf, chain.bytes, sizeof(chain));
-        int rc = wfs_bytes_read(cur->bytes, buf + sizeof(chain), n, at, err);
-        if (rc)
-            return rc;
+        int r = wfs_bytes_read(cur->bytes, buf + sizeof(chain), n, at, err);
+        if (r)
+            return r;
         chain = wfs_hash_bytes(buf, n + sizeof(chain));
     }
     wfs_bytes_mix_id(cur->bytes, &chain);
@@ -156,41 +156,41 @@ static int scan_stream(struct wfs_torch *t, struct wfs_error *err)
 {
     struct wfs_cursor *cur = t->format;
     struct wfs_pickle keys;
-    int rc = wfs_cursor_init(cur, t->pickle_bytes, 0, t->pickle_bytes->size_bytes, err);
-    if (!rc)
-        rc = read_frame(t, err);
-    if (!rc)
-        rc = wfs_pickle_parse(t->scratch, cur, &t->pickle, err);
-    if (!rc)
-        rc = declare_storages(t, err);
-    if (!rc)
-        rc = next_pickle(t, &keys, err);
-    if (!rc && keys.root->kind != WFS_NODE_LIST)
-        rc = refuse(t, err, "a legacy stream without its list of storages");
-    if (!rc)
-        rc = hash_header(t, cur->pos, err);
-    if (!rc)
-        rc = place_storages(t, keys.root, err);
-    if (!rc && wfs_cursor_left(cur) && keys.root->n)
+    int r = wfs_cursor_init(cur, t->pickle_bytes, 0, t->pickle_bytes->size_bytes, err);
+    if (!r)
+        r = read_frame(t, err);
+    if (!r)
+        r = wfs_pickle_parse(t->scratch, cur, &t->pickle, err);
+    if (!r)
+        r = declare_storages(t, err);
+    if (!r)
+        r = next_pickle(t, &keys, err);
+    if (!r && keys.root->kind != WFS_NODE_LIST)
+        r = refuse(t, err, "a legacy stream without its list of storages");
+    if (!r)
+        r = hash_header(t, cur->pos, err);
+    if (!r)
+        r = place_storages(t, keys.root, err);
+    if (!r && wfs_cursor_left(cur) && keys.root->n)
         wfs_catalog_note(t->catalog, WFS_NOTE_WARNING, t->name,
                          "%llu bytes after its last storage are not read",
                          (unsigned long long)wfs_cursor_left(cur));
-    return rc ? rc : wfs_torch_catalog(t, err);
+    return r ? r : wfs_torch_catalog(t, err);
 }
 
 static int torch_legacy_scan(struct wfs_catalog *catalog, uint32_t file,
                              const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct wfs_torch t;
-    int rc = wfs_torch_init(&t, catalog, file, options, err);
-    if (!rc && !(t.format = wfs_arena_alloc(t.scratch, sizeof(struct wfs_cursor))))
-        rc = wfs_error_nomem(err, "a PyTorch file");
+    int r = wfs_torch_init(&t, catalog, file, options, err);
+    if (!r && !(t.format = wfs_arena_alloc(t.scratch, sizeof(struct wfs_cursor))))
+        r = wfs_error_nomem(err, "a PyTorch file");
     t.locate = locate;
     t.pickle_bytes = catalog->files[file].bytes;
-    if (!rc)
-        rc = scan_stream(&t, err);
+    if (!r)
+        r = scan_stream(&t, err);
     wfs_torch_close(&t);
-    return rc;
+    return r;
 }
 
 static bool starts_with(const uint8_t *head, size_t len, const void *with, size_t n)

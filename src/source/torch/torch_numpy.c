@@ -99,9 +99,9 @@ static int data_bytes(struct wfs_torch *t, const struct wfs_node *data, struct w
         *ret_off = data->file_off;
         return 0;
     }
-    int rc = wfs_bytes_from_memory(t->name, data->str->data, (size_t)data->str->len, &bytes, err);
-    if (rc)
-        return rc;
+    int r = wfs_bytes_from_memory(t->name, data->str->data, (size_t)data->str->len, &bytes, err);
+    if (r)
+        return r;
     if (wfs_arena_on_free(t->catalog->arena, wfs_bytes_unref_void, bytes))
         return wfs_error_nomem(err, "a numpy array");
     *ret = bytes;
@@ -119,27 +119,27 @@ static int array_expr(struct wfs_torch *t, const struct element *e, const struct
     uint64_t dims[WFS_MAX_NDIM], n_elems, size_bytes, off = 0;
     if (!wfs_torch_shape_of(shape, &ndim, dims))
         return refuse(t, err, "has no shape");
-    int rc = wfs_shape_size(e->dtype, ndim, dims, &n_elems, &size_bytes, err);
-    if (!rc && size_bytes != data->str->len)
-        rc = refuse(t, err, "has not the bytes of its shape");
-    if (!rc)
-        rc = data_bytes(t, data, &bytes, &off, err);
+    int r = wfs_shape_size(e->dtype, ndim, dims, &n_elems, &size_bytes, err);
+    if (!r && size_bytes != data->str->len)
+        r = refuse(t, err, "has not the bytes of its shape");
+    if (!r)
+        r = data_bytes(t, data, &bytes, &off, err);
     for (uint32_t i = 0; is_fortran && i < ndim / 2; i++) {
         uint64_t other = dims[i];
         dims[i] = dims[ndim - 1 - i];
         dims[ndim - 1 - i] = other;
     }
     const struct wfs_expr *expr = NULL;
-    if (!rc)
-        rc = wfs_expr_contiguous(arena, bytes, off, e->dtype, ndim, dims, &expr, err);
-    if (!rc && is_fortran)
-        rc = wfs_expr_reverse_axes(arena, expr, &expr, err);
+    if (!r)
+        r = wfs_expr_contiguous(arena, bytes, off, e->dtype, ndim, dims, &expr, err);
+    if (!r && is_fortran)
+        r = wfs_expr_reverse_axes(arena, expr, &expr, err);
     struct wfs_elem_op swap = {.kind = WFS_ELEM_BYTESWAP, .dtype = e->dtype};
-    if (!rc && e->is_swapped && wfs_dtype_bits(e->dtype) > 8)
-        rc = wfs_expr_elementwise(arena, expr, &swap, &expr, err);
-    if (!rc)
+    if (!r && e->is_swapped && wfs_dtype_bits(e->dtype) > 8)
+        r = wfs_expr_elementwise(arena, expr, &swap, &expr, err);
+    if (!r)
         *ret = expr;
-    return rc;
+    return r;
 }
 
 struct array {
@@ -177,8 +177,8 @@ int wfs_torch_numpy_array(struct wfs_torch *t, const struct wfs_node *call,
         return refuse(t, err, "of objects or without data is not shown");
     if (!read_dtype(array.dtype, &e))
         return refuse(t, err, "has an element type that is not supported");
-    int rc = array_expr(t, &e, array.shape, array.is_fortran, array.data, &tensor.expr, err);
-    if (!rc)
+    int r = array_expr(t, &e, array.shape, array.is_fortran, array.data, &tensor.expr, err);
+    if (!r)
         *ret = tensor;
-    return rc;
+    return r;
 }

@@ -66,9 +66,9 @@ static int bare_storage(struct wfs_torch *t, const struct wfs_node *persid,
 {
     struct wfs_torch_storage *s = NULL;
     uint64_t off, size;
-    int rc = wfs_torch_storage_of(t, persid, &s, &off, &size, err);
-    if (rc)
-        return rc;
+    int r = wfs_torch_storage_of(t, persid, &s, &off, &size, err);
+    if (r)
+        return r;
     struct wfs_node count = {.kind = WFS_NODE_INT}, one = {.kind = WFS_NODE_INT, .i = 1};
     struct wfs_node zero = {.kind = WFS_NODE_INT};
     struct wfs_node *counts[] = {&count}, *ones[] = {&one};
@@ -99,9 +99,9 @@ static int rebuild_quantised(struct wfs_torch *t, const struct wfs_node *call,
     struct wfs_torch_tensor tensor = {0};
     if (!scheme || scheme->kind != WFS_NODE_GLOBAL)
         return refuse(t, err, "a quantised tensor without its scheme");
-    int rc = wfs_torch_view_tensor(t, &view, &tensor, err);
-    if (rc)
-        return rc;
+    int r = wfs_torch_view_tensor(t, &view, &tensor, err);
+    if (r)
+        return r;
     const struct wfs_node *scale = wfs_node_item(q, 1), *zero = wfs_node_item(q, 2);
     const struct wfs_node *axis = wfs_node_item(q, 3);
     int64_t zero_point, axis_index;
@@ -113,15 +113,15 @@ static int rebuild_quantised(struct wfs_torch *t, const struct wfs_node *call,
         const struct wfs_node *parts[] = {scale, zero};
         tensor.quantised = wfs_arena_printf(t->catalog->arena, "%s(axis=%lld)",
                                             scheme->global->name, (long long)axis_index);
-        rc = wfs_torch_parts(t, 2, names, parts, ret_parts, err);
+        r = wfs_torch_parts(t, 2, names, parts, ret_parts, err);
     } else {
         return refuse(t, err, "a quantised tensor of an unknown scheme");
     }
-    if (!rc && !tensor.quantised)
-        rc = wfs_error_nomem(err, "a tensor");
-    if (!rc)
+    if (!r && !tensor.quantised)
+        r = wfs_error_nomem(err, "a tensor");
+    if (!r)
         *ret = tensor;
-    return rc;
+    return r;
 }
 
 /* ---- tensors of parts ---------------------------------------------------------------------- */
@@ -261,7 +261,7 @@ static int unwrapped_object(struct wfs_torch *t, const struct wfs_node *node,
     *ret_node = NULL;
     *ret_type = NULL;
     for (int depth = 0; depth < TORCH_MAX_WRAPPERS; depth++) {
-        int rc = 1;
+        int r = 1;
         if (has_other_data(node))
             return refuse(t, err, "its data is set by a state of its own");
         if (is_from_device(node)) {
@@ -270,14 +270,14 @@ static int unwrapped_object(struct wfs_torch *t, const struct wfs_node *node,
             *ret_type = arg(node, 1);
         }
         if (node->kind == WFS_NODE_CALL && !node->call->is_instance)
-            rc = wfs_torch_unwrap(t, node, &node, err);
+            r = wfs_torch_unwrap(t, node, &node, err);
         else if (node->kind == WFS_NODE_CALL && node->global_kind == WFS_GLOBAL_PARAMETER)
-            rc = wfs_torch_unwrap(t, node, &node, err);
+            r = wfs_torch_unwrap(t, node, &node, err);
         else if (node->kind == WFS_NODE_PERSID && t->resolve && t->resolve(t, node))
-            node = t->resolve(t, node), rc = 0;
-        if (rc < 0)
-            return rc;
-        if (rc == 0)
+            node = t->resolve(t, node), r = 0;
+        if (r < 0)
+            return r;
+        if (r == 0)
             continue;
         if (node->kind == WFS_NODE_PERSID) {
             *ret_what = WFS_TORCH_TENSOR;
@@ -299,8 +299,8 @@ int wfs_torch_object(struct wfs_torch *t, const struct wfs_node *node,
                      const struct wfs_node **ret_node, struct wfs_error *err)
 {
     const struct wfs_node *type;
-    int rc = unwrapped_object(t, node, ret_what, ret, ret_node, &type, err);
-    if (rc || !type || *ret_what != WFS_TORCH_TENSOR)
-        return rc;
+    int r = unwrapped_object(t, node, ret_what, ret, ret_node, &type, err);
+    if (r || !type || *ret_what != WFS_TORCH_TENSOR)
+        return r;
     return to_type(t, type, ret, err);
 }

@@ -99,9 +99,9 @@ int wfs_torch_storage_of(struct wfs_torch *t, const struct wfs_node *persid,
         return wfs_error_set(err, EINVAL, "%s: a tensor whose storage is no persistent id",
                              t->name);
     const struct wfs_node *id = persid->items[0];
-    int rc = parse_id(t, id, &said, err);
-    if (rc)
-        return rc;
+    int r = parse_id(t, id, &said, err);
+    if (r)
+        return r;
     if (wfs_strmap_get(&t->storages, said.key, &known)) {
         storage = t->storage[known];
         if (storage->dtype != said.dtype || storage->size_bytes != said.size_bytes ||
@@ -110,13 +110,13 @@ int wfs_torch_storage_of(struct wfs_torch *t, const struct wfs_node *persid,
                              "storage '%s' is named with two types or sizes; the first counts",
                              said.key);
     } else {
-        rc = add_storage(t, &said, &storage, err);
+        r = add_storage(t, &said, &storage, err);
     }
-    if (!rc)
-        rc = read_view(t, id, storage, ret_off_bytes, ret_size_bytes, err);
-    if (!rc)
+    if (!r)
+        r = read_view(t, id, storage, ret_off_bytes, ret_size_bytes, err);
+    if (!r)
         *ret = storage;
-    return rc;
+    return r;
 }
 
 void wfs_torch_storage_place(struct wfs_torch *t, struct wfs_torch_storage *storage,

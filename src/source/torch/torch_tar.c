@@ -81,9 +81,9 @@ static int read_members(struct wfs_torch *t, struct wfs_error *err)
     for (uint32_t n = 0; n < TAR_MAX_MEMBERS; n++) {
         if (bytes->size_bytes - off < TAR_BLOCK)
             return 0;
-        int rc = wfs_bytes_read(bytes, header, sizeof(header), off, err);
-        if (rc || header[0] == 0)
-            return rc;
+        int r = wfs_bytes_read(bytes, header, sizeof(header), off, err);
+        if (r || header[0] == 0)
+            return r;
         if (!parse_size(header + 124, &size) || size > bytes->size_bytes - off - TAR_BLOCK)
             return wfs_error_set(err, EINVAL, "%s: tar header at byte %llu: a size beyond the file",
                                  t->name, (unsigned long long)off);
@@ -115,21 +115,21 @@ static int open_member(struct wfs_torch *t, int member, struct wfs_error *err)
 static int next_pickle(struct wfs_torch *t, struct wfs_pickle *ret, struct wfs_error *err)
 {
     struct torch_tar *tar = t->format;
-    int rc = wfs_pickle_parse(t->scratch, &tar->cur, ret, err);
-    return rc ? rc : wfs_torch_note_dangers(t, ret, err);
+    int r = wfs_pickle_parse(t->scratch, &tar->cur, ret, err);
+    return r ? r : wfs_torch_note_dangers(t, ret, err);
 }
 
 /* The number of items that a member holds, and its first item. */
 static int read_count(struct wfs_torch *t, int member, uint64_t *ret, struct wfs_error *err)
 {
     struct wfs_pickle pickle;
-    int rc = open_member(t, member, err);
-    if (!rc)
-        rc = next_pickle(t, &pickle, err);
-    if (!rc && (!wfs_node_u64(pickle.root, ret) || *ret > TAR_MAX_ITEMS))
-        rc = wfs_error_set(err, EINVAL, "%s: '%s' does not begin with a count", t->name,
-                           member_names[member]);
-    return rc;
+    int r = open_member(t, member, err);
+    if (!r)
+        r = next_pickle(t, &pickle, err);
+    if (!r && (!wfs_node_u64(pickle.root, ret) || *ret > TAR_MAX_ITEMS))
+        r = wfs_error_set(err, EINVAL, "%s: '%s' does not begin with a count", t->name,
+                          member_names[member]);
+    return r;
 }
 
 /* ---- objects by number --------------------------------------------------------------------- */
@@ -147,10 +147,10 @@ static int add_object(struct wfs_torch *t, const char *key, const struct wfs_nod
                       struct wfs_error *err)
 {
     struct torch_tar *tar = t->format;
-    int rc = wfs_strmap_add(&tar->objects, key, (uint64_t)(uintptr_t)node);
-    if (rc == -EEXIST)
+    int r = wfs_strmap_add(&tar->objects, key, (uint64_t)(uintptr_t)node);
+    if (r == -EEXIST)
         return wfs_error_set(err, EINVAL, "%s: number %.64s is there twice", t->name, key);
-    return rc ? wfs_error_nomem(err, "a PyTorch file") : 0;
+    return r ? wfs_error_nomem(err, "a PyTorch file") : 0;
 }
 
 static const struct wfs_node *find_object(struct wfs_torch *t, const char *key)
@@ -194,11 +194,11 @@ static int read_storage(struct wfs_torch *t, struct wfs_error *err)
     struct wfs_pickle pickle;
     struct wfs_torch_storage *storage = NULL;
     uint64_t n_elems, off, size;
-    int rc = next_pickle(t, &pickle, err);
-    if (!rc)
-        rc = wfs_cursor_u64le(&tar->cur, &n_elems, err);
-    if (rc)
-        return rc;
+    int r = next_pickle(t, &pickle, err);
+    if (!r)
+        r = wfs_cursor_u64le(&tar->cur, &n_elems, err);
+    if (r)
+        return r;
     const char *key = key_text(t, wfs_node_item(pickle.root, 0));
     const struct wfs_node *type = wfs_node_item(pickle.root, 2);
     if (!key || !type || n_elems > INT64_MAX)
@@ -206,17 +206,17 @@ static int read_storage(struct wfs_torch *t, struct wfs_error *err)
     struct wfs_node *id = storage_id(t, type, key, n_elems, NULL);
     if (!id)
         return wfs_error_nomem(err, "a PyTorch file");
-    rc = wfs_torch_storage_of(t, id, &storage, &off, &size, err);
-    if (!rc && storage->why)
-        rc = refuse(t, err, storage->why);
-    if (!rc && storage->size_bytes > wfs_cursor_left(&tar->cur))
-        rc = wfs_error_set(err, EINVAL, "%s: storage %s at byte %llu is cut off", t->name, key,
-                           (unsigned long long)tar->cur.pos);
-    if (rc)
-        return rc;
+    r = wfs_torch_storage_of(t, id, &storage, &off, &size, err);
+    if (!r && storage->why)
+        r = refuse(t, err, storage->why);
+    if (!r && storage->size_bytes > wfs_cursor_left(&tar->cur))
+        r = wfs_error_set(err, EINVAL, "%s: storage %s at byte %llu is cut off", t->name, key,
+                          (unsigned long long)tar->cur.pos);
+    if (r)
+        return r;
     wfs_torch_storage_place(t, storage, t->pickle_bytes, tar->cur.pos, storage->size_bytes);
-    rc = wfs_cursor_skip(&tar->cur, storage->size_bytes, err);
-    return rc ? rc : add_object(t, key, id, err);
+    r = wfs_cursor_skip(&tar->cur, storage->size_bytes, err);
+    return r ? r : add_object(t, key, id, err);
 }
 
 /* (target, root, offset, n_elems): a part of a storage under a number of its own. */
@@ -242,16 +242,16 @@ static int read_storages(struct wfs_torch *t, struct wfs_error *err)
 {
     uint64_t n;
     struct wfs_pickle parts;
-    int rc = read_count(t, TAR_STORAGES, &n, err);
-    for (uint64_t i = 0; !rc && i < n; i++)
-        rc = read_storage(t, err);
-    if (!rc)
-        rc = next_pickle(t, &parts, err);
-    if (!rc && parts.root->kind != WFS_NODE_LIST)
-        rc = refuse(t, err, "'storages' without its list of parts");
-    for (uint32_t i = 0; !rc && i < parts.root->n; i++)
-        rc = read_part(t, parts.root->items[i], err);
-    return rc;
+    int r = read_count(t, TAR_STORAGES, &n, err);
+    for (uint64_t i = 0; !r && i < n; i++)
+        r = read_storage(t, err);
+    if (!r)
+        r = next_pickle(t, &parts, err);
+    if (!r && parts.root->kind != WFS_NODE_LIST)
+        r = refuse(t, err, "'storages' without its list of parts");
+    for (uint32_t i = 0; !r && i < parts.root->n; i++)
+        r = read_part(t, parts.root->items[i], err);
+    return r;
 }
 
 /* ---- tensors ------------------------------------------------------------------------------- */
@@ -263,9 +263,9 @@ static int read_numbers(struct wfs_torch *t, uint32_t n, const struct wfs_node *
     const struct wfs_node *items[WFS_MAX_NDIM];
     for (uint32_t i = 0; i < n; i++) {
         uint64_t value;
-        int rc = wfs_cursor_u64le(&tar->cur, &value, err);
-        if (rc)
-            return rc;
+        int r = wfs_cursor_u64le(&tar->cur, &value, err);
+        if (r)
+            return r;
         items[i] = wfs_torch_int(t, (int64_t)value);
     }
     *ret = wfs_torch_tuple(t, n, items);
@@ -295,34 +295,34 @@ static int read_tensor(struct wfs_torch *t, struct wfs_error *err)
     const struct wfs_node *size, *stride;
     uint32_t ndim, padding;
     uint64_t offset;
-    int rc = next_pickle(t, &pickle, err);
-    if (!rc)
-        rc = wfs_cursor_u32le(&tar->cur, &ndim, err);
-    if (!rc)
-        rc = wfs_cursor_u32le(&tar->cur, &padding, err);
-    if (rc)
-        return rc;
+    int r = next_pickle(t, &pickle, err);
+    if (!r)
+        r = wfs_cursor_u32le(&tar->cur, &ndim, err);
+    if (!r)
+        r = wfs_cursor_u32le(&tar->cur, &padding, err);
+    if (r)
+        return r;
     const char *key = key_text(t, wfs_node_item(pickle.root, 0));
     const struct wfs_node *id = find_object(t, key_text(t, wfs_node_item(pickle.root, 1)));
     if (!key || !id || id->kind != WFS_NODE_PERSID)
         return refuse(t, err, "a tensor of a storage that is not there");
     if (ndim > WFS_MAX_NDIM)
         return refuse(t, err, "a tensor of more than 64 axes");
-    rc = read_numbers(t, ndim, &size, err);
-    if (!rc)
-        rc = read_numbers(t, ndim, &stride, err);
-    if (!rc)
-        rc = wfs_cursor_u64le(&tar->cur, &offset, err);
-    return rc ? rc : add_tensor(t, key, id, offset, size, stride, err);
+    r = read_numbers(t, ndim, &size, err);
+    if (!r)
+        r = read_numbers(t, ndim, &stride, err);
+    if (!r)
+        r = wfs_cursor_u64le(&tar->cur, &offset, err);
+    return r ? r : add_tensor(t, key, id, offset, size, stride, err);
 }
 
 static int read_tensors(struct wfs_torch *t, struct wfs_error *err)
 {
     uint64_t n;
-    int rc = read_count(t, TAR_TENSORS, &n, err);
-    for (uint64_t i = 0; !rc && i < n; i++)
-        rc = read_tensor(t, err);
-    return rc;
+    int r = read_count(t, TAR_TENSORS, &n, err);
+    for (uint64_t i = 0; !r && i < n; i++)
+        r = read_tensor(t, err);
+    return r;
 }
 
 static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct wfs_error *err)
@@ -336,36 +336,36 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct
 static int scan_archive(struct wfs_torch *t, struct wfs_error *err)
 {
     struct torch_tar *tar = t->format;
-    int rc = read_members(t, err);
-    if (!rc)
-        rc = read_storages(t, err);
-    if (!rc)
-        rc = read_tensors(t, err);
-    if (!rc)
-        rc = open_member(t, TAR_PICKLE, err);
-    if (!rc)
-        rc = wfs_pickle_parse(t->scratch, &tar->cur, &t->pickle, err);
-    return rc ? rc : wfs_torch_catalog(t, err);
+    int r = read_members(t, err);
+    if (!r)
+        r = read_storages(t, err);
+    if (!r)
+        r = read_tensors(t, err);
+    if (!r)
+        r = open_member(t, TAR_PICKLE, err);
+    if (!r)
+        r = wfs_pickle_parse(t->scratch, &tar->cur, &t->pickle, err);
+    return r ? r : wfs_torch_catalog(t, err);
 }
 
 static int torch_tar_scan(struct wfs_catalog *catalog, uint32_t file,
                           const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct wfs_torch t;
-    int rc = wfs_torch_init(&t, catalog, file, options, err);
-    struct torch_tar *tar = rc ? NULL : wfs_arena_alloc(t.scratch, sizeof(*tar));
-    if (!rc && !tar)
-        rc = wfs_error_nomem(err, "a PyTorch file");
+    int r = wfs_torch_init(&t, catalog, file, options, err);
+    struct torch_tar *tar = r ? NULL : wfs_arena_alloc(t.scratch, sizeof(*tar));
+    if (!r && !tar)
+        r = wfs_error_nomem(err, "a PyTorch file");
     t.format = tar;
     t.locate = locate;
     t.resolve = resolve;
     t.pickle_bytes = catalog->files[file].bytes;
-    if (!rc)
-        rc = scan_archive(&t, err);
+    if (!r)
+        r = scan_archive(&t, err);
     if (tar)
         wfs_strmap_free(&tar->objects);
     wfs_torch_close(&t);
-    return rc;
+    return r;
 }
 
 static bool torch_tar_probe(const uint8_t *head, size_t len, uint64_t size_bytes)

@@ -61,8 +61,8 @@ static int read_geometry(struct wfs_torch *t, const struct wfs_torch_view *view,
     }
     if (!wfs_node_u64(view->offset, &g->offset))
         return refuse(t, err, "its offset is no number");
-    int rc = wfs_shape_size(g->dtype, g->ndim, g->shape, &g->n_elems, &g->size_bytes, err);
-    return rc;
+    int r = wfs_shape_size(g->dtype, g->ndim, g->shape, &g->n_elems, &g->size_bytes, err);
+    return r;
 }
 
 /* offset + sum((size - 1) * stride) must be an element of the storage. */
@@ -110,15 +110,15 @@ static bool has_bit(const struct wfs_node *metadata, const char *name)
 static int apply_bits(struct wfs_torch *t, const struct wfs_torch_view *view, bool is_swapped,
                       const struct wfs_expr **expr, struct wfs_error *err)
 {
-    int rc = 0;
+    int r = 0;
     if (is_swapped && wfs_dtype_bits((*expr)->dtype) > 8)
-        rc = apply(t, WFS_ELEM_BYTESWAP, expr, err);
-    if (!rc && has_bit(view->metadata, "conj") &&
+        r = apply(t, WFS_ELEM_BYTESWAP, expr, err);
+    if (!r && has_bit(view->metadata, "conj") &&
         wfs_dtype_info((*expr)->dtype)->kind == WFS_KIND_COMPLEX)
-        rc = apply(t, WFS_ELEM_CONJ, expr, err);
-    if (!rc && has_bit(view->metadata, "neg"))
-        rc = apply(t, WFS_ELEM_NEG, expr, err);
-    return rc;
+        r = apply(t, WFS_ELEM_CONJ, expr, err);
+    if (!r && has_bit(view->metadata, "neg"))
+        r = apply(t, WFS_ELEM_NEG, expr, err);
+    return r;
 }
 
 /* What makes two tensors the same bytes: tied weights. */
@@ -141,21 +141,21 @@ static int view_expr(struct wfs_torch *t, const struct wfs_torch_view *view,
 {
     struct wfs_arena *arena = t->catalog->arena;
     const struct wfs_expr *expr = NULL;
-    int rc = is_contiguous(g) ? wfs_expr_contiguous(arena, s->bytes, off, g->dtype, g->ndim,
-                                                    g->shape, &expr, err)
-                              : wfs_expr_strided(arena, s->bytes, off, g->dtype, g->ndim, g->shape,
-                                                 g->strides, &expr, err);
-    if (!rc)
-        rc = apply_bits(t, view, s->is_swapped, &expr, err);
-    if (!rc)
+    int r = is_contiguous(g)
+                ? wfs_expr_contiguous(arena, s->bytes, off, g->dtype, g->ndim, g->shape, &expr, err)
+                : wfs_expr_strided(arena, s->bytes, off, g->dtype, g->ndim, g->shape, g->strides,
+                                   &expr, err);
+    if (!r)
+        r = apply_bits(t, view, s->is_swapped, &expr, err);
+    if (!r)
         *ret = expr;
-    return rc;
+    return r;
 }
 
 static int locate(struct wfs_torch *t, struct wfs_torch_storage *s, struct wfs_error *err)
 {
-    int rc = s->bytes || s->why ? 0 : t->locate(t, s, err);
-    return !rc && s->why ? refuse(t, err, s->why) : rc;
+    int r = s->bytes || s->why ? 0 : t->locate(t, s, err);
+    return !r && s->why ? refuse(t, err, s->why) : r;
 }
 
 int wfs_torch_view_tensor(struct wfs_torch *t, const struct wfs_torch_view *view,
@@ -163,25 +163,25 @@ int wfs_torch_view_tensor(struct wfs_torch *t, const struct wfs_torch_view *view
 {
     struct wfs_torch_storage *s = NULL;
     uint64_t part_off = 0, part_size = 0;
-    int rc = wfs_torch_storage_of(t, view->persid, &s, &part_off, &part_size, err);
-    if (!rc)
-        rc = locate(t, s, err);
-    if (rc)
-        return rc;
+    int r = wfs_torch_storage_of(t, view->persid, &s, &part_off, &part_size, err);
+    if (!r)
+        r = locate(t, s, err);
+    if (r)
+        return r;
     struct geometry g = {.dtype = view->has_dtype ? view->dtype : s->dtype};
     if ((!view->has_dtype && s->is_untyped) || wfs_dtype_bits(g.dtype) < 8)
         return refuse(t, err, "its storage has no element type");
-    rc = read_geometry(t, view, &g, err);
+    r = read_geometry(t, view, &g, err);
     uint64_t width = wfs_dtype_bits(g.dtype) / 8;
-    if (!rc)
-        rc = check_reach(t, &g, part_size / width, err);
-    if (rc)
-        return rc;
+    if (!r)
+        r = check_reach(t, &g, part_size / width, err);
+    if (r)
+        return r;
     uint64_t off = s->off + part_off + (g.n_elems ? g.offset * width : 0);
     struct wfs_torch_tensor tensor = {.file_off = UINT64_MAX};
-    rc = view_expr(t, view, s, off, &g, &tensor.expr, err);
-    if (rc)
-        return rc;
+    r = view_expr(t, view, s, off, &g, &tensor.expr, err);
+    if (r)
+        return r;
     if (s->bytes == t->catalog->files[t->file].bytes)
         tensor.file_off = off;
     if (g.n_elems && !(tensor.view = view_key(t, view, s, off, &g)))

@@ -179,9 +179,9 @@ int wfs_torch_open_wrapper(struct wfs_torch *t, const struct wfs_node *call,
     const struct wfs_node *local = is_dtensor(call) ? attribute(call, "_local_tensor") : NULL;
     static const char *const names[] = {"_local_tensor"};
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
-    int rc = local ? wfs_torch_parts(t, 1, names, &local, ret_node, err) : 0;
-    if (rc)
-        return rc;
+    int r = local ? wfs_torch_parts(t, 1, names, &local, ret_node, err) : 0;
+    if (r)
+        return r;
     if (!local)
         *ret_node = state && state->kind != WFS_NODE_NONE ? state : NULL;
     wfs_buf_printf(&text, "a wrapper of other tensors (%.64s) of ",

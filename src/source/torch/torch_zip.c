@@ -62,18 +62,18 @@ static int record_data(struct wfs_torch *t, struct wfs_zip_member *member, struc
                        uint64_t *ret_off, struct wfs_error *err)
 {
     struct torch_zip *z = t->format;
-    int rc = wfs_zip_data(z->zip, member, ret, ret_off, err);
+    int r = wfs_zip_data(z->zip, member, ret, ret_off, err);
     /* The archive's directory is scratch, what was inflated is not. */
-    if (!rc && *ret != z->zip->bytes &&
+    if (!r && *ret != z->zip->bytes &&
         wfs_arena_on_free(t->catalog->arena, wfs_bytes_unref_void, wfs_bytes_ref(*ret)))
         return wfs_error_nomem(err, "a record");
-    if (!rc && member->local_differs)
+    if (!r && member->local_differs)
         wfs_catalog_note(
             t->catalog, WFS_NOTE_WARNING, t->name,
             "record '%s': its local header at byte %llu contradicts the ZIP directory, "
             "which is followed",
             member->name, (unsigned long long)member->header_off);
-    return rc;
+    return r;
 }
 
 /* A small record as text; *ret NULL where it is not there. */
@@ -83,9 +83,9 @@ static int small_record(struct wfs_torch *t, const char *name, char **ret, struc
     struct wfs_zip_member *member;
     size_t len;
     *ret = NULL;
-    int rc = find_record(t, name, &member, err);
-    if (rc || !member)
-        return rc;
+    int r = find_record(t, name, &member, err);
+    if (r || !member)
+        return r;
     return wfs_zip_slurp(z->zip, member, TORCH_MAX_SMALL_RECORD, ret, &len, err);
 }
 
@@ -105,11 +105,11 @@ static int find_prefix(struct wfs_torch *t, struct wfs_error *err)
 static int check_version(struct wfs_torch *t, struct wfs_error *err)
 {
     char *text = NULL, *end;
-    int rc = small_record(t, "version", &text, err);
-    if (!rc && !text)
-        rc = small_record(t, ".data/version", &text, err);
-    if (rc)
-        return rc;
+    int r = small_record(t, "version", &text, err);
+    if (!r && !text)
+        r = small_record(t, ".data/version", &text, err);
+    if (r)
+        return r;
     if (!text)
         return refuse(t, err, "a ZIP without the record 'version': none of torch's");
     long version = strtol(text, &end, 10);
@@ -122,9 +122,9 @@ static int check_version(struct wfs_torch *t, struct wfs_error *err)
 static int check_byteorder(struct wfs_torch *t, struct wfs_error *err)
 {
     char *text = NULL;
-    int rc = small_record(t, "byteorder", &text, err);
-    if (rc || !text)
-        return rc;
+    int r = small_record(t, "byteorder", &text, err);
+    if (r || !text)
+        return r;
     t->is_big_endian = strcmp(text, "big") == 0;
     if (!t->is_big_endian && strcmp(text, "little") != 0)
         return refuse(t, err, "its byteorder is neither little nor big");
@@ -134,18 +134,18 @@ static int check_byteorder(struct wfs_torch *t, struct wfs_error *err)
 static int note_script(struct wfs_torch *t, struct wfs_error *err)
 {
     struct wfs_zip_member *constants = NULL, *first = NULL;
-    int rc = find_record(t, "constants.pkl", &constants, err);
-    if (!rc)
-        rc = find_record(t, "constants/0", &first, err);
-    if (!rc && first)
+    int r = find_record(t, "constants.pkl", &constants, err);
+    if (!r)
+        r = find_record(t, "constants/0", &first, err);
+    if (!r && first)
         wfs_catalog_note(t->catalog, WFS_NOTE_WARNING, t->name,
                          "tensors among the constants of its code are not shown: a frozen module "
                          "keeps its weights there");
-    if (!rc && constants)
+    if (!r && constants)
         wfs_catalog_note(t->catalog, WFS_NOTE_INFO, t->name,
                          "a TorchScript archive: its parameters and attributes are shown, its code "
                          "is not run");
-    return rc;
+    return r;
 }
 
 /* ---- the pickle ---------------------------------------------------------------------------- */
@@ -162,9 +162,9 @@ static int hash_header(struct wfs_torch *t, struct wfs_error *err)
     for (uint64_t at = 0; at < len; at += TORCH_HASH_CHUNK) {
         size_t n = (size_t)wfs_min_u64(TORCH_HASH_CHUNK, len - at);
         memcpy(buf, chain.bytes, sizeof(chain));
-        int rc = wfs_bytes_read(t->pickle_bytes, buf + sizeof(chain), n, off + at, err);
-        if (rc)
-            return rc;
+        int r = wfs_bytes_read(t->pickle_bytes, buf + sizeof(chain), n, off + at, err);
+        if (r)
+            return r;
         chain = wfs_hash_bytes(buf, n + sizeof(chain));
     }
     for (uint32_t i = 0; i < z->zip->n_members; i++) {
@@ -181,11 +181,11 @@ static int hash_header(struct wfs_torch *t, struct wfs_error *err)
 static int refuse_no_pickle(struct wfs_torch *t, struct wfs_error *err)
 {
     struct wfs_zip_member *exported = NULL, *package = NULL;
-    int rc = find_record(t, "archive_format", &exported, err);
-    if (!rc)
-        rc = find_record(t, ".data/extern_modules", &package, err);
-    if (rc)
-        return rc;
+    int r = find_record(t, "archive_format", &exported, err);
+    if (!r)
+        r = find_record(t, ".data/extern_modules", &package, err);
+    if (r)
+        return r;
     if (exported || package)
         return wfs_error_set(err, ENOTSUP, "%s: an archive of %s, not of torch.save: not supported",
                              t->name, exported ? "torch.export" : "torch.package");
@@ -199,9 +199,9 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
     struct wfs_bytes *bytes = NULL;
     uint64_t off = 0;
     wfs_cleanup(wfs_freep) struct wfs_cursor *cur = malloc(sizeof(*cur));
-    int rc = cur ? find_record(t, "data.pkl", &member, err) : wfs_error_nomem(err, "a pickle");
-    if (rc)
-        return rc;
+    int r = cur ? find_record(t, "data.pkl", &member, err) : wfs_error_nomem(err, "a pickle");
+    if (r)
+        return r;
     if (!member)
         return refuse_no_pickle(t, err);
     if (member->size_bytes > TORCH_MAX_PICKLE_BYTES)
@@ -209,13 +209,13 @@ static int parse_pickle(struct wfs_torch *t, struct wfs_error *err)
     if (member->size_bytes > TORCH_FREE_INFLATED &&
         (member->size_bytes - TORCH_FREE_INFLATED) / TORCH_MAX_INFLATION > member->stored_bytes)
         return refuse(t, err, "its pickle is deflated to less than a 64th: none of torch's");
-    rc = record_data(t, member, &bytes, &off, err);
-    if (!rc)
-        rc = wfs_cursor_init(cur, bytes, off, member->size_bytes, err);
-    if (!rc)
-        rc = wfs_pickle_parse(t->scratch, cur, &t->pickle, err);
-    if (rc)
-        return rc;
+    r = record_data(t, member, &bytes, &off, err);
+    if (!r)
+        r = wfs_cursor_init(cur, bytes, off, member->size_bytes, err);
+    if (!r)
+        r = wfs_pickle_parse(t->scratch, cur, &t->pickle, err);
+    if (r)
+        return r;
     t->pickle_bytes = bytes;
     if (t->pickle.end_off != off + member->size_bytes)
         wfs_catalog_note(t->catalog, WFS_NOTE_WARNING, t->name,
@@ -238,17 +238,17 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *s, struct wfs_e
     wfs_buf_printf(&name, "data/%s", s->key);
     if (!wfs_buf_ok(&name))
         return wfs_error_nomem(err, "a record's name");
-    int rc = find_record(t, name.data, &member, &why);
-    if (!rc && !member)
-        rc = wfs_error_set(&why, EINVAL, "its storage is missing: no record '%s'", name.data);
-    if (!rc)
-        rc = record_data(t, member, &bytes, &off, &why);
-    if (wfs_torch_is_refusal(rc)) {
+    int r = find_record(t, name.data, &member, &why);
+    if (!r && !member)
+        r = wfs_error_set(&why, EINVAL, "its storage is missing: no record '%s'", name.data);
+    if (!r)
+        r = record_data(t, member, &bytes, &off, &why);
+    if (wfs_torch_is_refusal(r)) {
         s->why = wfs_arena_strdup(t->scratch, why.message);
         return s->why ? 0 : wfs_error_nomem(err, "a storage");
     }
-    if (rc)
-        return wfs_error_set(err, -rc, "%s", why.message);
+    if (r)
+        return wfs_error_set(err, -r, "%s", why.message);
     wfs_torch_storage_place(t, s, bytes, off, member->size_bytes);
     return 0;
 }
@@ -261,35 +261,35 @@ static int open_archive(struct wfs_torch *t, uint64_t off, uint64_t len, struct 
         return wfs_error_nomem(err, "a PyTorch file");
     t->format = z;
     t->locate = locate;
-    int rc = wfs_zip_open(t->scratch, t->catalog->files[t->file].bytes, off, len, &z->zip, err);
-    if (!rc)
-        rc = find_prefix(t, err);
-    if (!rc)
-        rc = parse_pickle(t, err);
-    if (!rc)
-        rc = check_version(t, err);
-    return rc ? rc : check_byteorder(t, err);
+    int r = wfs_zip_open(t->scratch, t->catalog->files[t->file].bytes, off, len, &z->zip, err);
+    if (!r)
+        r = find_prefix(t, err);
+    if (!r)
+        r = parse_pickle(t, err);
+    if (!r)
+        r = check_version(t, err);
+    return r ? r : check_byteorder(t, err);
 }
 
 static int scan_archive(struct wfs_torch *t, struct wfs_error *err)
 {
-    int rc = open_archive(t, 0, t->catalog->files[t->file].bytes->size_bytes, err);
-    if (!rc)
-        rc = hash_header(t, err);
-    if (!rc)
-        rc = note_script(t, err);
-    return rc ? rc : wfs_torch_catalog(t, err);
+    int r = open_archive(t, 0, t->catalog->files[t->file].bytes->size_bytes, err);
+    if (!r)
+        r = hash_header(t, err);
+    if (!r)
+        r = note_script(t, err);
+    return r ? r : wfs_torch_catalog(t, err);
 }
 
 static int torch_zip_scan(struct wfs_catalog *catalog, uint32_t file,
                           const struct wfs_source_options *options, struct wfs_error *err)
 {
     struct wfs_torch t;
-    int rc = wfs_torch_init(&t, catalog, file, options, err);
-    if (!rc)
-        rc = scan_archive(&t, err);
+    int r = wfs_torch_init(&t, catalog, file, options, err);
+    if (!r)
+        r = scan_archive(&t, err);
     wfs_torch_close(&t);
-    return rc;
+    return r;
 }
 
 /* ---- items of DCP files -------------------------------------------------------------------- */
@@ -299,29 +299,29 @@ static int item_tensor(struct wfs_torch *t, struct wfs_torch_tensor *ret, struct
     enum wfs_torch_what what = WFS_TORCH_OTHER;
     const struct wfs_node *rest;
     struct wfs_torch_tensor tensor = {0};
-    int rc = wfs_torch_object(t, t->pickle.root, &what, &tensor, &rest, err);
-    if (!rc && (what != WFS_TORCH_TENSOR || rest))
-        rc = refuse(t, err, "an item that is no plain tensor");
-    if (!rc) {
+    int r = wfs_torch_object(t, t->pickle.root, &what, &tensor, &rest, err);
+    if (!r && (what != WFS_TORCH_TENSOR || rest))
+        r = refuse(t, err, "an item that is no plain tensor");
+    if (!r) {
         tensor.view = NULL; /* of the scratch that ends here */
         *ret = tensor;
     }
-    return rc;
+    return r;
 }
 
 int wfs_torch_zip_item(struct wfs_catalog *catalog, uint32_t file, uint64_t off, uint64_t len,
                        struct wfs_torch_tensor *ret, struct wfs_error *err)
 {
     struct wfs_torch t;
-    int rc = wfs_torch_init(&t, catalog, file, NULL, err);
-    if (!rc)
-        rc = open_archive(&t, off, len, err);
-    if (!rc)
-        rc = wfs_torch_note_dangers(&t, &t.pickle, err);
-    if (!rc)
-        rc = item_tensor(&t, ret, err);
+    int r = wfs_torch_init(&t, catalog, file, NULL, err);
+    if (!r)
+        r = open_archive(&t, off, len, err);
+    if (!r)
+        r = wfs_torch_note_dangers(&t, &t.pickle, err);
+    if (!r)
+        r = item_tensor(&t, ret, err);
     wfs_torch_close(&t);
-    return rc;
+    return r;
 }
 
 int wfs_torch_zip_object(struct wfs_torch *into, uint32_t file, uint64_t off, uint64_t len,
@@ -329,11 +329,11 @@ int wfs_torch_zip_object(struct wfs_torch *into, uint32_t file, uint64_t off, ui
 {
     struct wfs_torch t = *into;
     t.file = file;
-    int rc = open_archive(&t, off, len, err);
-    if (!rc)
-        rc = wfs_torch_note_dangers(&t, &t.pickle, err);
-    if (rc)
-        return rc;
+    int r = open_archive(&t, off, len, err);
+    if (!r)
+        r = wfs_torch_note_dangers(&t, &t.pickle, err);
+    if (r)
+        return r;
     into->pickle.n_nodes += t.pickle.n_nodes;
     *ret_root = t.pickle.root;
     return 0;
