@@ -109,9 +109,9 @@ struct wfs_writer {
     const char *name;      /* "safetensors", "msgpack", "torch", "npz": -o files=LIST */
     const char *file_name; /* "model.safetensors", "flax_model.msgpack", ... */
     const char *extensions[WFS_WRITER_EXTENSIONS]; /* by which `export` knows it: ".pt" */
-    /* NULL where every tensor can be written; else why not (in `arena`), naming the tensor. Such a
-     * file is not listed and the report says which and why. */
-    const char *(*refuses)(const struct wfs_manifest *manifest, struct wfs_arena *arena);
+    /* *ret: NULL where every tensor can be written; else why not (in `arena`), naming the tensor.
+     * Such a file is not listed and the report says which and why. 0 or -ENOMEM. */
+    int (*refuses)(const struct wfs_manifest *manifest, struct wfs_arena *arena, const char **ret);
     int (*plan)(const struct wfs_manifest *manifest, struct wfs_arena *arena,
                 const struct wfs_vfile **ret, struct wfs_error *err);
 };

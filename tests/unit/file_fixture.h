@@ -87,7 +87,8 @@ static inline const struct wfs_vfile *fx_plan(const char *writer, const struct w
     struct wfs_error err = {0};
     const struct wfs_vfile *file = NULL;
     const struct wfs_writer *w = wfs_writer_by_name(writer);
-    const char *reason = w->refuses(m, arena);
+    const char *reason;
+    assert_int_equal(w->refuses(m, arena, &reason), 0);
     if (reason)
         fail_msg("%s refuses: %s", writer, reason);
     assert_ok(w->plan(m, arena, &file, &err), err);

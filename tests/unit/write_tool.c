@@ -50,12 +50,15 @@ static int put_all(const struct wfs_manifest *m, const char *folder, const char 
         if (only && strcmp(w->name, only) != 0)
             continue;
         const struct wfs_vfile *file;
-        const char *reason = w->refuses(m, arena);
+        const char *reason;
+        int r = w->refuses(m, arena, &reason);
+        if (r)
+            return wfs_error_nomem(err, "a manifest");
         if (reason) {
             printf("%s: %s\n", w->file_name, reason);
             continue;
         }
-        int r = w->plan(m, arena, &file, err);
+        r = w->plan(m, arena, &file, err);
         if (r == 0)
             r = put(file, folder, w->file_name, err);
         if (r)

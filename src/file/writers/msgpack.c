@@ -229,35 +229,39 @@ int wfs_msgpack_plan(const struct wfs_manifest *manifest, struct wfs_arena *aren
     return wfs_vfile_finish(&out.b, ret, err);
 }
 
-static const char *refuses_paths(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+static int refuses_paths(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                         const char **ret)
 {
     struct wfs_arena *scratch wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct wfs_msgpack_node root;
     uint32_t conflict = 0;
     int r = scratch ? wfs_msgpack_tree(manifest, scratch, &root, &conflict) : -ENOMEM;
     if (r == -ENOMEM)
-        return "out of memory";
+        return r;
     if (r == -EEXIST)
-        return wfs_refusal(arena, manifest, &manifest->entries[conflict],
+        return wfs_refusal(arena, manifest, &manifest->entries[conflict], ret,
                            "it is a tensor and a module, and a map has one of them");
     if (r)
-        return wfs_refusal(arena, manifest, &manifest->entries[conflict],
+        return wfs_refusal(arena, manifest, &manifest->entries[conflict], ret,
                            "more than %d nested modules", WFS_MSGPACK_MAX_DEPTH);
-    return NULL;
+    *ret = NULL;
+    return 0;
 }
 
-const char *wfs_msgpack_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+int wfs_msgpack_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                        const char **ret)
 {
     for (uint32_t i = 0; i < manifest->n; i++) {
         const struct wfs_manifest_entry *entry = &manifest->entries[i];
         const struct wfs_dtype_info *info = wfs_dtype_info(entry->expr->dtype);
         if (!info->flax)
-            return wfs_refusal(arena, manifest, entry, "flax has no %s", info->name);
+            return wfs_refusal(arena, manifest, entry, ret, "flax has no %s", info->name);
         if (strstr(entry->path, CHUNK_KEY))
-            return wfs_refusal(arena, manifest, entry, "flax takes this key for a chunked array");
+            return wfs_refusal(arena, manifest, entry, ret,
+                               "flax takes this key for a chunked array");
         if (strlen(entry->path) > UINT32_MAX || n_chunks_of(entry->expr) > UINT32_MAX)
-            return wfs_refusal(arena, manifest, entry, "more than msgpack can count");
+            return wfs_refusal(arena, manifest, entry, ret, "more than msgpack can count");
     }
-    const char *reason = wfs_refuses_size(manifest);
-    return reason ? reason : refuses_paths(manifest, arena);
+    *ret = wfs_refuses_size(manifest);
+    return *ret ? 0 : refuses_paths(manifest, arena, ret);
 }

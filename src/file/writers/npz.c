@@ -45,28 +45,31 @@ int wfs_npz_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
     return wfs_zip_finish(&zip, ret, err);
 }
 
-static const char *refuses_entry(const struct wfs_manifest *manifest,
-                                 const struct wfs_manifest_entry *entry, struct wfs_arena *arena)
+static int refuses_entry(const struct wfs_manifest *manifest,
+                         const struct wfs_manifest_entry *entry, struct wfs_arena *arena,
+                         const char **ret)
 {
     const struct wfs_dtype_info *info = wfs_dtype_info(entry->expr->dtype);
     if (!info->npy_descr)
-        return wfs_refusal(arena, manifest, entry, "numpy has no %s", info->name);
+        return wfs_refusal(arena, manifest, entry, ret, "numpy has no %s", info->name);
     if (strstr(entry->path, "\xc0\x80"))
-        return wfs_refusal(arena, manifest, entry, "ZIP readers cut a name at its NUL");
+        return wfs_refusal(arena, manifest, entry, ret, "ZIP readers cut a name at its NUL");
     /* Joining can triple a byte. */
     if (strlen(entry->path) > (WFS_ZIP_NAME_MAX - SUFFIX_LEN) / 3)
-        return wfs_refusal(arena, manifest, entry, "the name is too long for a ZIP member");
-    return NULL;
+        return wfs_refusal(arena, manifest, entry, ret, "the name is too long for a ZIP member");
+    *ret = NULL;
+    return 0;
 }
 
 /* A name that ends in .npy whose stem is a name too. */
-static const char *refuses_pairs(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+static int refuses_pairs(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                         const char **ret)
 {
     struct wfs_strmap names wfs_cleanup(wfs_strmap_free) = {0};
     struct wfs_buf stem wfs_cleanup(wfs_buf_free) = {0};
     for (uint32_t i = 0; i < manifest->n; i++)
         if (wfs_strmap_add(&names, manifest->entries[i].path, i) == -ENOMEM)
-            return "out of memory";
+            return -ENOMEM;
     for (uint32_t i = 0; i < manifest->n; i++) {
         const char *path = manifest->entries[i].path;
         uint64_t other;
@@ -75,23 +78,27 @@ static const char *refuses_pairs(const struct wfs_manifest *manifest, struct wfs
         stem.len = 0;
         wfs_buf_add(&stem, path, strlen(path) - SUFFIX_LEN);
         if (!wfs_buf_ok(&stem))
-            return "out of memory";
+            return -ENOMEM;
         if (stem.len > 0 && wfs_strmap_get(&names, stem.data, &other))
-            return wfs_refusal(arena, manifest, &manifest->entries[i],
+            return wfs_refusal(arena, manifest, &manifest->entries[i], ret,
                                "numpy cannot tell it from the tensor without .npy");
     }
-    return NULL;
+    *ret = NULL;
+    return 0;
 }
 
-const char *wfs_npz_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+int wfs_npz_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena, const char **ret)
 {
     bool any_suffix = false;
+    *ret = NULL;
     for (uint32_t i = 0; i < manifest->n; i++) {
-        const char *reason = refuses_entry(manifest, &manifest->entries[i], arena);
-        if (reason)
-            return reason;
+        int r = refuses_entry(manifest, &manifest->entries[i], arena, ret);
+        if (r || *ret)
+            return r;
         any_suffix |= ends_in_suffix(manifest->entries[i].path);
     }
-    const char *reason = any_suffix ? refuses_pairs(manifest, arena) : NULL;
-    return reason ? reason : wfs_refuses_size(manifest);
+    int r = any_suffix ? refuses_pairs(manifest, arena, ret) : 0;
+    if (r == 0 && !*ret)
+        *ret = wfs_refuses_size(manifest);
+    return r;
 }

@@ -15,8 +15,8 @@ const char *wfs_refuses_size(const struct wfs_manifest *manifest)
     return NULL;
 }
 
-const char *wfs_refusal(struct wfs_arena *arena, const struct wfs_manifest *manifest,
-                        const struct wfs_manifest_entry *entry, const char *fmt, ...)
+int wfs_refusal(struct wfs_arena *arena, const struct wfs_manifest *manifest,
+                const struct wfs_manifest_entry *entry, const char **ret, const char *fmt, ...)
 {
     struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
     wfs_path_join(&text, entry->path, manifest->sep);
@@ -26,5 +26,8 @@ const char *wfs_refusal(struct wfs_arena *arena, const struct wfs_manifest *mani
     wfs_buf_vprintf(&text, fmt, ap);
     va_end(ap);
     const char *kept = wfs_buf_ok(&text) ? wfs_arena_strndup(arena, text.data, text.len) : NULL;
-    return kept ? kept : "out of memory";
+    if (!kept)
+        return -ENOMEM;
+    *ret = kept;
+    return 0;
 }

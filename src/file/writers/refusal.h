@@ -8,9 +8,9 @@
 
 /* The reason where the manifest's tensors together are larger than a file can be; else NULL. */
 const char *wfs_refuses_size(const struct wfs_manifest *manifest);
-/* "NAME: ..." in the arena; a fixed text where memory is out (a refusal never becomes NULL). */
-const char *wfs_refusal(struct wfs_arena *arena, const struct wfs_manifest *manifest,
-                        const struct wfs_manifest_entry *entry, const char *fmt, ...)
-    WFS_PRINTF(4, 5);
+/* *ret becomes "NAME: ..." in the arena. 0 or -ENOMEM. */
+int wfs_refusal(struct wfs_arena *arena, const struct wfs_manifest *manifest,
+                const struct wfs_manifest_entry *entry, const char **ret, const char *fmt, ...)
+    WFS_PRINTF(5, 6);
 
 #endif

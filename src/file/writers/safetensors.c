@@ -152,33 +152,32 @@ static bool header_may_be_too_long(const struct wfs_manifest *manifest)
     return bound > HEADER_MAX_BYTES;
 }
 
-static const char *refuses_header(const struct wfs_manifest *manifest)
+static int refuses_header(const struct wfs_manifest *manifest, const char **ret)
 {
-    const char *reason = "out of memory";
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct item *items wfs_cleanup(wfs_freep) = arena ? sorted_items(manifest, arena) : NULL;
     struct wfs_buf header wfs_cleanup(wfs_buf_free) = {0};
     if (items)
         build_header(&header, manifest, items);
     if (!items || !wfs_buf_ok(&header))
-        return reason;
-    return header.len - 8 > HEADER_MAX_BYTES ? "the header would be over 100,000,000 bytes" : NULL;
+        return -ENOMEM;
+    *ret = header.len - 8 > HEADER_MAX_BYTES ? "the header would be over 100,000,000 bytes" : NULL;
+    return 0;
 }
 
-const char *wfs_safetensors_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+int wfs_safetensors_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                            const char **ret)
 {
     for (uint32_t i = 0; i < manifest->n; i++) {
         const struct wfs_manifest_entry *entry = &manifest->entries[i];
         enum wfs_dtype dtype = written_dtype(entry->expr);
         if (!wfs_dtype_info(dtype)->safetensors)
-            return wfs_refusal(arena, manifest, entry, "safetensors has no %s",
+            return wfs_refusal(arena, manifest, entry, ret, "safetensors has no %s",
                                wfs_dtype_info(dtype)->name);
         if (strcmp(entry->path, "__metadata__") == 0)
-            return wfs_refusal(arena, manifest, entry,
+            return wfs_refusal(arena, manifest, entry, ret,
                                "safetensors keeps this name for its metadata");
     }
-    const char *reason = wfs_refuses_size(manifest);
-    if (!reason && header_may_be_too_long(manifest))
-        reason = refuses_header(manifest);
-    return reason;
+    *ret = wfs_refuses_size(manifest);
+    return !*ret && header_may_be_too_long(manifest) ? refuses_header(manifest, ret) : 0;
 }

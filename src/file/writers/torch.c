@@ -286,19 +286,21 @@ int wfs_torch_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
     return wfs_zip_finish(&zip, ret, err);
 }
 
-const char *wfs_torch_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena)
+int wfs_torch_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                      const char **ret)
 {
     for (uint32_t i = 0; i < manifest->n; i++) {
         const struct wfs_manifest_entry *entry = &manifest->entries[i];
         enum wfs_dtype dtype = torch_dtype(entry->expr);
         if (dtype == WFS_QI8 || dtype == WFS_QU8 || dtype == WFS_QI32)
-            return wfs_refusal(arena, manifest, entry,
+            return wfs_refusal(arena, manifest, entry, ret,
                                "a quantised tensor needs the scale that is beside it");
         if (!wfs_dtype_info(dtype)->torch)
-            return wfs_refusal(arena, manifest, entry, "torch has no %s",
+            return wfs_refusal(arena, manifest, entry, ret, "torch has no %s",
                                wfs_dtype_info(dtype)->name);
         if (strlen(entry->path) > UINT32_MAX / 3)
-            return wfs_refusal(arena, manifest, entry, "the name is too long");
+            return wfs_refusal(arena, manifest, entry, ret, "the name is too long");
     }
-    return wfs_refuses_size(manifest);
+    *ret = wfs_refuses_size(manifest);
+    return 0;
 }

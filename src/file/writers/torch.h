@@ -7,7 +7,8 @@
 #include "file/file.h"
 
 /* The functions of a struct wfs_writer (file.h). */
-const char *wfs_torch_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena);
+int wfs_torch_refuses(const struct wfs_manifest *manifest, struct wfs_arena *arena,
+                      const char **ret);
 int wfs_torch_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
                    const struct wfs_vfile **ret, struct wfs_error *err);
 

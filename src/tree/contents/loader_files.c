@@ -42,7 +42,9 @@ static int add_writer_file(struct wfs_tree_builder *b, uint32_t dir, uint32_t pl
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     if (!arena || (!whole && wfs_tree_manifest(session, plan, arena, &manifest, err)))
         return wfs_error_nomem(err, "the tree");
-    const char *refusal = !whole && writer->refuses ? writer->refuses(&manifest, arena) : NULL;
+    const char *refusal = NULL;
+    if (!whole && writer->refuses(&manifest, arena, &refusal))
+        return wfs_error_nomem(err, "the tree");
     if (refusal) {
         wfs_tree_note_refusal(b, plan, writer->file_name, refusal);
         return 0;

@@ -40,7 +40,9 @@ int wfs_tree_add_shard_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t 
     if (wfs_tree_manifest(session, plan, session->arena, &manifest, err))
         return wfs_error_nomem(err, "the tree");
     const struct wfs_writer *writer = wfs_writer_by_name("safetensors");
-    const char *refusal = writer->refuses(&manifest, session->arena);
+    const char *refusal;
+    if (writer->refuses(&manifest, session->arena, &refusal))
+        return wfs_error_nomem(err, "the tree");
     if (refusal) {
         wfs_tree_note_refusal(b, plan, writer->file_name, refusal);
         return 0;
