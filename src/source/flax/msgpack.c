@@ -105,54 +105,33 @@ static int take_int(struct parser *p, struct token *t, unsigned n_bytes)
 /* Bytes 0xc0 to 0xdf. */
 static int take_marked(struct parser *p, uint8_t c, struct token *t)
 {
-    switch (c) {
-    case 0xc0:
+    if (c == 0xc0) {
         t->kind = T_NIL;
         return 0;
-    case 0xc2:
-    case 0xc3:
+    }
+    if (c == 0xc2 || c == 0xc3) {
         *t = (struct token){.kind = T_BOOL, .i = c & 1};
         return 0;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6:
-        return take_sized(p, t, T_BIN, 1u << (c - 0xc4));
-    case 0xc7:
-    case 0xc8:
-    case 0xc9:
-        return take_sized(p, t, T_EXT, 1u << (c - 0xc7));
-    case 0xca:
-    case 0xcb:
-        return take_float(p, t, c == 0xca ? 4 : 8);
-    case 0xcc:
-    case 0xcd:
-    case 0xce:
-    case 0xcf:
-        return take_sized(p, t, T_UINT, 1u << (c - 0xcc));
-    case 0xd0:
-    case 0xd1:
-    case 0xd2:
-    case 0xd3:
-        return take_int(p, t, 1u << (c - 0xd0));
-    case 0xd4:
-    case 0xd5:
-    case 0xd6:
-    case 0xd7:
-    case 0xd8:
-        return take_fixext(p, t, UINT64_C(1) << (c - 0xd4));
-    case 0xd9:
-    case 0xda:
-    case 0xdb:
-        return take_sized(p, t, T_STR, 1u << (c - 0xd9));
-    case 0xdc:
-    case 0xdd:
-        return take_sized(p, t, T_LIST, c == 0xdc ? 2 : 4);
-    case 0xde:
-    case 0xdf:
-        return take_sized(p, t, T_MAP, c == 0xde ? 2 : 4);
-    default:
-        return fail(p, "0xc1, which no msgpack value begins with");
     }
+    if (c >= 0xc4 && c <= 0xc6)
+        return take_sized(p, t, T_BIN, 1u << (c - 0xc4));
+    if (c >= 0xc7 && c <= 0xc9)
+        return take_sized(p, t, T_EXT, 1u << (c - 0xc7));
+    if (c == 0xca || c == 0xcb)
+        return take_float(p, t, c == 0xca ? 4 : 8);
+    if (c >= 0xcc && c <= 0xcf)
+        return take_sized(p, t, T_UINT, 1u << (c - 0xcc));
+    if (c >= 0xd0 && c <= 0xd3)
+        return take_int(p, t, 1u << (c - 0xd0));
+    if (c >= 0xd4 && c <= 0xd8)
+        return take_fixext(p, t, UINT64_C(1) << (c - 0xd4));
+    if (c >= 0xd9 && c <= 0xdb)
+        return take_sized(p, t, T_STR, 1u << (c - 0xd9));
+    if (c == 0xdc || c == 0xdd)
+        return take_sized(p, t, T_LIST, c == 0xdc ? 2 : 4);
+    if (c == 0xde || c == 0xdf)
+        return take_sized(p, t, T_MAP, c == 0xde ? 2 : 4);
+    return fail(p, "0xc1, which no msgpack value begins with");
 }
 
 static int take_token(struct parser *p, struct token *t)

@@ -13,18 +13,33 @@
 #include "source/paths.h"
 #include "source/source.h"
 
-static int add_array(struct wfs_catalog *catalog, uint32_t file, struct wfs_bytes *bytes,
-                     uint64_t off, const char *name, const struct wfs_npy_header *header,
-                     bool is_in_file, struct wfs_error *err)
+/* The file that is scanned; zip is that of a .npz. */
+struct scan {
+    struct wfs_catalog *catalog;
+    uint32_t file;
+    struct wfs_zip *zip;
+};
+
+/* Where one array's .npy lies: at bytes[off..), which is the file itself or an inflated member. */
+struct place {
+    struct wfs_bytes *bytes;
+    uint64_t off;
+    bool is_in_file;
+};
+
+static int add_array(const struct scan *s, const struct place *place, const char *name,
+                     const struct wfs_npy_header *header, struct wfs_error *err)
 {
+    struct wfs_catalog *catalog = s->catalog;
+    uint64_t data_off = place->off + header->data_off;
     struct wfs_tensor tensor =
         wfs_tensor_init(name, wfs_path_from_name(catalog->arena, name, catalog->sep));
-    tensor.file = file;
-    if (is_in_file)
-        tensor.file_off = off + header->data_off;
+    tensor.file = s->file;
+    if (place->is_in_file)
+        tensor.file_off = data_off;
     if (!tensor.path)
         return wfs_error_nomem(err, name);
-    int r = wfs_npy_expr(catalog->arena, bytes, off + header->data_off, header, &tensor.expr, err);
+    int r = wfs_npy_expr(catalog->arena, place->bytes, data_off, header, &tensor.expr, err);
     if (r)
         return r;
     if (header->is_guess)
@@ -57,7 +72,8 @@ static int npy_scan(struct wfs_catalog *catalog, uint32_t file,
     if (!wfs_utf8_valid(name, strlen(name)))
         return wfs_error_set(err, EINVAL, "%s: the file's name is not UTF-8", bytes->name);
     int r = wfs_npy_parse_header(bytes, 0, bytes->size_bytes, bytes->name, &header, err);
-    return r ? r : add_array(catalog, file, bytes, 0, name, &header, true, err);
+    struct place whole = {.bytes = bytes, .is_in_file = true};
+    return r ? r : add_array(&(struct scan){catalog, file, NULL}, &whole, name, &header, err);
 }
 
 static bool npy_probe(const uint8_t *head, size_t len, uint64_t size_bytes)
@@ -83,14 +99,15 @@ static bool is_npy_name(const char *name)
     return len > 4 && strcmp(name + len - 4, ".npy") == 0;
 }
 
-/* numpy refuses to read a member under two names, so which array it is is a doubt. */
-static int note_local(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip *zip,
-                      const struct wfs_zip_member *member, struct wfs_error *err)
+/* numpy refuses to read a member whose two names differ, since nothing says which array it is. Here
+ * the directory's name counts, and the doubt is noted. */
+static int note_local(const struct scan *s, const struct wfs_zip_member *member,
+                      struct wfs_error *err)
 {
     const char *name;
-    int r = wfs_zip_local_name(zip, member, &name, err);
+    int r = wfs_zip_local_name(s->zip, member, &name, err);
     if (!r)
-        wfs_catalog_note(catalog, WFS_NOTE_WARNING, catalog->files[file].name,
+        wfs_catalog_note(s->catalog, WFS_NOTE_WARNING, s->catalog->files[s->file].name,
                          "member '%s': its local header at byte %llu, of '%s', contradicts the ZIP "
                          "directory, which is followed",
                          member->name, (unsigned long long)member->header_off, name);
@@ -98,29 +115,28 @@ static int note_local(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip
 }
 
 /* A member that is broken as an archive fails the file; one that holds no numbers is left out. */
-static int add_member(struct wfs_catalog *catalog, uint32_t file, struct wfs_zip *zip,
-                      struct wfs_zip_member *member, struct wfs_error *err)
+static int add_member(const struct scan *s, struct wfs_zip_member *member, struct wfs_error *err)
 {
-    struct wfs_bytes *bytes;
-    uint64_t off;
+    const char *file_name = s->catalog->files[s->file].name;
+    struct place place;
     struct wfs_npy_header header;
     struct wfs_error why = {0};
-    int r = wfs_zip_data(zip, member, &bytes, &off, err);
+    int r = wfs_zip_data(s->zip, member, &place.bytes, &place.off, err);
     if (!r && member->local_differs)
-        r = note_local(catalog, file, zip, member, err);
+        r = note_local(s, member, err);
     if (r)
         return r;
-    r = wfs_npy_parse_header(bytes, off, member->size_bytes, member->name, &header, &why);
+    place.is_in_file = place.bytes == s->zip->bytes;
+    r = wfs_npy_parse_header(place.bytes, place.off, member->size_bytes, member->name, &header,
+                             &why);
     if (r == -ENOTSUP) {
-        wfs_catalog_note(catalog, WFS_NOTE_REFUSED, catalog->files[file].name, "%s", why.message);
+        wfs_catalog_note(s->catalog, WFS_NOTE_REFUSED, file_name, "%s", why.message);
         return 0;
     }
     if (r)
-        return wfs_error_set(err, why.code, "%s: %s", catalog->files[file].name, why.message);
-    char *name = wfs_arena_strndup(catalog->arena, member->name, strlen(member->name) - 4);
-    if (!name)
-        return wfs_error_nomem(err, "a name");
-    return add_array(catalog, file, bytes, off, name, &header, bytes == zip->bytes, err);
+        return wfs_error_set(err, why.code, "%s: %s", file_name, why.message);
+    char *name = wfs_arena_strndup(s->catalog->arena, member->name, strlen(member->name) - 4);
+    return name ? add_array(s, &place, name, &header, err) : wfs_error_nomem(err, "a name");
 }
 
 static int npz_scan(struct wfs_catalog *catalog, uint32_t file,
@@ -128,15 +144,15 @@ static int npz_scan(struct wfs_catalog *catalog, uint32_t file,
 {
     (void)options;
     struct wfs_bytes *bytes = catalog->files[file].bytes;
-    struct wfs_zip *zip;
-    int r = wfs_zip_open(catalog->arena, bytes, 0, bytes->size_bytes, &zip, err);
+    struct scan s = {.catalog = catalog, .file = file};
+    int r = wfs_zip_open(catalog->arena, bytes, 0, bytes->size_bytes, &s.zip, err);
     if (!r)
-        zip->checks_crc = true;
-    for (uint32_t i = 0; !r && i < zip->n_members; i++) {
-        if (is_npy_name(zip->members[i].name))
-            r = add_member(catalog, file, zip, &zip->members[i], err);
+        s.zip->checks_crc = true;
+    for (uint32_t i = 0; !r && i < s.zip->n_members; i++) {
+        if (is_npy_name(s.zip->members[i].name))
+            r = add_member(&s, &s.zip->members[i], err);
         else
-            wfs_catalog_note(catalog, WFS_NOTE_INFO, zip->members[i].name,
+            wfs_catalog_note(catalog, WFS_NOTE_INFO, s.zip->members[i].name,
                              "no .npy: left out of the tensors");
     }
     return r;

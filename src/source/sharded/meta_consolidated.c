@@ -20,6 +20,14 @@
 
 #define META_MAX_RANKS 1024u
 
+struct meta {
+    struct wfs_catalog *catalog;
+    const struct wfs_listing *listing;
+    const struct wfs_source_options *options;
+    struct wfs_rank *ranks; /* META_MAX_RANKS of them */
+    uint32_t n;
+};
+
 /* The rank of "consolidated.NN.pth", or -1. */
 static int rank_of(const char *name)
 {
@@ -38,29 +46,25 @@ static bool meta_probe(const struct wfs_listing *listing)
     return n > 1;
 }
 
-static int open_ranks(struct wfs_catalog *catalog, const struct wfs_listing *listing,
-                      const struct wfs_source_options *options, struct wfs_rank *ranks,
-                      uint32_t *ret_n, struct wfs_error *err)
+static int open_ranks(struct meta *m, struct wfs_error *err)
 {
-    uint32_t n = 0; /* natural order: rank by rank */
-    for (uint32_t i = 0; i < listing->n_entries; i++) {
-        const char *name = listing->entries[i].name;
-        int rank = listing->entries[i].kind == WFS_ENTRY_FILE ? rank_of(name) : -1;
+    for (uint32_t i = 0; i < m->listing->n_entries; i++) { /* in natural order: rank by rank */
+        const char *name = m->listing->entries[i].name;
+        int rank = m->listing->entries[i].kind == WFS_ENTRY_FILE ? rank_of(name) : -1;
         if (rank < 0)
             continue;
-        if (n == META_MAX_RANKS || rank != (int)n)
+        if (m->n == META_MAX_RANKS || rank != (int)m->n)
             return wfs_error_set(err, ENOENT,
                                  "%s: %s stands where rank %u should: the checkpoint "
                                  "is not whole",
-                                 listing->path, name, n);
-        const char *path = wfs_arena_printf(catalog->arena, "%s/%s", listing->path, name);
+                                 m->listing->path, name, m->n);
+        const char *path = wfs_arena_printf(m->catalog->arena, "%s/%s", m->listing->path, name);
         if (!path)
             return wfs_error_nomem(err, name);
-        int r = wfs_rank_open(catalog, path, name, options, &ranks[n++], err);
+        int r = wfs_rank_open(m->catalog, path, name, m->options, &m->ranks[m->n++], err);
         if (r)
             return r;
     }
-    *ret_n = n;
     return 0;
 }
 
@@ -92,25 +96,24 @@ static uint64_t model_width(const struct wfs_rank *rank)
 }
 
 /* The axis that makes the embeddings as wide as the model; false where nothing tells. */
-static bool embedding_axis(const struct wfs_rank *rank, uint32_t n, const struct wfs_expr *e,
-                           int32_t *ret)
+static bool embedding_axis(const struct meta *m, const struct wfs_expr *e, int32_t *ret)
 {
-    uint64_t width = model_width(rank);
+    uint64_t width = model_width(&m->ranks[0]);
     if (!width || e->ndim != 2)
         return false;
     *ret = e->shape[1] == width ? 0 : 1;
-    return *ret == 0 || (width % n == 0 && e->shape[1] == width / n);
+    return *ret == 0 || (width % m->n == 0 && e->shape[1] == width / m->n);
 }
 
-/* How a tensor is cut; false: unknown. */
-static bool known_axis(const struct wfs_rank *ranks, uint32_t n, const struct wfs_tensor *t,
-                       int32_t *ret)
+/* The axis along which a tensor is cut, -1 where the ranks have copies; false where its name does not
+ * tell. */
+static bool known_axis(const struct meta *m, const struct wfs_tensor *t, int32_t *ret)
 {
     static const char *const rows[] = {"wq", "wk", "wv", "w1", "w3", "output"};
     static const char *const columns[] = {"wo", "w2"};
     bool is_vector = t->expr->ndim < 2;
     if (is_called(t->path, "tok_embeddings"))
-        return embedding_axis(ranks, n, t->expr, ret);
+        return embedding_axis(m, t->expr, ret);
     if (is_one_of(t->path, rows, WFS_ARRAY_SIZE(rows)))
         *ret = 0;
     else if (is_one_of(t->path, columns, WFS_ARRAY_SIZE(columns)) && !is_vector)
@@ -122,48 +125,45 @@ static bool known_axis(const struct wfs_rank *ranks, uint32_t n, const struct wf
     return true;
 }
 
-static int add_tensor(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n,
-                      const struct wfs_tensor *t, const struct wfs_source_options *options,
-                      struct wfs_error *err)
+static int add_tensor(const struct meta *m, const struct wfs_tensor *t, struct wfs_error *err)
 {
     struct wfs_join join = {.axis = -1, .n_groups = 1};
-    int r = wfs_declared_axis(options, t->name, &join.is_declared, &join.axis, err);
+    int r = wfs_declared_axis(m->options, t->name, &join.is_declared, &join.axis, err);
     if (r)
         return r;
-    if (!join.is_declared && !known_axis(ranks, n, t, &join.axis)) {
-        wfs_catalog_note(catalog, WFS_NOTE_REFUSED, t->name,
+    if (!join.is_declared && !known_axis(m, t, &join.axis)) {
+        wfs_catalog_note(m->catalog, WFS_NOTE_REFUSED, t->name,
                          "how it is cut over %u files is not known: declare it with "
                          "-o set=tp.%s=AXIS, or =same",
-                         n, t->name);
+                         m->n, t->name);
         return 0;
     }
-    return wfs_ranks_add(catalog, ranks, n, t, t->path, join, err);
+    return wfs_ranks_add(m->catalog, m->ranks, m->n, t, t->path, join, err);
 }
 
 /* Files may be missing at the end. Two matrices tell, whose second axis is the model's width once
  * their parts are joined: the embeddings, where they are cut along it, and wo (Meta's heads are
  * dim / n_heads wide). What the user declares is not doubted. */
-static int check_whole(const struct wfs_listing *listing, const struct wfs_rank *ranks, uint32_t n,
-                       const struct wfs_source_options *options, struct wfs_error *err)
+static int check_whole(const struct meta *m, struct wfs_error *err)
 {
     static const char *const names[] = {"tok_embeddings.weight", "layers.0.attention.wo.weight"};
-    uint64_t width = model_width(&ranks[0]);
+    uint64_t width = model_width(&m->ranks[0]);
     for (size_t i = 0; width && i < WFS_ARRAY_SIZE(names); i++) {
-        const struct wfs_tensor *t = wfs_catalog_find(ranks[0].catalog, names[i]);
+        const struct wfs_tensor *t = wfs_catalog_find(m->ranks[0].catalog, names[i]);
         int32_t axis;
         bool is_declared = false;
-        int r = t ? wfs_declared_axis(options, t->name, &is_declared, &axis, err) : 0;
+        int r = t ? wfs_declared_axis(m->options, t->name, &is_declared, &axis, err) : 0;
         if (r)
             return r;
         if (is_declared || !t || t->expr->ndim != 2)
             continue;
         uint64_t part = t->expr->shape[1];
-        if ((i == 0 && part == width) || (width % n == 0 && part == width / n))
+        if ((i == 0 && part == width) || (width % m->n == 0 && part == width / m->n))
             continue;
         return wfs_error_set(err, ENOENT,
                              "%s: %u files with parts of %s that are %llu wide, for a model %llu "
                              "wide: the checkpoint is not whole",
-                             listing->path, n, t->name, (unsigned long long)part,
+                             m->listing->path, m->n, t->name, (unsigned long long)part,
                              (unsigned long long)width);
     }
     return 0;
@@ -173,16 +173,16 @@ static int meta_open(struct wfs_catalog *catalog, const struct wfs_listing *list
                      const struct wfs_source_options *options, struct wfs_error *err)
 {
     wfs_cleanup(wfs_freep) struct wfs_rank *ranks = calloc(META_MAX_RANKS, sizeof(*ranks));
-    uint32_t n = 0;
+    struct meta m = {.catalog = catalog, .listing = listing, .options = options, .ranks = ranks};
     if (!ranks)
         return wfs_error_nomem(err, listing->path);
-    int r = open_ranks(catalog, listing, options, ranks, &n, err);
+    int r = open_ranks(&m, err);
     if (!r)
-        r = check_whole(listing, ranks, n, options, err);
+        r = check_whole(&m, err);
     for (uint32_t i = 0; !r && i < ranks[0].catalog->n_tensors; i++)
-        r = add_tensor(catalog, ranks, n, &ranks[0].catalog->tensors[i], options, err);
+        r = add_tensor(&m, &ranks[0].catalog->tensors[i], err);
     if (!r)
-        wfs_ranks_note_others(catalog, ranks, n);
+        wfs_ranks_note_others(catalog, ranks, m.n);
     return r;
 }
 
