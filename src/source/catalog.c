@@ -14,11 +14,11 @@
 
 #include "source/roots.h"
 
-/* A guard against sources that produce notes without end: the rest is counted. */
+/* A source may give rise to any number of notes; beyond this many they are only counted. */
 #define WFS_CATALOG_MAX_NOTES 4096
 /* Indices are uint32_t and UINT32_MAX means none. */
 #define WFS_CATALOG_MAX_TENSORS (UINT32_MAX - 1)
-/* Longer names are in the map of names, whatever their path. */
+/* Longer names are looked up in the map of names, since a look-up joins a path on the stack. */
 #define MAX_QUICK_NAME 2048
 /* Plain values of all files. */
 #define MAX_OBJECTS_BYTES (UINT64_C(64) << 20)
@@ -237,7 +237,8 @@ int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor 
     return 0;
 }
 
-/* Without the heap, so that a look-up cannot fail for want of memory. */
+/* Finds a tensor by its joined name. It uses the stack alone, so that a look-up cannot fail for
+ * want of memory. */
 static const struct wfs_tensor *find_joined(const struct catalog *c, const char *name)
 {
     char path[MAX_QUICK_NAME + 1];
@@ -319,7 +320,7 @@ void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, cons
 
 /* ---- plain values -------------------------------------------------------------------------- */
 
-/* {"$files": {the first file: its values, ready for more. */
+/* Turns the values of one file into {"$files": {FILE: values}}, to which other files' are added. */
 static void begin_list(struct catalog *c)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf first = c->objects;
@@ -359,7 +360,7 @@ int wfs_catalog_add_objects(struct wfs_catalog *catalog, const char *file, const
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-/* There is room for one more note: wfs_catalog_note kept it. */
+/* wfs_catalog_note always keeps room for this one note. */
 static void note_left_out(struct catalog *c)
 {
     struct wfs_catalog *catalog = &c->pub;
@@ -374,7 +375,7 @@ static void note_left_out(struct catalog *c)
             (struct wfs_note){.kind = WFS_NOTE_WARNING, .subject = "", .text = text};
 }
 
-/* Whatever reader found it, and in whichever file. */
+/* Under --strict any danger refuses the source, whichever reader found it and in whichever file. */
 static int refuse_dangers(const struct wfs_catalog *catalog, struct wfs_error *err)
 {
     for (uint32_t i = 0; i < catalog->n_notes; i++)

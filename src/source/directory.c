@@ -72,7 +72,7 @@ static int no_match(const struct wfs_listing *listing, const char *pattern, stru
                          n ? "; there is " : "", wfs_buf_ok(&text) && text.len ? text.data : "");
 }
 
-/* The folder's own path is no pattern. */
+/* Appends text as a pattern that matches itself: the folder's own path is no pattern. */
 static void add_literal(struct wfs_buf *out, const char *s)
 {
     for (; *s; s++) {
@@ -87,7 +87,8 @@ static int names_cmp(const void *a, const void *b)
     return wfs_natural_cmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Paths relative to the folder; the pattern may lead into its folders. */
+/* The names that match weights=GLOB, relative to the folder; the pattern may lead into its
+ * folders. */
 static int match_weights(struct wfs_catalog *catalog, const struct wfs_listing *listing,
                          const char *pattern, const char *const **ret_names, uint32_t *ret_n_names,
                          struct wfs_error *err)
@@ -167,7 +168,7 @@ static int note_choice(struct wfs_catalog *catalog, const struct wfs_listing *li
 
 /* ---- the folder ---------------------------------------------------------------------------- */
 
-/* An index is a whole checkpoint: it goes with nothing else. */
+/* An index stands for a whole checkpoint, so other files beside it would be a second one. */
 static int check_lone_index(const char *dir, const char *const *names, uint32_t n_names,
                             struct wfs_error *err)
 {
@@ -236,7 +237,8 @@ int wfs_source_open_directory(struct wfs_catalog *catalog, const char *path,
     first = wfs_arena_printf(catalog->arena, "%s/%s", path, names[0]);
     if (!first)
         return wfs_error_nomem(err, path);
-    /* weights=unet/x.safetensors is the model of unet/: its config and files are those there. */
+    /* weights=unet/x.safetensors chooses the model of unet/, whose config and side files lie
+     * there. */
     r = wfs_source_dir_name(catalog, first, &dir, err);
     return r ? r : add_surroundings(catalog, dir, err);
 }

@@ -63,7 +63,7 @@ int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct
     int r = format ? 0 : explain_unknown(bytes, err);
     if (r)
         return r;
-    /* The scan says which byte is wrong. */
+    /* A file of this name that no probe takes is damaged: the scan says at which byte. */
     if (!format && has_suffix(name, ".safetensors"))
         format = &wfs_format_safetensors;
     if (!format)
@@ -76,7 +76,8 @@ int wfs_source_recognise(struct wfs_bytes *bytes, const char *name, const struct
     return 0;
 }
 
-/* Links, or names like x and ./x, make many files of one: each would be scanned and kept anew. */
+/* Links, or names like x and ./x, name one file many times; each of them would be scanned and kept
+ * anew, so they are refused. */
 static int check_new(const struct wfs_catalog *catalog, const char *name,
                      const struct wfs_bytes *bytes, struct wfs_error *err)
 {

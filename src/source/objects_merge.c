@@ -110,7 +110,7 @@ static int merge_values(struct merge *m, const char *key, struct span old, struc
     return r;
 }
 
-/* The members of the new object by their keys. */
+/* Maps each key of the new object to where its value begins. */
 static int map_members(struct merge *m, const char *object, struct wfs_strmap *ret)
 {
     struct span key, value;

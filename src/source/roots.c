@@ -53,8 +53,8 @@ static int check_root(const struct wfs_catalog *catalog, const struct wfs_root *
     return 0;
 }
 
-/* roots[i] for -o root=PATH: tensors below it belong to it; a root of none is a mistake. "." is the
- * whole. */
+/* Makes roots[index] the tree that -o root=NAME names, and gives it the tensors below it; "." is
+ * the whole. A root without tensors is the user's mistake, and refused. */
 static int add_root(struct wfs_catalog *catalog, uint32_t index, const char *name,
                     struct wfs_error *err)
 {

@@ -53,13 +53,14 @@ static int cut(const struct wfs_zip *zip, uint64_t at, const char *what, struct 
 
 /* ---- end records --------------------------------------------------------------------------- */
 
-/* The last end record of the archive; its 22 bytes to `rec`. */
+/* Finds the last end record of the archive and reads its 22 bytes into `rec`. */
 static int find_end(const struct wfs_zip *zip, uint8_t rec[END_BYTES], uint64_t *ret_off,
                     struct wfs_error *err)
 {
     if (zip->len < END_BYTES)
         return cut(zip, zip->off, "too short for a directory", err);
-    /* Without a comment, as nearly always: 22 bytes are read, not the end of the last member. */
+    /* Nearly every archive has no comment, so the record is its last 22 bytes: reading those alone
+     * leaves the end of the last member untouched. */
     *ret_off = zip->off + zip->len - END_BYTES;
     int quick = wfs_bytes_read(zip->bytes, rec, END_BYTES, *ret_off, err);
     if (quick || (wfs_load_u32le(rec) == SIG_END && wfs_load_u16le(rec + 20) == 0))
@@ -116,7 +117,7 @@ static int read_end64(const struct wfs_zip *zip, uint64_t end_off, struct end_re
     return 0;
 }
 
-/* A 32- or 16-bit field may say "see the 64-bit one" (all ones) or must equal it. */
+/* A 32- or 16-bit field either says that the 64-bit one counts (all ones) or must equal it. */
 static bool field_agrees(uint64_t small, uint64_t all_ones, uint64_t big)
 {
     return small == all_ones || small == big;
@@ -296,7 +297,8 @@ static void lower_ascii(char *s)
             *s = (char)(*s - 'A' + 'a');
 }
 
-/* Marks members that a reader which ignores case would mix up. */
+/* Marks members whose names differ in case only: a reader that ignores case would take one for the
+ * other. */
 static int mark_case_twins(struct wfs_zip *zip, struct wfs_error *err)
 {
     struct wfs_strmap lower = {0};

@@ -94,7 +94,7 @@ static int chunked_shape(struct walk *w, const struct wfs_msgpack_node *shape, u
     return 0;
 }
 
-/* The chunks, flattened and put together. */
+/* Joins the chunks, each flattened to one axis, and gives the whole its shape. */
 static int chunks_expr(struct walk *w, const struct wfs_msgpack_node *chunks,
                        const struct wfs_expr **ret)
 {

@@ -26,7 +26,8 @@ static char *first_component(struct wfs_arena *arena, const char *path)
     return wfs_arena_strndup(arena, path, strcspn(path, WFS_SEP_STR));
 }
 
-/* Neighbouring tensors with one first component; false where there are too many trees to tell. */
+/* Groups neighbouring tensors by the first component of their paths; false where there are more
+ * groups than a train state has. */
 static bool find_trees(const struct wfs_catalog *catalog, struct trees *ret)
 {
     for (uint32_t i = 0; i < catalog->n_tensors; i++) {
@@ -56,7 +57,8 @@ static uint32_t find(const struct trees *trees, const char *name)
     return WFS_NO_INDEX;
 }
 
-/* The parameters of a train state; WFS_NO_INDEX where this is none. */
+/* The group that holds the parameters of a train state, or WFS_NO_INDEX where the tensors are no
+ * train state. */
 static uint32_t choose(const struct trees *trees)
 {
     static const char *const parameters[] = {"params", "target"};

@@ -74,7 +74,7 @@ static bool same_set(const char *a, const struct shard_name *sa, const char *b,
            sa->total == sb->total && strcmp(sa->suffix, sb->suffix) == 0;
 }
 
-/* Names in natural order have the members of a set beside one another. */
+/* Names come in natural order, so the members of a set stand beside one another. */
 int wfs_source_check_set(const char *dir, const char *const *names, uint32_t n_names,
                          struct wfs_error *err)
 {
@@ -121,7 +121,7 @@ static int several(const struct wfs_listing *listing, const struct candidates *c
                          listing->path, wfs_buf_ok(&text) && text.len ? text.data : "");
 }
 
-/* One index, one file, or files of one ending; in place. */
+/* Leaves one index, one file, or the files of one ending among the candidates, or refuses. */
 static int pick(const struct wfs_listing *listing, struct candidates *c, struct wfs_error *err)
 {
     uint32_t n_indices = 0;
@@ -145,7 +145,8 @@ static int pick(const struct wfs_listing *listing, struct candidates *c, struct 
 
 /* ---- gathering ----------------------------------------------------------------------------- */
 
-/* A file that cannot be read is a candidate: the scan says why, rather than another being taken. */
+/* A file that cannot be read counts as a candidate: then the scan says why it cannot, instead of
+ * another file being taken silently. */
 static int is_recognised(const struct wfs_listing *listing, const struct wfs_entry *entry,
                          bool *ret_is, struct wfs_error *err)
 {
@@ -212,7 +213,7 @@ static int gather(const struct wfs_listing *listing, enum gather how, struct can
     return 0;
 }
 
-/* Nothing to mount: say what there is instead. */
+/* The error where nothing can be mounted: it names what there is instead. */
 static int no_weights(const struct wfs_listing *listing, struct wfs_error *err)
 {
     wfs_cleanup(wfs_freep) const char **names = calloc(listing->n_entries + 1, sizeof(*names));

@@ -137,7 +137,8 @@ static int shard_cmp(const void *a, const void *b)
     return wfs_natural_cmp(((const struct shard *)a)->name, ((const struct shard *)b)->name);
 }
 
-/* The distinct shards, in natural order: the catalog's order does not hang on the map's. */
+/* Collects the distinct shards in natural order, so that the order of the catalog does not depend
+ * on that of the JSON. */
 static int collect_shards(struct index *index, struct wfs_error *err)
 {
     const char *key;

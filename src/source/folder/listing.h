@@ -6,7 +6,7 @@
 
 #include "source/source.h"
 
-/* Symlinks are followed: the kind is that of what they lead to. */
+/* The kind of an entry. Symlinks are followed, so it is that of what they lead to. */
 enum wfs_entry_kind { WFS_ENTRY_FILE, WFS_ENTRY_DIR, WFS_ENTRY_DANGLING, WFS_ENTRY_SPECIAL };
 
 struct wfs_entry {
@@ -21,13 +21,13 @@ struct wfs_listing {
     struct wfs_entry *entries; /* in natural order */
 };
 
-/* A guard against endless folders. */
+/* A folder of more entries is refused. */
 #define WFS_LISTING_MAX_ENTRIES 100000
 
 int wfs_listing_read(struct wfs_arena *arena, const char *path, struct wfs_listing *ret,
                      struct wfs_error *err);
 const struct wfs_entry *wfs_listing_find(const struct wfs_listing *listing, const char *name);
-/* "FIFO", "device", ... for a note; of a special entry. */
+/* What a special entry is, for a note: "FIFO", "device" and the like. */
 const char *wfs_listing_special(const struct wfs_listing *listing, const struct wfs_entry *entry);
 /* Appends up to a dozen names, "a, b and 3 more". Skips NULL names. */
 void wfs_listing_names(struct wfs_buf *out, const char *const *names, uint32_t n_names);

@@ -145,7 +145,7 @@ static int add_entry(struct walk *walk, const struct wfs_listing *listing,
     }
     if (!(entry->flags & (WFS_NAME_WEIGHTS | WFS_NAME_INDEX)))
         return add_file(walk, path, name, err);
-    /* At the top this is said in one note: what was passed over. */
+    /* At the top of the source, one note of directory.c names the weights that were passed over. */
     if (*prefix)
         wfs_catalog_note(catalog, WFS_NOTE_INFO, name, "holds weights: not passed through");
     return 0;
@@ -168,7 +168,7 @@ static int walk_folder(struct walk *walk, const char *path, const char *prefix,
     return r;
 }
 
-/* The list moves into the arena, where the catalog's other strings are. */
+/* Moves the list into the arena, whose life is the catalog's. */
 static int keep(struct wfs_catalog *catalog, struct wfs_error *err)
 {
     struct wfs_side_file *own = wfs_arena_memdup(

@@ -8,7 +8,7 @@
 
 /* Adds every file below `dir` that holds no weights. What cannot be read is noted. */
 int wfs_source_add_side_files(struct wfs_catalog *catalog, const char *dir, struct wfs_error *err);
-/* Only config_path, which is set. */
+/* Adds config_path alone, which must be set: what a single weight file shows of its folder. */
 int wfs_source_add_config_file(struct wfs_catalog *catalog, struct wfs_error *err);
 
 #endif

@@ -17,7 +17,7 @@ struct row {
     unsigned flags;
 };
 
-/* What a name says that is more than its format. */
+/* Names that say more than the format of a file. The first row that matches counts. */
 static const struct row special[] = {
     /* Never weights, whatever their ending. */
     {"tokenizer*.bin", 0},
@@ -92,7 +92,7 @@ static bool matches_any(const char *const *patterns, const char *name)
     return false;
 }
 
-/* Sharp names go before vague ones, whichever format has them. */
+/* A sharp name of any format counts before a vague one. */
 static unsigned flags_of_formats(const char *name)
 {
     unsigned flags = 0;

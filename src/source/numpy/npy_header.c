@@ -22,7 +22,7 @@
 
 /* ---- types --------------------------------------------------------------------------------- */
 
-/* What follows the byte-order mark of a descr. */
+/* The type that a descr names after its byte-order mark. */
 static const struct {
     const char *code;
     enum wfs_dtype dtype;
@@ -143,7 +143,7 @@ static int take_shape(struct literal *l, struct wfs_npy_header *h)
         int r = take_uint(l, &h->shape[h->ndim++]);
         if (r)
             return r;
-        /* (3) is a number, and (03,) nothing. */
+        /* As in Python, (3) is a number and no tuple, and (03,) is an error. */
         bool comma = take(l, ',');
         if (!comma && (h->ndim == 1 || !(l->pos < l->len && l->text[l->pos] == ')')))
             return bad(l, "',' or ')'");

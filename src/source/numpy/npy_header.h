@@ -25,12 +25,12 @@ bool wfs_npy_parse_dtype(const char *name, size_t len, struct wfs_npy_header *re
 int wfs_npy_parse_header(struct wfs_bytes *bytes, uint64_t off, uint64_t len, const char *subject,
                          struct wfs_npy_header *ret, struct wfs_error *err);
 
-/* The tensor's expression: its order and its byte order undone. */
+/* The tensor's expression over bytes[off..), with Fortran order and big-endian bytes undone. */
 int wfs_npy_expr(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                  const struct wfs_npy_header *header, const struct wfs_expr **ret,
                  struct wfs_error *err);
 
-/* A magic that np.save writes. */
+/* True where a file begins with a magic that np.save writes. */
 bool wfs_npy_is_magic(const uint8_t *head, size_t len);
 
 #endif

@@ -59,7 +59,7 @@ int wfs_json_fail(const struct wfs_json *js, struct wfs_error *err, const char *
 
 /* ---- bytes --------------------------------------------------------------------------------- */
 
-/* Makes chunk[pos] a byte that is there. *ret_end at the end of the range. */
+/* Reads on where the chunk is used up: chunk[pos] is the next byte, or *ret_end says none is. */
 static int fill(struct wfs_json *js, bool *ret_end, struct wfs_error *err)
 {
     *ret_end = false;
@@ -96,7 +96,7 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* Takes white space; *ret_end where nothing follows it. */
+/* Passes over white space; *ret_end where nothing follows it. */
 static int skip_space(struct wfs_json *js, bool *ret_end, struct wfs_error *err)
 {
     for (;;) {
@@ -126,7 +126,7 @@ int wfs_json_end(struct wfs_json *js, struct wfs_error *err)
     return wfs_json_fail(js, err, "byte 0x%02x after the end of the JSON text", js->chunk[js->pos]);
 }
 
-/* What a byte is called in a message; buf holds it. */
+/* How a message names a byte; the text lies in buf. */
 static const char *show(uint8_t c, char buf[8])
 {
     snprintf(buf, 8, c > 0x20 && c < 0x7f ? "'%c'" : "0x%02x", c);
@@ -203,7 +203,7 @@ static void add_utf8(struct wfs_buf *out, uint32_t c)
     }
 }
 
-/* The second half of a surrogate pair, whose first half is *inout. */
+/* Takes the second half of a surrogate pair and makes *inout, the first half, the code point. */
 static int low_surrogate(struct wfs_json *js, uint32_t *inout, struct wfs_error *err)
 {
     for (const char *p = "\\u"; *p; p++) {
@@ -252,7 +252,7 @@ static int escape(struct wfs_json *js, struct wfs_error *err)
     return r;
 }
 
-/* Length of the run at p that needs no care: no quote, backslash or control character. */
+/* Length of the run at p that has no quote, backslash or control character: it is copied. */
 static size_t plain_run(const uint8_t *p, size_t n, bool *inout_ascii)
 {
     size_t i = 0;
@@ -271,7 +271,7 @@ static int check_utf8(const struct wfs_json *js, const char *s, size_t len, bool
     return wfs_json_fail(js, err, "the string that ends here is not valid UTF-8");
 }
 
-/* The rest of a string, from anywhere in it, through js->text. */
+/* Takes the rest of a string into js->text; what was taken of it stands there already. */
 static int slow_string(struct wfs_json *js, bool is_ascii, const char **ret, size_t *ret_len,
                        struct wfs_error *err)
 {
@@ -433,7 +433,7 @@ static int skip_number(struct wfs_json *js, struct wfs_error *err)
 
 /* ---- any value ----------------------------------------------------------------------------- */
 
-/* A value that is no container. */
+/* Passes over a value that is no object or array. */
 static int skip_scalar(struct wfs_json *js, uint8_t c, struct wfs_error *err)
 {
     const char *text;

@@ -225,7 +225,7 @@ static void settle_convention(struct wfs_catalog *catalog, const char *key, cons
         catalog->convention = WFS_CONVENTION_FLAX;
 }
 
-/* A decoded string of the header in the catalog's arena. */
+/* Copies a decoded string of the header into the catalog's arena. */
 static int parse_text(struct scan *s, const char **ret, struct wfs_error *err)
 {
     const char *text;
@@ -365,8 +365,8 @@ static int not_tiled(const struct scan *s, const struct range *r, uint64_t want,
                          s->bytes->name, want, r->begin, name);
 }
 
-/* True where the header lists the tensors in the order of their data and nothing is amiss: no sort
- * is needed then. */
+/* True where the header lists the tensors in the order of their data and they tile it: then no sort
+ * is needed. */
 static bool is_tiled_in_order(const struct scan *s, uint64_t *inout_at)
 {
     uint64_t at = *inout_at;

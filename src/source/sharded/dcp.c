@@ -84,7 +84,7 @@ static int read_chunk(struct wfs_dcp *d, const char *name, const struct wfs_node
     return 0;
 }
 
-/* (dtype, layout, ...) or attributes. */
+/* TensorProperties: its state is a tuple (dtype, layout, ...) or a dict of attributes. */
 static bool read_dtype(const struct wfs_node *properties, enum wfs_dtype *ret)
 {
     const struct wfs_node *dtype = wfs_dcp_attribute(properties, "dtype");
@@ -94,7 +94,7 @@ static bool read_dtype(const struct wfs_node *properties, enum wfs_dtype *ret)
            wfs_dtype_by_torch(dtype->global->name, ret);
 }
 
-/* A chunk of no elements need not be stored whole; it is left out. */
+/* A chunk without elements is left out: it need not be stored anywhere. */
 static bool is_empty_chunk(const struct wfs_node *chunk)
 {
     uint32_t ndim;
@@ -226,7 +226,7 @@ static int scan(struct wfs_dcp *d, struct wfs_error *err)
     return r ? r : wfs_torch_catalog(&d->t, err);
 }
 
-/* Of tensors inside objects. */
+/* Called for storages of tensors inside plain objects, which are not shown. */
 static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct wfs_error *err)
 {
     (void)t;
@@ -235,7 +235,8 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct
     return 0;
 }
 
-/* Weights of an ordinary name beside them are what the folder is about. */
+/* A folder with .metadata and .distcp files, unless it has weights of an ordinary name, too: those
+ * are what it is about. */
 static bool dcp_probe(const struct wfs_listing *listing)
 {
     const struct wfs_entry *entry = wfs_listing_find(listing, DCP_METADATA);

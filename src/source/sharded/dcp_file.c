@@ -14,13 +14,14 @@ int wfs_dcp_refuse(const struct wfs_dcp *d, struct wfs_error *err, const char *w
     return wfs_error_set(err, EINVAL, "%s/" DCP_METADATA ": %s", d->listing->path, what);
 }
 
-/* Objects may share a dict: a large one is none of attributes, and costs a search for each. */
+/* Looks only into dicts of a few entries. Many objects may share one large dict, which then is none
+ * of attributes, and searching it for each of them would take forever. */
 static const struct wfs_node *lookup(const struct wfs_node *dict, const char *name)
 {
     return dict && dict->n <= DCP_MAX_ATTRIBUTES ? wfs_node_get(dict, name) : NULL;
 }
 
-/* An attribute of an object that was not made; its state is a dict, or a dict and one of slots. */
+/* The state of an object is a dict of its attributes, or a pair of that and a dict of its slots. */
 const struct wfs_node *wfs_dcp_attribute(const struct wfs_node *object, const char *name)
 {
     if (!object || object->kind != WFS_NODE_CALL)
@@ -41,7 +42,7 @@ bool wfs_dcp_is_class(const struct wfs_node *object, const char *name)
 
 /* ---- where items lie ----------------------------------------------------------------------- */
 
-/* A path that stays below the folder, as written. */
+/* True where a relative path stays below the folder, judged by the path as written. */
 static bool is_safe_path(const char *path)
 {
     if (!path || !*path || *path == '/')
@@ -125,7 +126,8 @@ static void free_catalog(void *catalog)
     wfs_catalog_free(catalog);
 }
 
-/* A file whose first bytes are no ZIP's is one safetensors file. */
+/* Tells DCP's two kinds of files apart: one that does not begin as a ZIP is one safetensors
+ * file. */
 static int open_kind(struct wfs_dcp *d, const char *path, struct wfs_bytes *bytes,
                      struct wfs_dcp_file *file, struct wfs_error *err)
 {

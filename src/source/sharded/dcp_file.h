@@ -38,9 +38,10 @@ struct wfs_dcp {
 
 /* -EINVAL: "FOLDER/.metadata: what". */
 int wfs_dcp_refuse(const struct wfs_dcp *d, struct wfs_error *err, const char *what);
-/* An object of a class of this name, whatever its module. */
+/* True of an object whose class has this name, in whatever module. */
 bool wfs_dcp_is_class(const struct wfs_node *object, const char *name);
-/* Where a chunk lies; offsets NULL: an object. *ret NULL where it is stored nowhere. */
+/* Where the chunk of a tensor that begins at `offsets` lies, or, with NULL, a plain object. *ret is
+ * NULL where it is stored nowhere. */
 int wfs_dcp_find_item(struct wfs_dcp *d, const char *name, const struct wfs_node *offsets,
                       const struct wfs_dcp_item **ret, struct wfs_error *err);
 /* Opens a file of the folder once, and adds it to the catalog. */

@@ -45,7 +45,7 @@ static bool dcp_hf_probe(const struct wfs_listing *listing)
     return false;
 }
 
-/* The offsets of one name; zeros where the file says none. */
+/* Reads where a chunk begins in its tensor; at zero where the file does not say. */
 static int read_offsets(const struct wfs_tensor *tensor, json_t *info, struct hf_chunk *chunk,
                         const char *file, struct wfs_error *err)
 {
@@ -145,7 +145,7 @@ static int cmp_chunks(const void *a, const void *b)
     return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* How far the chunks reach; -1 where they have not one number of axes and type. */
+/* The shape that the chunks reach to; -1 where they differ in type or number of axes. */
 static int reach(const struct hf_chunk *chunks, uint32_t n, uint64_t shape[WFS_MAX_NDIM])
 {
     const struct wfs_expr *first = chunks[0].tensor->expr;

@@ -35,7 +35,8 @@ static int put(struct wfs_dcp *d, struct wfs_node *dict, const char *key,
     return 0;
 }
 
-/* The dict at a path of the state dict, made with those above it where it is not there yet. */
+/* Finds the dict at a path of the state dict; where it is not there yet it is made, with those
+ * above it. */
 static int find_dict(struct wfs_dcp *d, const char *path, struct wfs_node **ret,
                      struct wfs_error *err)
 {
@@ -59,7 +60,7 @@ static int find_dict(struct wfs_dcp *d, const char *path, struct wfs_node **ret,
     return r;
 }
 
-/* A value's path is its own, and nothing lies below it. */
+/* Takes a path for a value: no other value may have it, and nothing may lie below it. */
 static int take_path(struct wfs_dcp *d, const char *above, const char *key, struct wfs_error *err)
 {
     const char *path =
@@ -72,7 +73,7 @@ static int take_path(struct wfs_dcp *d, const char *above, const char *key, stru
 
 #define DCP_MAX_DEPTH 64
 
-/* The dict and key of a name: planner_data's path, or the name alone. */
+/* Puts a value where planner_data says that its name lies, or at the top under the name itself. */
 static int place(struct wfs_dcp *d, const char *name, const struct wfs_node *value,
                  struct wfs_error *err)
 {
@@ -124,7 +125,8 @@ static int make_tensor_node(struct wfs_dcp *d, uint32_t row, const struct wfs_no
     return 0;
 }
 
-/* A plain value: an object of its own in a file. What cannot be read is noted. */
+/* Reads a plain value, which is an object of its own in a file. One that cannot be read is noted,
+ * and is None. */
 static int make_object_node(struct wfs_dcp *d, const char *name, const struct wfs_node **ret,
                             struct wfs_error *err)
 {

@@ -85,7 +85,7 @@ static bool megatron_probe(const struct wfs_listing *listing)
     return false;
 }
 
-/* The folder of the iteration that counts. */
+/* The path of the folder that latest_checkpointed_iteration.txt names. */
 static int follow_latest(struct megatron *m, const char **ret, struct wfs_error *err)
 {
     wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
@@ -107,7 +107,8 @@ static int follow_latest(struct megatron *m, const char **ret, struct wfs_error 
     return *ret ? 0 : wfs_error_nomem(err, "a path");
 }
 
-/* All of 0..n_tp-1 x 0..n_pp-1 must be there. */
+/* Counts the ranks by their folders; every pair of a tensor rank and a pipeline rank must be
+ * there. */
 static int count_ranks(struct megatron *m, struct wfs_error *err)
 {
     uint32_t n = 0, tp, pp;
@@ -180,7 +181,8 @@ static const char *declared(const struct megatron *m, const char *name)
     return NULL;
 }
 
-/* args counts the ranks that wrote the checkpoint; folders may be missing at the end. */
+/* Folders that are missing at the end leave no gap, but args says how many ranks wrote the
+ * checkpoint. */
 static int check_count(const struct megatron *m, json_t *args, const char *name, uint32_t n,
                        struct wfs_error *err)
 {
@@ -197,7 +199,7 @@ static int read_facts(struct megatron *m, struct wfs_error *err)
     const char *objects = m->ranks[0].catalog->objects_json;
     const char *swiglu = declared(m, "swiglu"), *version = declared(m, "checkpoint_version");
     json_error_t e;
-    /* Integers may have more than 64 bits. */
+    /* As reals, since an integer may have more than 64 bits. */
     json_t *root = objects ? json_loads(objects, JSON_DECODE_INT_AS_REAL, &e) : NULL;
     if (objects && !root)
         return wfs_error_set(err, EINVAL, "%s: its plain values: %s", m->listing->path, e.text);
@@ -227,7 +229,7 @@ static uint32_t groups_of(const struct megatron *m, const char *name)
     return wfs_megatron_may_be_gated(name) && m->is_swiglu ? 2 : is_qkv && m->version < 1 ? 3 : 1;
 }
 
-/* The list that path[0, len) names; NULL: no memory. */
+/* The list of layers that path[0, len) names, made where it is new; NULL when out of memory. */
 static struct layers *list_of(struct megatron *m, const char *path, size_t len)
 {
     uint64_t at;
@@ -243,7 +245,8 @@ static struct layers *list_of(struct megatron *m, const char *path, size_t len)
     return &m->lists[m->n_lists++];
 }
 
-/* The path with its layer counted on from the stages before; NULL: no memory. */
+/* The path in the whole model: its layer counts on from those of the stages before. NULL when out
+ * of memory. */
 static const char *global_path(struct megatron *m, const char *path)
 {
     size_t len;
@@ -262,7 +265,7 @@ static const char *global_path(struct megatron *m, const char *path)
 
 /* ---- tensors ------------------------------------------------------------------------------- */
 
-/* False, and a note: nothing tells how the ranks' parts go together. */
+/* Whether it is known how the ranks' parts go together; false with a note where nothing tells. */
 static bool knows_cut(struct megatron *m, const struct wfs_tensor *t, struct wfs_join *inout_join)
 {
     if (!inout_join->is_declared && !wfs_megatron_axis(t, &inout_join->axis)) {
@@ -281,7 +284,8 @@ static bool knows_cut(struct megatron *m, const struct wfs_tensor *t, struct wfs
     return true;
 }
 
-/* Stages have copies of what they share; of anything else one would be lost. */
+/* A later stage has a tensor of the same name. Stages keep copies of what they share, and the first
+ * counts; where the two are not alike one of them is lost, which is a warning. */
 static int note_twice(struct megatron *m, const struct wfs_tensor *earlier,
                       const struct wfs_tensor *t, struct wfs_error *err)
 {
@@ -350,7 +354,7 @@ static int note_others(struct megatron *m, struct wfs_error *err)
     return 0;
 }
 
-/* The tree that is mapped is the ranks' state dict. */
+/* The state dict of rank 0 becomes the root that views map, unless the user named others. */
 static int add_root(struct megatron *m, struct wfs_error *err)
 {
     const struct wfs_catalog *first = m->ranks[0].catalog;

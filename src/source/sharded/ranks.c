@@ -21,7 +21,8 @@ static void free_catalog(void *catalog)
     wfs_catalog_free(catalog);
 }
 
-/* What a reader said about a rank's file. The choice of its state dict is rank 0's to tell. */
+/* Copies what a reader noted about a rank's file. Every rank's reader notes which state dict it
+ * chose: that is kept of the first alone. */
 static void copy_notes(struct wfs_catalog *catalog, const struct wfs_catalog *from,
                        const char *name, bool is_first)
 {
@@ -74,8 +75,8 @@ static int find_parts(const struct wfs_rank *ranks, uint32_t n, const char *path
     return 0;
 }
 
-/* Ranks whose parts differ are no copies of one another: a parameter that is cut, of a name that is
- * not known. A prefix tells. */
+/* Ranks whose parts differ have no copies of one tensor but parts of it, under a name that is not
+ * known. Only a prefix is compared. */
 static int compare_copies(const struct wfs_expr *first, const struct wfs_expr *other, uint32_t rank,
                           const char *name, struct wfs_error *err)
 {
@@ -122,7 +123,7 @@ static int check_copies(const struct wfs_expr *const *parts, uint32_t n, const c
     return r;
 }
 
-/* Group g of each rank's part, for all ranks, then the next group. */
+/* Joins group 0 of every rank's part, then group 1 of every rank's, and so on. */
 static int join_groups(struct wfs_arena *arena, const struct wfs_expr *const *parts, uint32_t n,
                        struct wfs_join join, const struct wfs_expr **ret, struct wfs_error *err)
 {

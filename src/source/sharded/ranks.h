@@ -21,15 +21,16 @@ struct wfs_join {
                           the whole has them rank by rank, group after group */
     bool is_declared;  /* by the user: copies need not be alike */
 };
-/* Are they the same, by shape and what they begin with? Copies are not compared to their end. */
+/* Tells by type, shape and the first bytes whether two tensors are copies; they are not compared to
+ * their end. */
 int wfs_ranks_same(const struct wfs_expr *a, const struct wfs_expr *b, bool *ret,
                    struct wfs_error *err);
-/* Adds it under `path`. What does not fit is noted as refused; negative where nothing more can be
- * read. */
+/* Joins the ranks' tensors of the name of `first` and adds the whole under `path`. Parts that do
+ * not fit are noted as refused; negative where nothing more can be read. */
 int wfs_ranks_add(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n,
                   const struct wfs_tensor *first, const char *path, struct wfs_join join,
                   struct wfs_error *err);
-/* Notes what only ranks after the first have, of the trees that are mapped. */
+/* Notes tensors of the mapped trees that the first rank does not have. */
 void wfs_ranks_note_others(struct wfs_catalog *catalog, const struct wfs_rank *ranks, uint32_t n);
 /* -o set=tp.GLOB=AXIS or =same: the axis declared for a name; false where there is none. -EINVAL:
  * it is no axis. */

@@ -67,7 +67,8 @@ static int take_whole(struct assembly *a, const struct wfs_shard *shard, const s
     return 0;
 }
 
-/* Sorts along an axis and finds the places that no shard crosses; the number of groups. */
+/* Sorts the shards along an axis and finds the places that no shard crosses; returns the number of
+ * groups that these places make. */
 static uint32_t find_groups(const struct wfs_shard *shards, uint32_t n, uint32_t axis,
                             struct ordered *order, uint32_t *firsts)
 {
@@ -159,7 +160,7 @@ static int assemble(struct assembly *a, struct wfs_shard *shards, uint32_t n, co
     return r;
 }
 
-/* Drops shards without elements; the number that is left. */
+/* Drops shards without elements, and returns how many are left. */
 static uint32_t drop_empty(struct wfs_shard *shards, uint32_t n)
 {
     uint32_t kept = 0;

@@ -96,7 +96,8 @@ static int last_pairs(struct wfs_objects_walk *w, struct wfs_arena *arena,
     return 0;
 }
 
-/* A pair that is not walked, or not shown. Looking at it is a visit, too. */
+/* Charges a visit for a pair that is not walked or not shown, since looking at it takes time,
+ * too. */
 static int skip_pair(struct wfs_objects_walk *w)
 {
     if (w->visits_left == 0)
@@ -105,7 +106,8 @@ static int skip_pair(struct wfs_objects_walk *w)
     return 0;
 }
 
-/* The value of a key that is no name: nothing of it is shown, its tensors are counted. */
+/* Walks the value of a key that is no name: nothing of it is shown, but its tensors are counted for
+ * the note. */
 static int walk_muted(struct wfs_objects_walk *w, const struct wfs_node *value, uint32_t tree)
 {
     bool was_muted = w->is_muted, any = false;
@@ -123,7 +125,7 @@ static int walk_muted(struct wfs_objects_walk *w, const struct wfs_node *value, 
     return r;
 }
 
-/* Says of a dict which keys are no names; the first of them is `key`. */
+/* Notes that a dict has n_keys keys that are no names, of which `key` is the first. */
 static int note_nameless(struct wfs_objects_walk *w, const struct wfs_node *key, uint32_t n_keys,
                          uint64_t n_tensors)
 {
@@ -216,7 +218,8 @@ static int walk_items(struct wfs_objects_walk *w, const struct wfs_node *list, u
     return r;
 }
 
-/* An object that is not made: its class, and whatever the pickle would have given it. */
+/* Walks an object that is not made: its class is shown, and whatever the pickle would have given
+ * it. */
 static int walk_opaque(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t tree,
                        bool *ret_has_plain)
 {
@@ -257,7 +260,8 @@ static bool is_scripted(const struct wfs_node *node)
             strncmp(callee->global->module, "__torch__.", 10) == 0);
 }
 
-/* Notes a container that may be a state dict; its index, or that of the tree it lies in. */
+/* Remembers a container that may be a state dict. *ret is its tree, or that of the container around
+ * it. */
 static int open_tree(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_t parent,
                      uint32_t *ret)
 {
@@ -269,7 +273,7 @@ static int open_tree(struct wfs_objects_walk *w, const struct wfs_node *node, ui
     int r = w->path.len ? wfs_objects_path(w, &path) : 0;
     if (r)
         return r;
-    /* The state of an object is the object's tree. */
+    /* The state of an object has the object's path, and shares its tree. */
     if (w->n_trees && strcmp(w->trees[parent].path, path) == 0) {
         w->trees[parent].is_module |= is_module_state(node);
         return 0;
@@ -365,8 +369,8 @@ static bool is_container(const struct wfs_node *node)
     }
 }
 
-/* A text for which there is no room is not written only to be cut: a list may hold one long text
- * many times. */
+/* Writes a plain value. A text for which there is no room left is replaced by its length at once: a
+ * list may hold one long text many times, and writing it only to cut it takes long. */
 static void add_value(struct wfs_objects_walk *w, const struct wfs_node *node)
 {
     uint64_t room = OBJECTS_MAX_JSON_BYTES - wfs_min_u64(w->json.len, OBJECTS_MAX_JSON_BYTES);
@@ -377,7 +381,8 @@ static void add_value(struct wfs_objects_walk *w, const struct wfs_node *node)
         wfs_objects_json_value(&w->json, node);
 }
 
-/* What is in a tensor that has no bytes of its own, at its place; `what` it is. */
+/* Walks what is in a tensor that has no bytes of its own, at its place, and notes that it is
+ * `what`. */
 static int walk_wrapped(struct wfs_objects_walk *w, const struct wfs_node *inner, uint32_t tree,
                         const struct wfs_error *what, bool *ret_has_plain)
 {

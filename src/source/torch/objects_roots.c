@@ -51,7 +51,7 @@ static bool is_candidate(const struct wfs_objects_tree *tree)
     return !tree->is_optimizer && !is_of_training(tree->key);
 }
 
-/* The same names and shapes, in the same order. */
+/* True where two trees have tensors of the same names and shapes in the same order. */
 static bool are_alike(const struct wfs_objects_walk *w, const struct wfs_objects_tree *a,
                       const struct wfs_objects_tree *b)
 {
@@ -77,7 +77,7 @@ static uint32_t usual_child(const struct wfs_objects_walk *w, uint32_t parent)
     return NO_TREE;
 }
 
-/* Two children that nobody can tell apart; false where there are none. */
+/* Finds two children that nothing tells apart; false where there are none. */
 static bool find_equals(const struct wfs_objects_walk *w, uint32_t parent, uint32_t *ret_a,
                         uint32_t *ret_b)
 {
@@ -108,7 +108,7 @@ static uint32_t count_children(const struct wfs_objects_walk *w, uint32_t parent
     return n;
 }
 
-/* A moving average of `tree` in its wrapper. */
+/* True where a child is a moving average of `tree` that lies in the same wrapper. */
 static bool is_average(const struct wfs_objects_walk *w, uint32_t child, uint32_t tree)
 {
     return strstr(w->trees[child].key, "ema") && are_alike(w, &w->trees[child], &w->trees[tree]);
@@ -127,7 +127,7 @@ static bool is_wrapper(const struct wfs_objects_walk *w, uint32_t parent, uint32
     return true;
 }
 
-/* The tree to map; NO_TREE and the two equals where there is no telling. */
+/* The tree to map, or NO_TREE with the two trees that nothing tells apart. */
 static uint32_t choose(const struct wfs_objects_walk *w, uint32_t *ret_a, uint32_t *ret_b)
 {
     bool is_named = false;
@@ -138,7 +138,7 @@ static uint32_t choose(const struct wfs_objects_walk *w, uint32_t *ret_a, uint32
         if (is_named && next != NO_TREE && !is_wrapper(w, tree, next))
             return tree;
         if (next == NO_TREE) {
-            /* What has a usual name is it, however it is nested. */
+            /* A child with a usual name of a state dict is taken, however deeply it lies. */
             if (is_named || w->trees[tree].n_direct)
                 return tree;
             uint32_t n = count_children(w, tree, true, &only);
@@ -194,7 +194,7 @@ static int note_other(const struct wfs_objects_walk *w, uint32_t chosen, uint32_
     return 0;
 }
 
-/* Not a step, a random state or a list of losses. */
+/* Whether a tensor may be a parameter: steps, random states and lists of losses are not. */
 static bool may_be_parameter(const struct wfs_tensor *tensor)
 {
     static const char *const records[] = {"loss", "metric", "history"};
@@ -261,7 +261,7 @@ static int add_roots(struct wfs_objects_walk *w, uint32_t chosen, struct wfs_err
     return r ? r : note_left_out(w, chosen, err);
 }
 
-/* Two equal candidates: both are roots, none is chosen. */
+/* Where two candidates are equal both become roots and none is chosen. */
 static int refuse_choice(struct wfs_objects_walk *w, uint32_t a, uint32_t b, struct wfs_error *err)
 {
     struct wfs_catalog *catalog = w->t->catalog;

@@ -10,10 +10,11 @@
 /* Beyond this, values are named in objects.json, not shown. */
 #define OBJECTS_MAX_JSON_BYTES (16u << 20)
 #define OBJECTS_MAX_DEPTH      200
-/* Not every container has a name in the path: a module's state and its dict of modules do not. */
+/* How deep containers may nest. That is deeper than paths are, since a module's state and its dict
+ * of modules have no name in the path. */
 #define OBJECTS_MAX_NESTING (4 * OBJECTS_MAX_DEPTH)
-/* Of one tensor; of all tensors and trees, and of all keys: one long key has many tensors below it,
- * and one long text is many keys. */
+/* Bounds on the path of one tensor, and on all paths, and all keys, together: one long key may have
+ * many tensors below it, and one long text may be many keys. */
 #define OBJECTS_PATH_MAX_BYTES  (1u << 16)
 #define OBJECTS_PATHS_MAX_BYTES (UINT64_C(256) << 20)
 /* A tensor takes more bytes of its file than this, in its pickle, its record and its data; what

@@ -84,7 +84,7 @@ static int storage_of_key(struct wfs_torch *t, const struct wfs_node *key,
     return 0;
 }
 
-/* One storage at the cursor; *ret_cut where the file ends inside it. */
+/* Takes the storage at the cursor; *ret_cut where the file ends inside it. */
 static int place_storage(struct wfs_torch *t, struct wfs_torch_storage *s, bool *ret_cut,
                          struct wfs_error *err)
 {
@@ -132,7 +132,7 @@ static int locate(struct wfs_torch *t, struct wfs_torch_storage *storage, struct
     return 0;
 }
 
-/* Everything before the first storage. */
+/* Makes a hash of everything before the first storage a part of the file's identity. */
 static int hash_header(struct wfs_torch *t, uint64_t len, struct wfs_error *err)
 {
     struct wfs_cursor *cur = t->format;

@@ -26,7 +26,7 @@
 #include "source/torch/torch_tensor.h"
 #include "source/torch/torch_wrappers.h"
 
-/* Wrappers in wrappers: more is no checkpoint. */
+/* How many wrappers may lie in one another. */
 #define TORCH_MAX_WRAPPERS 16
 
 static int refuse(const struct wfs_torch *t, struct wfs_error *err, const char *what)
@@ -60,7 +60,7 @@ static int rebuild_tensor(struct wfs_torch *t, const struct wfs_node *call,
     return wfs_torch_view_tensor(t, &view, ret, err);
 }
 
-/* A storage that was saved by itself: all of it, as one axis. */
+/* A storage that was saved by itself is shown whole, as a tensor of one axis. */
 static int bare_storage(struct wfs_torch *t, const struct wfs_node *persid,
                         struct wfs_torch_tensor *ret, struct wfs_error *err)
 {

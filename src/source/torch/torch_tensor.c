@@ -15,7 +15,8 @@
 
 #include "source/torch/torch_storage.h"
 
-/* An expanded view costs nothing in the file and its whole size in a reader. */
+/* A view that repeats elements takes no room in the file but its whole size in a reader, so its
+ * size is bounded. */
 #define TORCH_MAX_EXPANDED_BYTES (UINT64_C(1) << 42)
 
 struct geometry {
@@ -121,7 +122,7 @@ static int apply_bits(struct wfs_torch *t, const struct wfs_torch_view *view, bo
     return r;
 }
 
-/* What makes two tensors the same bytes: tied weights. */
+/* The key of a view in t->views: tensors with one key are the same bytes, that is, tied. */
 static const char *view_key(struct wfs_torch *t, const struct wfs_torch_view *view,
                             const struct wfs_torch_storage *s, uint64_t off_bytes,
                             const struct geometry *g)

@@ -26,13 +26,14 @@ static const struct wfs_node *arg(const struct wfs_node *call, uint32_t i)
 
 /* ---- tensors that wrap others, and DTensor -------------------------------------------------- */
 
-/* One that lies in a large dict would be looked for again by each who names the dict. */
+/* Looks only into dicts of a few entries: many objects may name one large dict, and each would
+ * search it. */
 static const struct wfs_node *get_near(const struct wfs_node *dict, const char *name)
 {
     return dict && dict->n <= TORCH_MAX_ATTRIBUTES ? wfs_node_get(dict, name) : NULL;
 }
 
-/* The attributes: a DICT, or a pair of one and the slots. */
+/* An attribute of an object, whose state is a DICT, or a pair of one and of a DICT of slots. */
 static const struct wfs_node *attribute(const struct wfs_node *call, const char *name)
 {
     const struct wfs_node *state = call->call->state;
@@ -62,7 +63,7 @@ static const char *placement_name(const struct wfs_node *placement)
     return cls && cls->kind == WFS_NODE_GLOBAL ? cls->global->name : "?";
 }
 
-/* Each rank has the values themselves, or a part of them; not, say, a part of their sums. */
+/* True where each rank has values or a part of them. A Partial placement has summands instead. */
 static bool has_values(const struct wfs_node *placements)
 {
     if (!placements || placements->kind != WFS_NODE_TUPLE || placements->n > TORCH_MAX_PLACEMENTS)

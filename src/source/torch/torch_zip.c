@@ -63,7 +63,8 @@ static int record_data(struct wfs_torch *t, struct wfs_zip_member *member, struc
 {
     struct torch_zip *z = t->format;
     int r = wfs_zip_data(z->zip, member, ret, ret_off, err);
-    /* The archive's directory is scratch, what was inflated is not. */
+    /* Where a record's data is. The archive's directory lives in scratch; a record that is inflated
+     * must live as long as the catalog. */
     if (!r && *ret != z->zip->bytes &&
         wfs_arena_on_free(t->catalog->arena, wfs_bytes_unref_void, wfs_bytes_ref(*ret)))
         return wfs_error_nomem(err, "a record");
@@ -177,7 +178,7 @@ static int hash_header(struct wfs_torch *t, struct wfs_error *err)
     return 0;
 }
 
-/* Archives of torch's that are programs. */
+/* Says what an archive without data.pkl is: torch has other archives, which are programs. */
 static int refuse_no_pickle(struct wfs_torch *t, struct wfs_error *err)
 {
     struct wfs_zip_member *exported = NULL, *package = NULL;

@@ -33,7 +33,7 @@ static int op_proto(struct wfs_pickle_machine *m, uint8_t op)
     return r;
 }
 
-/* A frame only promises that its bytes follow. */
+/* FRAME promises how many bytes follow: they must be there, and nothing else depends on it. */
 static int op_frame(struct wfs_pickle_machine *m, uint8_t op)
 {
     (void)op;
@@ -82,7 +82,7 @@ static int op_dup(struct wfs_pickle_machine *m, uint8_t op)
     return top ? wfs_pickle_push(m, top) : -EINVAL;
 }
 
-/* The index of a GET or PUT: text, one byte or four. */
+/* Takes the index of a GET or PUT, which is text, one byte or four bytes. */
 static int memo_index(struct wfs_pickle_machine *m, uint8_t op, uint64_t *ret)
 {
     uint8_t small;
@@ -116,7 +116,8 @@ static int op_get(struct wfs_pickle_machine *m, uint8_t op)
     return wfs_pickle_push(m, m->memo[i]);
 }
 
-/* Writers count up from 0, so an index beyond the bytes read is a memo bomb. */
+/* Writers count memo entries up from 0, so an index beyond the bytes read so far is there only to
+ * make the memo large. */
 static int op_put(struct wfs_pickle_machine *m, uint8_t op)
 {
     uint64_t i = m->n_memo;

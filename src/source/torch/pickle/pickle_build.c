@@ -124,7 +124,8 @@ int wfs_pickle_op_from_mark(struct wfs_pickle_machine *m, uint8_t op)
     return r ? r : wfs_pickle_push(m, node);
 }
 
-/* What APPEND or SETITEM fills: the container itself, or what an unmade object would have got. */
+/* The container that APPEND or SETITEM fills: the one on the stack, or that of an object which was
+ * not made, for what it would have been given. */
 static struct wfs_node *filled(struct wfs_pickle_machine *m, struct wfs_node *top,
                                enum wfs_node_kind kind)
 {

@@ -144,7 +144,7 @@ static int make_dict(struct wfs_pickle_machine *m, const struct wfs_node *args, 
     return r;
 }
 
-/* Counter() counts what is no dict. */
+/* Counter(dict) is that dict; given anything else it counts, and stays a call. */
 static int make_counter(struct wfs_pickle_machine *m, const struct wfs_node *args,
                         struct wfs_node **ret)
 {
@@ -326,7 +326,8 @@ static int call_from_mark(struct wfs_pickle_machine *m, uint8_t op)
     return wfs_pickle_push(m, call_node(m, cls, args, true));
 }
 
-/* C.__new__(C, ...) of what is filled by __init__ is empty, whatever the arguments. */
+/* True of classes whose __new__ ignores its arguments: __init__ fills them, and pickles do not call
+ * it. */
 static bool ignores_arguments(const struct wfs_node *callee)
 {
     switch (callee->kind == WFS_NODE_GLOBAL ? callee->global_kind : WFS_GLOBAL_UNKNOWN) {
@@ -363,7 +364,7 @@ int wfs_pickle_op_call(struct wfs_pickle_machine *m, uint8_t op)
     return wfs_pickle_push(m, node);
 }
 
-/* A second dict of attributes is added to the first, as to an object's __dict__. */
+/* Adds a dict of attributes to those that the object has, as Python updates __dict__. */
 static int add_state(struct wfs_pickle_machine *m, struct wfs_node *object, struct wfs_node *state)
 {
     const struct wfs_node *old = object->call->state;

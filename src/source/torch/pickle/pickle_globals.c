@@ -400,7 +400,8 @@ static bool is_dangerous_walk(const char *name)
 
 bool wfs_global_is_dangerous(const char *module, const char *name)
 {
-    /* No import has such a name, and looking through it again and again takes hours. */
+    /* No module has so long a name, and searching it for every global that names it would take
+     * hours. */
     if (strnlen(module, GLOBAL_MAX_BYTES + 1) > GLOBAL_MAX_BYTES ||
         strnlen(name, GLOBAL_MAX_BYTES + 1) > GLOBAL_MAX_BYTES)
         return true;
