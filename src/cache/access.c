@@ -5,7 +5,7 @@
  * The rule for heats is that of renting and buying: gather directly until the rent paid equals the
  * price of the block. Whatever comes after, at most twice the best possible cost was paid.
  */
-#include "access.h"
+#include "cache/access.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef WEIGHTFS_CACHE_ACCESS_H
 #define WEIGHTFS_CACHE_ACCESS_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 
 struct wfs_access;
 struct wfs_access *wfs_access_new(void); /* NULL when out of memory */

@@ -17,15 +17,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "access.h"
-#include "geometry.h"
-#include "index.h"
-#include "loans.h"
-#include "memory.h"
-#include "policy.h"
-#include "pool.h"
-#include "region.h"
-#include "writer.h"
+#include "cache/access.h"
+#include "cache/geometry.h"
+#include "cache/index/index.h"
+#include "cache/pool/loans.h"
+#include "cache/pool/memory.h"
+#include "cache/policy.h"
+#include "cache/pool/pool.h"
+#include "cache/pool/region.h"
+#include "cache/index/writer.h"
 
 /* The workers' scratch is part of the budget: what this many gathers at once can hold is set aside,
  * but never more than half. */

@@ -95,7 +95,7 @@ void wfs_cache_put_fact(struct wfs_cache *cache, const char *kind, const struct 
 /* Waits until what was put is written. Of facts, some thousands may wait at once, and what is put
  * beyond is not kept: who puts many waits in between. */
 void wfs_cache_flush(struct wfs_cache *cache);
-/* Documented tables for sqlite3 users (src/cache/db.h), one for each view. `name` etc. as in
+/* Documented tables for sqlite3 users (src/cache/index/db.h), one for each view. `name` etc. as in
  * info/tensors.tsv. */
 struct wfs_index_row {
     const char *name, *dtype, *shape, *operations, *sources; /* NULL where unknown */

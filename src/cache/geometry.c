@@ -4,13 +4,13 @@
  * A budget changes the geometry and the geometry is in the key, so mounts with different budgets
  * never mistake each other's blocks.
  */
-#include "geometry.h"
+#include "cache/geometry.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "region.h"
+#include "cache/pool/region.h"
 
 #define PAGE_BYTES 4096u
 #define N_ANSWERS  512u

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_CACHE_GEOMETRY_H
 #define WEIGHTFS_CACHE_GEOMETRY_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 #include "tensor/tensor.h"
 
 /* What the expression asks for, halved until WFS_BLOCKS_AT_ONCE of them (one for each worker) fit

@@ -6,7 +6,7 @@
  * rates change under a mount (a cold source becomes a warm one), so the way not taken is measured
  * again now and then: more seldom the slower it is, so that asking costs a few percent at most.
  */
-#include "policy.h"
+#include "cache/policy.h"
 
 #define INDEX_RATE_PRIOR   1.0e9 /* until a block was read from this index */
 #define NETWORK_RATE_PRIOR 0.2e9 /* until a block was computed from a network file system */

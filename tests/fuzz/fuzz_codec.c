@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/codec.h"
+#include "cache/index/codec.h"
 #include "bytes/bytes.h"
 
 #define FUZZ_HEAD_BYTES 3

@@ -19,11 +19,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "cache/db.h"
-#include "cache/files.h"
-#include "cache/index.h"
-#include "cache/pool.h"
-#include "cache/writer.h"
+#include "cache/index/db.h"
+#include "cache/index/claims.h"
+#include "cache/index/files.h"
+#include "cache/index/index.h"
+#include "cache/pool/pool.h"
+#include "cache/index/writer.h"
 
 #define POOL_BYTES  (64u << 20)
 #define BLOCK_BYTES (1u << 20)

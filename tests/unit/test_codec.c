@@ -10,7 +10,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "cache/codec.h"
+#include "cache/index/codec.h"
 
 static uint64_t rng_state;
 

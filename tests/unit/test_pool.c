@@ -16,10 +16,10 @@
 #include <cmocka.h>
 
 #include "cache/access.h"
-#include "cache/memory.h"
+#include "cache/pool/memory.h"
 #include "cache/policy.h"
-#include "cache/pool.h"
-#include "cache/region.h"
+#include "cache/pool/pool.h"
+#include "cache/pool/region.h"
 
 #define MIB (UINT64_C(1) << 20)
 

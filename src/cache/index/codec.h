@@ -19,7 +19,7 @@
 #ifndef WEIGHTFS_CACHE_CODEC_H
 #define WEIGHTFS_CACHE_CODEC_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 
 #define WFS_CODEC_CHUNK_BYTES (512u << 10)
 #define WFS_CODEC_MAX_ELEM    8u

@@ -5,7 +5,7 @@
  * repeats worth searching for, so this is faster than level 1 both ways and no larger. What does
  * repeat (zeros, constants) is still found.
  */
-#include "codec.h"
+#include "cache/index/codec.h"
 
 #include <stdlib.h>
 #include <string.h>

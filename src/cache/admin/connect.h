@@ -1,8 +1,8 @@
 /*
- * verify.h - opening an index for `weightfs index`.
+ * connect.h - opening an index for `weightfs index`.
  */
-#ifndef WEIGHTFS_CACHE_VERIFY_H
-#define WEIGHTFS_CACHE_VERIFY_H
+#ifndef WEIGHTFS_CACHE_CONNECT_H
+#define WEIGHTFS_CACHE_CONNECT_H
 
 #include <sqlite3.h>
 

@@ -5,7 +5,7 @@
  * (Debian builds it on): evicting would overwrite gigabytes with zeros. The file shrinks by
  * incremental vacuum, which VACUUM's second copy of a cache of 10 GiB rules out.
  */
-#include "db.h"
+#include "cache/index/db.h"
 
 #include <time.h>
 

@@ -5,7 +5,7 @@
 #ifndef WEIGHTFS_CACHE_QUEUE_H
 #define WEIGHTFS_CACHE_QUEUE_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 #include "cache/cache.h"
 
 enum wfs_job_kind {

@@ -4,7 +4,7 @@
  * The digest chains one hash a row, and scratch is given back every few rows, so a table of a
  * hundred thousand tensors needs no memory of its size.
  */
-#include "rows.h"
+#include "cache/index/rows.h"
 
 #include <string.h>
 

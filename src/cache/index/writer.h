@@ -5,8 +5,8 @@
 #ifndef WEIGHTFS_CACHE_WRITER_H
 #define WEIGHTFS_CACHE_WRITER_H
 
-#include "index.h"
-#include "pool.h"
+#include "cache/index/index.h"
+#include "cache/pool/pool.h"
 
 struct wfs_writer;
 

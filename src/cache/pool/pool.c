@@ -6,13 +6,13 @@
  * pool and the pool's fields of a block are guarded by `lock`; `data` is written by the owner
  * before publishing and only read after.
  */
-#include "pool.h"
+#include "cache/pool/pool.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "region.h"
+#include "cache/pool/region.h"
 
 #define MIN_BUCKETS 256u
 #define MAX_BUCKETS 65536u

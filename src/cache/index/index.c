@@ -5,7 +5,7 @@
  * from the idle list or opens another, and puts it back: the list's lock is held for neither. A
  * block and its chunks are read in one transaction, so that an eviction in between cannot mix them.
  */
-#include "index.h"
+#include "cache/index/index.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,10 +13,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "codec.h"
-#include "db.h"
-#include "files.h"
-#include "paths.h"
+#include "cache/index/codec.h"
+#include "cache/index/db.h"
+#include "cache/index/claims.h"
+#include "cache/index/files.h"
+#include "cache/index/paths.h"
 
 #define DEFAULT_LIMIT    (UINT64_C(10) << 30)
 #define MAX_READERS      32u /* more at once than workers: a miss */

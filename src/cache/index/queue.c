@@ -5,7 +5,7 @@
  * hardly ever wait, and the thread is one. A job counts against the bounds until it is finished,
  * not until it is taken: a block being written is still pinned.
  */
-#include "queue.h"
+#include "cache/index/queue.h"
 
 #include <pthread.h>
 #include <stdlib.h>

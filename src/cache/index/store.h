@@ -6,7 +6,7 @@
 #ifndef WEIGHTFS_CACHE_STORE_H
 #define WEIGHTFS_CACHE_STORE_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 #include "cache/cache.h"
 
 struct wfs_store;

@@ -9,18 +9,18 @@
  * not hold up the queue (nor, with cache=always, the readers behind it). A full disk or a damaged
  * file ends the writing for this mount, with one warning.
  */
-#include "writer.h"
+#include "cache/index/writer.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "db.h"
-#include "files.h"
-#include "queue.h"
-#include "rows.h"
-#include "store.h"
+#include "cache/index/db.h"
+#include "cache/index/files.h"
+#include "cache/index/queue.h"
+#include "cache/index/rows.h"
+#include "cache/index/store.h"
 
 #define MAX_FACT_BYTES       65536u
 #define COMMIT_BYTES         (UINT64_C(16) << 20)

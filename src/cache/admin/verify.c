@@ -5,15 +5,15 @@
  * removed after the walk. Where SQLite itself finds the file malformed there is nothing to repair:
  * a repair unlinks it.
  */
-#include "verify.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
-#include "db.h"
-#include "files.h"
-#include "store.h"
+#include "cache/index/codec.h"
+#include "cache/index/db.h"
+#include "cache/index/claims.h"
+#include "cache/index/files.h"
+#include "cache/index/store.h"
+#include "cache/admin/connect.h"
 #include "cache/cache.h"
 
 #define BLOCK_MAX ((uint64_t)WFS_DB_CHUNKS_A_BLOCK * WFS_CODEC_CHUNK_BYTES)

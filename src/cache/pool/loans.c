@@ -2,7 +2,7 @@
  * loans.c - a pin for each loan. A block is never written after it was published, so what is lent
  * is what a copy would have been.
  */
-#include "loans.h"
+#include "cache/pool/loans.h"
 
 /* Below it a part costs as much as the copy. */
 #define LOAN_MIN_BYTES (UINT64_C(64) << 10)

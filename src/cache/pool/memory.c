@@ -5,7 +5,7 @@
  * any ancestor binds, so every level is read. Inside a container the path may name a directory that
  * is not visible: the walk up ends at the root of the mount, which is then the container's own.
  */
-#include "memory.h"
+#include "cache/pool/memory.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_CACHE_LOANS_H
 #define WEIGHTFS_CACHE_LOANS_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 #include "cache/cache.h"
 
 /* False where a copy is as good, or no more can be lent (loans may be NULL). */

@@ -7,7 +7,7 @@
  * Invariant: extents cover the span in address order without gaps, and no two neighbours are both
  * free. Best fit keeps the untouched tail whole for as long as a used hole will do.
  */
-#include "region.h"
+#include "cache/pool/region.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -8,7 +8,7 @@
 #ifndef WEIGHTFS_CACHE_INDEX_H
 #define WEIGHTFS_CACHE_INDEX_H
 
-#include "pool.h"
+#include "cache/pool/pool.h"
 #include "cache/cache.h"
 
 /* Opens or makes the index that the options name. NULL: there is none (a warning says why, unless

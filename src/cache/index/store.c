@@ -3,14 +3,14 @@
  *
  * The file's size is that of its pages in use: evicted pages are used again before the file grows.
  */
-#include "store.h"
+#include "cache/index/store.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "codec.h"
-#include "db.h"
+#include "cache/index/codec.h"
+#include "cache/index/db.h"
 
 #define EVICT_BATCH 16u
 

@@ -5,7 +5,7 @@
  * so nobody else may be able to write it or to put a journal beside it. Checks are by lstat before
  * the file is opened: in a directory that only we can write, nothing changes in between but by us.
  */
-#include "paths.h"
+#include "cache/index/paths.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "files.h"
+#include "cache/index/claims.h"
 #include "cache/cache.h"
 
 const char *const wfs_index_companions[WFS_INDEX_N_COMPANIONS] = {"", "-wal", "-shm", "-journal"};
