@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tensor/kernel/kernel.h"
+#include "tensor/kernel/copy.h"
 #include "tensor/kernel/x86.h"
 
 /* Axes that act as one: their product of counts is contiguous on one side (dense), and `stride` is

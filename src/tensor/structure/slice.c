@@ -10,7 +10,7 @@
 #include "tensor/expr/merge.h"
 #include "tensor/expr/nested.h"
 #include "tensor/expr/range.h"
-#include "tensor/expr/structure.h"
+#include "tensor/structure/structure.h"
 
 struct slice {
     uint32_t axis;

@@ -8,7 +8,7 @@
 #include "tensor/expr/fill.h"
 #include "tensor/expr/merge.h"
 #include "tensor/expr/nested.h"
-#include "tensor/expr/structure.h"
+#include "tensor/structure/structure.h"
 
 /* A piece moved along one axis. */
 static int add_moved(struct wfs_draft *draft, const struct wfs_expr *in, uint32_t i, uint32_t axis,

@@ -2,7 +2,7 @@
  * structure.c - operations that change each piece on its own and keep their number: permute, flip,
  * squeeze, repeat, bitcast, and the chaining of element operations.
  */
-#include "tensor/expr/structure.h"
+#include "tensor/structure/structure.h"
 
 #include <string.h>
 
