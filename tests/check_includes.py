@@ -286,7 +286,7 @@ def name_of(path):
 
 def line_of(tree, unit, symbol):
     for number, line in enumerate(tree.text.get(unit, "").splitlines(), 1):
-        if re.search(rf"\b{symbol}\b", line):
+        if not line.startswith("#") and re.search(rf"\b{symbol}\b", line):
             return f":{number}"
     return ""
 
