@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "source/access/links.h"
 #include "source/roots.h"
 
 /* A source may give rise to any number of notes; beyond this many they are only counted. */
@@ -147,10 +148,27 @@ int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *
     return wfs_buf_ok(&c->ids) ? 0 : wfs_error_nomem(err, "the source's identity");
 }
 
+int wfs_catalog_check_link(const struct wfs_catalog *catalog, const char *path,
+                           const struct wfs_bytes *bytes, struct wfs_error *err)
+{
+    const struct wfs_file_info *info = wfs_bytes_file_info(bytes);
+    struct wfs_link link;
+    if (!catalog->home || !info)
+        return 0;
+    int r = wfs_link_look(catalog->arena, catalog->home, path, info->identity.dev,
+                          info->identity.ino, &link, err);
+    if (!r && link.is_refused)
+        r = wfs_error_set(err, EACCES, "%s: %s: it is not served to others", path, link.why);
+    return r;
+}
+
 int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
                          struct wfs_bytes *bytes, uint32_t *ret_file, struct wfs_error *err)
 {
     struct catalog *c = catalog_of(catalog);
+    int r = wfs_catalog_check_link(catalog, path, bytes, err);
+    if (r)
+        return r;
     struct wfs_source_file file = {
         .path = wfs_arena_strdup(catalog->arena, path),
         .name = wfs_arena_strdup(catalog->arena, name),

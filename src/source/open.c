@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "source/access/links.h"
 #include "source/catalog.h"
 #include "source/directory.h"
 #include "source/folder/index.h"
@@ -11,6 +12,19 @@
 #include "source/folder/weight_names.h"
 #include "source/formats.h"
 #include "source/paths.h"
+
+/* Where others are served: what their links are judged by. */
+static int set_home(struct wfs_catalog *catalog, const char *dir,
+                    const struct wfs_source_options *options, struct wfs_error *err)
+{
+    if (!options || !options->is_shared)
+        return 0;
+    struct wfs_home *home = wfs_arena_alloc(catalog->arena, sizeof(*home));
+    int r = home ? wfs_home_open(catalog->arena, dir, home, err) : wfs_error_nomem(err, dir);
+    if (!r)
+        catalog->home = home;
+    return r;
+}
 
 /* A file alone shows its config beside it, but not the rest of its folder: that may be anything. */
 static int open_file(struct wfs_catalog *catalog, const char *path,
@@ -27,12 +41,16 @@ static int open_path(struct wfs_catalog *catalog, const char *path,
     const char *dir;
     if (stat(path, &st))
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(st.st_mode))
-        return wfs_source_open_directory(catalog, path, options, err);
+    if (S_ISDIR(st.st_mode)) {
+        int r = set_home(catalog, path, options, err);
+        return r ? r : wfs_source_open_directory(catalog, path, options, err);
+    }
     if (options && options->weights)
         return wfs_error_set(err, EINVAL, "%s is a file: weights=%s chooses in a directory", path,
                              options->weights);
     int r = wfs_source_dir_name(catalog, path, &dir, err);
+    if (!r)
+        r = set_home(catalog, dir, options, err);
     if (!r)
         r = wfs_source_find_config(catalog, dir, err);
     if (r)

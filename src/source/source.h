@@ -48,6 +48,8 @@ struct wfs_source_file {
 };
 
 /* A file of the checkpoint's directory that holds no weights: passed through into every view. */
+/* How the checkpoint's links are judged (access/links.h). */
+struct wfs_home;
 struct wfs_side_file {
     const char *name; /* relative path, '/'-separated, safe components */
     const char *path; /* where to open it */
@@ -55,6 +57,7 @@ struct wfs_side_file {
     mode_t mode;
     uid_t uid;
     gid_t gid;
+    bool leads_out; /* by a link out of the checkpoint; false where nobody else is served */
 };
 
 /* A tree of tensors inside a source ("state_dict", "optimizer.state"); roots[0] is the whole. */
@@ -90,8 +93,9 @@ struct wfs_catalog {
     const char *(*metadata)[2]; /* safetensors' __metadata__, GGUF's KVs ... */
     uint32_t n_notes;
     struct wfs_note *notes;
-    const char *objects_json; /* plain values beside the tensors (info/objects.json), or NULL */
-    const char *config_path;  /* config.json (or params.json) beside the weights, or NULL */
+    const char *objects_json;    /* plain values beside the tensors (info/objects.json), or NULL */
+    const struct wfs_home *home; /* NULL: nobody else is served, all links are followed */
+    const char *config_path;     /* config.json (or params.json) beside the weights, or NULL */
     /* The whole checkpoint is this one safetensors file: source/model.safetensors is it. */
     uint32_t whole_safetensors_file; /* or WFS_NO_INDEX */
     int64_t mtime_ns;                /* latest of the files */
@@ -108,6 +112,9 @@ struct wfs_source_options {
     const char *const *roots; /* -o root=PATH, dotted; NULL-terminated or NULL */
     const char *const *set;   /* -o set=NAME=VALUE (Megatron dimensions and the like), likewise */
     bool strict;
+    /* Others than this process's user may be served (allow_other, root with uid=): links that lead
+     * out of the checkpoint are followed only where that gives nobody anything. */
+    bool is_shared;
 };
 
 /* Opens a file, a directory or an index. On failure nothing is left open; the message names the
@@ -139,6 +146,9 @@ struct wfs_tensor wfs_tensor_init(const char *name, const char *path);
  * another value keeps the first, with a note. Returns the index. */
 int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
                          struct wfs_bytes *bytes, uint32_t *ret_file, struct wfs_error *err);
+/* -EACCES where `path`, opened as `bytes`, is reached by a link that is not followed for others. */
+int wfs_catalog_check_link(const struct wfs_catalog *catalog, const char *path,
+                           const struct wfs_bytes *bytes, struct wfs_error *err);
 int wfs_catalog_add_tensor(struct wfs_catalog *catalog, const struct wfs_tensor *tensor,
                            uint32_t *ret_index, struct wfs_error *err);
 int wfs_catalog_add_metadata(struct wfs_catalog *catalog, const char *key, const char *value,

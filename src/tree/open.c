@@ -41,7 +41,8 @@ static int side_changed(const struct wfs_side_file *side, struct wfs_error *err)
     return wfs_error_set(err, EIO, "%s: changed since the mount was made", side->path);
 }
 
-/* Opened anew: a passed-through file that is not what it was at the mount would lie about its size.
+/* Opened anew: a passed-through file that is not what it was at the mount would lie about its size,
+ * and one outside of the checkpoint about its mode, which is why it was shown.
  * Its path may by now lead into this very mount (a symlink, or a folder that was mounted over):
  * opening that file would ask this server to open it, and so on until no worker is left. Looking at
  * it first opens nothing. */
@@ -60,7 +61,8 @@ static int open_side(struct wfs_open *open, const struct wfs_side_file *side, st
     const struct wfs_identity *now = &info->identity;
     bool is_chmodded = info->mode != side->mode || info->uid != side->uid || info->gid != side->gid;
     if (now->dev != then->dev || now->ino != then->ino || now->size_bytes != then->size_bytes ||
-        now->mtime_ns != then->mtime_ns || (now->ctime_ns != then->ctime_ns && !is_chmodded))
+        now->mtime_ns != then->mtime_ns ||
+        (now->ctime_ns != then->ctime_ns && (!is_chmodded || side->leads_out)))
         return side_changed(side, err);
     open->size_bytes = now->size_bytes;
     return 0;

@@ -126,6 +126,14 @@ static int keep_options(struct wfs_session *session, const struct wfs_session_op
     return 0;
 }
 
+static int open_source(struct wfs_session *session, const struct wfs_session_options *options,
+                       struct wfs_error *err)
+{
+    struct wfs_source_options source_options = options->source_options;
+    source_options.is_shared = options->is_shared;
+    return wfs_catalog_open(options->source, &source_options, &session->catalog, err);
+}
+
 int wfs_session_open(const struct wfs_session_options *options, struct wfs_session **ret,
                      struct wfs_error *err)
 {
@@ -134,7 +142,7 @@ int wfs_session_open(const struct wfs_session_options *options, struct wfs_sessi
         return wfs_error_nomem(err, "a session");
     int r = keep_options(session, options, err);
     if (!r)
-        r = wfs_catalog_open(options->source, &options->source_options, &session->catalog, err);
+        r = open_source(session, options, err);
     if (!r)
         r = add_plans(session, options, err);
     if (!r)

@@ -30,6 +30,8 @@ struct wfs_session_options {
     uid_t uid;                     /* -o uid=, (uid_t)-1: the source's */
     gid_t gid;
     mode_t umask; /* -o umask=, applied to files 0444 and directories 0555 */
+    /* Others than this process's user may be served: allow_other, or root with another uid=. */
+    bool is_shared;
     bool strict;
 };
 

@@ -4,6 +4,7 @@
 #include "cli/options/options.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/options/views.h"
 #include "cli/options/table.h"
@@ -38,6 +39,8 @@ int wfs_options_finish(struct wfs_options *options, const char *source, struct w
         r = wfs_options_set_path(options->arena, &session->source, source, err);
     if (r)
         return r;
+    /* Root that mounts for another user serves one who may not read what root may. */
+    session->is_shared |= session->uid != (uid_t)-1 && session->uid != geteuid() && geteuid() == 0;
     session->source_options.roots = options->roots.list;
     session->source_options.set = options->every.set.list;
     if (!wfs_buf_ok(&options->fuse))

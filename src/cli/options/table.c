@@ -169,6 +169,13 @@ static int apply_log(struct wfs_options *o, const char *value, struct wfs_error 
     return wfs_options_set_path(o->arena, &o->mount.log, value, err);
 }
 
+static int apply_allow_other(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->mount.session.is_shared = true;
+    return 0;
+}
+
 static const struct row rows[] = {
     {"view", VALUE, wfs_options_add_view},
     {"weights", VALUE, apply_weights},
@@ -187,7 +194,7 @@ static const struct row rows[] = {
     {"noxattr", FLAG, apply_noxattr},
     {"nonempty", FLAG, apply_nonempty},
     {"log", VALUE, apply_log},
-    {"allow_other", FUSE_FLAG, NULL},
+    {"allow_other", FUSE_FLAG, apply_allow_other},
     {"fsname", FUSE_VALUE, NULL},
     {"subtype", FUSE_VALUE, NULL},
     {"nosuid", FUSE_FLAG, NULL},
@@ -245,8 +252,8 @@ int wfs_options_apply(struct wfs_options *options, const char *key, const char *
         return wfs_error_set(err, EINVAL, "-o %s: it takes no value", key);
     if (of_views)
         return of_views->set(options, &options->every, value, err);
-    if (row->apply)
-        return row->apply(options, value, err);
-    pass_to_fuse(options, key, value);
-    return 0;
+    int r = row->apply ? row->apply(options, value, err) : 0;
+    if (!r && (row->kind == FUSE_FLAG || row->kind == FUSE_VALUE))
+        pass_to_fuse(options, key, value);
+    return r;
 }

@@ -69,6 +69,8 @@ static int parse_json(struct index *index, const char *text, size_t len, struct 
 static int read_index(struct index *index, const char *path, struct wfs_error *err)
 {
     int r = wfs_bytes_open(path, &index->bytes, err);
+    if (!r)
+        r = wfs_catalog_check_link(index->catalog, path, index->bytes, err);
     if (r)
         return r;
     uint64_t size = index->bytes->size_bytes;

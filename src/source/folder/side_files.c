@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "source/access/links.h"
 #include "source/catalog.h"
 #include "source/folder/listing.h"
 #include "source/folder/weight_content.h"
@@ -52,6 +53,26 @@ static int append(struct walk *walk, const struct wfs_side_file *side, struct wf
     return 0;
 }
 
+/* Where others are served: how the file or folder is reached, and whether it is shown. One that is
+ * not is noted. */
+static int look_at_link(struct walk *walk, const char *path, const char *name, uint64_t dev,
+                        uint64_t ino, struct wfs_link *ret, struct wfs_error *err)
+{
+    struct wfs_catalog *catalog = walk->catalog;
+    struct wfs_error why = {0};
+    *ret = (struct wfs_link){0};
+    if (!catalog->home)
+        return 0;
+    int r = wfs_link_look(catalog->arena, catalog->home, path, dev, ino, ret, &why);
+    if (r == -ENOMEM)
+        return wfs_error_set(err, ENOMEM, "%s", why.message);
+    ret->is_refused |= r != 0;
+    if (ret->is_refused)
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, name, "not shown to others: %s",
+                         r ? why.message : ret->why);
+    return 0;
+}
+
 /* Opened to look at its first bytes; one that cannot be read is left out with a note. */
 static int add_file(struct walk *walk, const char *path, const char *name, struct wfs_error *err)
 {
@@ -64,6 +85,12 @@ static int add_file(struct walk *walk, const char *path, const char *name, struc
         return 0;
     }
     int r = wfs_bytes_open(path, &bytes, &why);
+    const struct wfs_file_info *info = r ? NULL : wfs_bytes_file_info(bytes);
+    struct wfs_link link = {0};
+    if (info && look_at_link(walk, path, name, info->identity.dev, info->identity.ino, &link, err))
+        return -err->code;
+    if (link.is_refused)
+        return 0;
     if (!r)
         r = wfs_weight_content(bytes, &is_weights, &why);
     if (r == -ENOMEM)
@@ -76,13 +103,13 @@ static int add_file(struct walk *walk, const char *path, const char *name, struc
         wfs_catalog_note(catalog, WFS_NOTE_INFO, name, "holds weights: not passed through");
         return 0;
     }
-    const struct wfs_file_info *info = wfs_bytes_file_info(bytes);
     struct wfs_side_file side = {.name = name,
                                  .path = path,
                                  .identity = info->identity,
                                  .mode = info->mode,
                                  .uid = info->uid,
-                                 .gid = info->gid};
+                                 .gid = info->gid,
+                                 .leads_out = link.leads_out};
     return append(walk, &side, err);
 }
 
@@ -108,10 +135,14 @@ static int add_folder(struct walk *walk, const struct wfs_entry *entry, const ch
                          MAX_DEPTH);
         return 0;
     }
+    struct wfs_link link;
+    int r = look_at_link(walk, path, name, entry->dev, entry->ino, &link, err);
+    if (r || link.is_refused)
+        return r;
     walk->above[walk->depth].dev = entry->dev;
     walk->above[walk->depth].ino = entry->ino;
     walk->depth++;
-    int r = walk_folder(walk, path, name, err);
+    r = walk_folder(walk, path, name, err);
     walk->depth--;
     return r;
 }

@@ -53,8 +53,9 @@ void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *no
     if (!side)
         return;
     ret->st_mode = S_IFREG | (side->mode & 0444 & ~options->umask);
-    if (options->uid == (uid_t)-1)
+    /* What a link led to outside of the checkpoint is not given away by uid= and gid=. */
+    if (options->uid == (uid_t)-1 || side->leads_out)
         ret->st_uid = side->uid;
-    if (options->gid == (gid_t)-1)
+    if (options->gid == (gid_t)-1 || side->leads_out)
         ret->st_gid = side->gid;
 }
