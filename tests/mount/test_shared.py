@@ -6,9 +6,11 @@ folders of pytest are closed to them.
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 
+import numpy as np
 import pytest
 
 from conftest import Mount, run
@@ -265,3 +267,111 @@ def test_shared__the_tree_without_a_mount_is_the_same(place):
     done = run("ls", source, "source", "--view", "source", "-o", f"allow_other,uid={ALICE}")
     assert "tokenizer.json" not in done.stdout and "not shown to others" in done.stderr
     assert "tokenizer.json" in run("ls", source, "source", "--view", "source").stdout
+
+
+# ---- modes ----------------------------------------------------------------------------------------
+
+def acl(path, *entries):
+    """Sets an access control list: (tag, permissions, id)."""
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", value)
+    except OSError as error:
+        pytest.skip(f"{path}: no access control lists: {error}")
+
+
+NOBODY_IN_PARTICULAR = 0xFFFFFFFF
+
+
+def closed_to(uid):
+    """rw-r--r--, but nothing for one user."""
+    return [(0x01, 6, NOBODY_IN_PARTICULAR), (0x02, 0, uid), (0x04, 4, NOBODY_IN_PARTICULAR),
+            (0x10, 4, NOBODY_IN_PARTICULAR), (0x20, 4, NOBODY_IN_PARTICULAR)]
+
+
+def warned(m, path, text):
+    line = f"{path}: {text}"
+    return m.done.stderr.count(line) == 1 and line in report(m)
+
+
+def test_shared__a_closed_directory_above_closes_it_to_others(shared, place):
+    source = checkpoint(place / "home/c", ALICE)
+    text(source / "config.json", ALICE)
+    folder(source / "inner", ALICE, 0o700)
+    text(source / "inner/notes.txt", ALICE)
+    (place / "home").chmod(0o700)
+    own(place / "home", ALICE)
+    m = shared(source, "allow_other")
+    assert warned(m, place / "home", "others may not search it")
+    assert warned(m, place / "home", "a file's group may not search it")
+    for name in ("model.safetensors", "config.json", "inner/notes.txt"):
+        assert not reads(BOB, m / "source" / name) and reads(ALICE, m / "source" / name), name
+        assert mode(m / "source" / name) & 0o007 == 0
+
+
+def test_shared__a_closed_directory_inside_closes_what_is_in_it(shared, place):
+    source = checkpoint(place / "c", ALICE)
+    folder(source / "inner", ALICE, 0o700)
+    text(source / "inner/notes.txt", ALICE)
+    m = shared(source, "allow_other")
+    assert reads(BOB, m / "source/model.safetensors")
+    assert not reads(BOB, m / "source/inner/notes.txt") and reads(ALICE, m / "source/inner/notes.txt")
+    assert warned(m, source / "inner", "others may not search it")
+
+
+@pytest.mark.parametrize("bits, group, shown", [
+    (0o750, ALICE, 0o440),   # the file's group searches it, others do not
+    (0o750, BOB, 0o400),     # a group that is not the file's
+    (0o701, ALICE, 0o404),   # everybody but the file's group
+    (0o711, BOB, 0o444),
+    (0o755, ROOT, 0o444),
+])
+def test_shared__a_directory_denies_the_group(shared, place, bits, group, shown):
+    source = checkpoint(place / "home/c", ALICE)
+    os.chown(place / "home", ALICE, group)
+    (place / "home").chmod(bits)
+    m = shared(source, "allow_other")
+    assert mode(m / "source/model.safetensors") == shown
+    assert bool(m.done.stderr) == (shown != 0o444)
+    assert warned(m, place / "home", "a file's group may not search it") == (not shown & 0o040)
+
+
+def test_shared__two_owners_under_one_closed_directory(shared, place):
+    """One mode for all weights: who owns the first file does not own the second."""
+    source = folder(place / "home/c", ROOT)
+    for i, uid in ((1, ALICE), (2, BOB)):
+        name = f"model-0000{i}-of-00002.safetensors"
+        own(write_safetensors(source / name, {f"t{i}": np.ones(3, np.float32)}), uid, 0o644)
+    (place / "home").chmod(0o700)
+    m = shared(source, "allow_other")
+    assert mode(m / "source/model.safetensors") == 0
+    assert not reads(ALICE, m / "source/model.safetensors")
+
+
+@pytest.mark.parametrize("where", ["c/model.safetensors", "c", "home"])
+def test_shared__an_access_control_list_leaves_the_owner(shared, place, where):
+    source = checkpoint(place / "home/c", ALICE)
+    denied = place / "home" if where == "home" else place / "home" / where
+    denied.chmod(0o755 if denied.is_dir() else 0o644)
+    entries = closed_to(BOB)
+    acl(denied, *[(tag, p | (denied.is_dir() and p and 1), i) for tag, p, i in entries])
+    assert not reads(BOB, source / "model.safetensors")
+    m = shared(source, "allow_other")
+    assert warned(m, denied, "it has an access control list")
+    assert mode(m / "source/model.safetensors") == 0o400
+    assert not reads(BOB, m / "source/model.safetensors") and reads(ALICE, m / "source/model.safetensors")
+
+
+def test_shared__a_list_that_says_what_the_mode_says(shared, place):
+    source = checkpoint(place / "c", ALICE)
+    acl(source / "model.safetensors", (0x01, 6, NOBODY_IN_PARTICULAR), (0x04, 4, NOBODY_IN_PARTICULAR),
+        (0x20, 4, NOBODY_IN_PARTICULAR))
+    m = shared(source, "allow_other")
+    assert m.done.stderr == "" and reads(BOB, m / "source/model.safetensors")
+
+
+def test_shared__modes_alone_count_for_oneself(shared, place):
+    source = checkpoint(place / "home/c", ALICE)
+    (place / "home").chmod(0o700)
+    m = shared(source, "noatime")
+    assert m.done.stderr == "" and mode(m / "source/model.safetensors") == 0o444

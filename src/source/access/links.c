@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "source/access/way.h"
+#include "source/source.h"
 
 #define LINKS_MAX 40 /* as the kernel's */
 

@@ -1,7 +1,7 @@
 /*
- * way.c - see way.h.
+ * way.c - who may reach a file: the directories above it are looked at one by one, from "/".
  */
-#include "source/access/way.h"
+#include "source/source.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -44,7 +44,7 @@ int wfs_tree_build(struct wfs_session *session, struct wfs_error *err)
     if (!r)
         r = wfs_tree_finish(&b, &session->tree, err);
     if (!r)
-        wfs_tree_set_access(session->tree, session);
+        r = wfs_tree_set_access(session->tree, session, err);
     if (!r && b.renamed.len)
         session->tree_report = wfs_arena_strndup(session->arena, b.renamed.data, b.renamed.len);
     for (size_t i = 0; i < b.n_files; i++)

@@ -1,8 +1,11 @@
 /*
  * access.c - who may see what: owners, modes and times of the nodes. A mount shows nobody more than
- * the source does.
+ * the source does. Where it serves others than the user who mounts, more than mode bits says who
+ * may read a file of the source: the directories above it, and access control lists.
  */
 #include "tree/nodes/access.h"
+
+/* ---- times --------------------------------------------------------------------------------- */
 
 static void latest_mtime(int64_t *mtime_ns, const char *path)
 {
@@ -13,7 +16,7 @@ static void latest_mtime(int64_t *mtime_ns, const char *path)
     *mtime_ns = ns > *mtime_ns ? ns : *mtime_ns;
 }
 
-void wfs_tree_set_access(struct wfs_tree *tree, const struct wfs_session *session)
+static void set_mtime(struct wfs_tree *tree, const struct wfs_session *session)
 {
     const struct wfs_session_options *o = &session->options;
     const struct wfs_catalog *catalog = session->catalog;
@@ -25,12 +28,129 @@ void wfs_tree_set_access(struct wfs_tree *tree, const struct wfs_session *sessio
         latest_mtime(&tree->mtime_ns, o->views[i].rules);
         latest_mtime(&tree->mtime_ns, o->views[i].template_path);
     }
-    tree->file_mode = catalog->mode & 0444 & ~o->umask;
-    /* Who may read the files may list the directories. */
-    tree->dir_mode = (0555 & (tree->file_mode | tree->file_mode >> 2)) & ~o->umask;
-    tree->uid = o->uid == (uid_t)-1 ? catalog->uid : o->uid;
-    tree->gid = o->gid == (gid_t)-1 ? catalog->gid : o->gid;
 }
+
+/* ---- what the way to a file takes from its mode (where others are served) -------------------- */
+
+/* Says each path once, whatever lies below it. */
+struct ways {
+    struct wfs_session *session;
+    struct wfs_strmap said; /* path -> nothing */
+};
+
+static int say(struct ways *ways, const char *path, const char *what)
+{
+    uint64_t known;
+    char *key = wfs_arena_printf(ways->session->arena, "%s%c%s", what, WFS_SEP, path);
+    if (!key)
+        return -ENOMEM;
+    if (wfs_strmap_get(&ways->said, key, &known))
+        return 0;
+    wfs_catalog_note(ways->session->catalog, WFS_NOTE_WARNING, path, "%s", what);
+    return wfs_strmap_set(&ways->said, key, 1);
+}
+
+static int say_lost(struct ways *ways, const struct wfs_way *way, mode_t lost)
+{
+    int r = 0;
+    if (way->has_acl && lost)
+        r = say(ways, way->has_acl,
+                "it has an access control list, which a mount cannot show: only the owner reads "
+                "what it speaks of");
+    if (!r && way->denies_others && lost & S_IROTH)
+        r = say(ways, way->denies_others,
+                "others may not search it, so they may not read here what lies below it");
+    if (!r && way->denies_group && lost & S_IRGRP)
+        r = say(ways, way->denies_group,
+                "a file's group may not search it, so it may not read here what lies below it");
+    return r;
+}
+
+/* The bits of `mode` that are left at the end of the way. A file that cannot be looked at any more
+ * is its owner's. */
+static int look(struct ways *ways, const char *path, gid_t gid, mode_t mode, struct wfs_way *way,
+                mode_t *ret, struct wfs_error *err)
+{
+    struct wfs_error why = {0};
+    *way = (struct wfs_way){.denies_others = path, .denies_group = path};
+    int r = wfs_way_look(ways->session->arena, path, gid, way, &why);
+    if (r == -ENOMEM)
+        return wfs_error_set(err, ENOMEM, "%s", why.message);
+    *ret = wfs_way_mode(way, mode);
+    return say_lost(ways, way, mode & ~*ret) ? wfs_error_nomem(err, path) : 0;
+}
+
+/* All weight files have one mode. To a file of another owner or group than the first one's, these
+ * are others. */
+static int look_at_weights(struct ways *ways, mode_t *mode, struct wfs_error *err)
+{
+    const struct wfs_catalog *catalog = ways->session->catalog;
+    int r = 0;
+    for (uint32_t i = 0; i < catalog->n_files && !r; i++) {
+        const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
+        struct wfs_way way;
+        mode_t left;
+        if (!info)
+            continue;
+        r = look(ways, catalog->files[i].path, info->gid, catalog->mode, &way, &left, err);
+        if (r)
+            break;
+        bool is_closed = way.denies_others || way.has_acl;
+        if (is_closed && info->uid != catalog->uid)
+            left &= ~(mode_t)S_IRWXU;
+        if (is_closed && info->gid != catalog->gid)
+            left &= ~(mode_t)S_IRWXG;
+        *mode &= left;
+    }
+    return r;
+}
+
+static int look_at_side_files(struct ways *ways, mode_t *modes, struct wfs_error *err)
+{
+    const struct wfs_catalog *catalog = ways->session->catalog;
+    int r = 0;
+    for (uint32_t i = 0; i < catalog->n_side_files && !r; i++) {
+        const struct wfs_side_file *side = &catalog->side_files[i];
+        struct wfs_way way;
+        r = look(ways, side->path, side->gid, modes[i], &way, &modes[i], err);
+    }
+    return r;
+}
+
+/* ---- modes --------------------------------------------------------------------------------- */
+
+static int set_modes(struct wfs_tree *tree, struct wfs_session *session, struct wfs_error *err)
+{
+    const struct wfs_catalog *catalog = session->catalog;
+    struct ways ways = {.session = session};
+    mode_t mode = catalog->mode;
+    mode_t *side_modes =
+        wfs_arena_array(session->arena, (size_t)catalog->n_side_files + 1, sizeof(*side_modes));
+    if (!side_modes)
+        return wfs_error_nomem(err, "the tree");
+    for (uint32_t i = 0; i < catalog->n_side_files; i++)
+        side_modes[i] = catalog->side_files[i].mode & 0444;
+    int r = session->options.is_shared ? look_at_weights(&ways, &mode, err) : 0;
+    if (!r && session->options.is_shared)
+        r = look_at_side_files(&ways, side_modes, err);
+    wfs_strmap_free(&ways.said);
+    tree->file_mode = mode & 0444 & ~session->options.umask;
+    /* Who may read the files may list the directories. */
+    tree->dir_mode = (0555 & (tree->file_mode | tree->file_mode >> 2)) & ~session->options.umask;
+    tree->side_modes = side_modes;
+    return r;
+}
+
+int wfs_tree_set_access(struct wfs_tree *tree, struct wfs_session *session, struct wfs_error *err)
+{
+    const struct wfs_session_options *o = &session->options;
+    set_mtime(tree, session);
+    tree->uid = o->uid == (uid_t)-1 ? session->catalog->uid : o->uid;
+    tree->gid = o->gid == (gid_t)-1 ? session->catalog->gid : o->gid;
+    return set_modes(tree, session, err);
+}
+
+/* ---- nodes --------------------------------------------------------------------------------- */
 
 /* The passed-through file that a node is, or NULL. */
 static const struct wfs_side_file *side_of(const struct wfs_node *node)
@@ -52,7 +172,8 @@ void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *no
     ret->st_gid = tree->gid;
     if (!side)
         return;
-    ret->st_mode = S_IFREG | (side->mode & 0444 & ~options->umask);
+    mode_t mode = tree->side_modes[side - tree->session->catalog->side_files];
+    ret->st_mode = S_IFREG | (mode & 0444 & ~options->umask);
     /* What a link led to outside of the checkpoint is not given away by uid= and gid=. */
     if (options->uid == (uid_t)-1 || side->leads_out)
         ret->st_uid = side->uid;

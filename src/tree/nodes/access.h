@@ -6,8 +6,9 @@
 
 #include "tree/nodes/layout.h"
 
-/* Sets what all nodes but the passed-through files have in common, once, after the layout. */
-void wfs_tree_set_access(struct wfs_tree *tree, const struct wfs_session *session);
+/* Sets modes, owners and times, once, after the layout. What somebody may read in the source and not
+ * here is noted in the catalog. */
+int wfs_tree_set_access(struct wfs_tree *tree, struct wfs_session *session, struct wfs_error *err);
 /* st_mode, st_uid and st_gid of a node. */
 void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *node,
                           struct stat *ret);

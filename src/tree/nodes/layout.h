@@ -17,6 +17,7 @@ struct wfs_tree {
     struct wfs_tree_file **files;
     int64_t mtime_ns;
     mode_t file_mode, dir_mode;
+    const mode_t *side_modes; /* [catalog->n_side_files]: of the passed-through files */
     uid_t uid;
     gid_t gid;
 };
