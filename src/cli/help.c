@@ -33,7 +33,7 @@ static const char source_help[] =
     "  cache_size=SIZE  of the index, 10G by default\n"
     "  memory=SIZE      of the blocks in memory\n"
     "-o options, of the mount:\n"
-    "  uid=N, gid=N, umask=OCTAL, noxattr, nonempty, log=FILE\n"
+    "  uid=N, gid=N, umask=OCTAL, mode=OCTAL, noxattr, nonempty, log=FILE\n"
     "  allow_other, fsname=NAME, subtype=NAME, nosuid, nodev, noexec, noatime\n"
     "  and what fstab lines hold: ro, rw, defaults, auto, noauto, user, nofail, _netdev, dev,\n"
     "  suid, x-*\n";

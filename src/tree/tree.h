@@ -29,9 +29,14 @@ struct wfs_session_options {
     enum wfs_tensor_format format; /* -o format=npy|raw */
     uid_t uid;                     /* -o uid=, (uid_t)-1: the source's */
     gid_t gid;
-    mode_t umask; /* -o umask=, applied to files 0444 and directories 0555 */
+    /* -o umask= and mode=, the user's word for the checkpoint's own files whatever modes they have
+     * in the source: 0444 & mode & ~umask; directories are 0555 & ~umask, or may be searched by who
+     * may read by `mode`. */
+    bool has_umask, has_mode;
+    mode_t umask, mode;
     /* Others than this process's user may be served: allow_other, or root with another uid=. */
     bool is_shared;
+    bool allow_other; /* anybody may be served */
     bool strict;
 };
 

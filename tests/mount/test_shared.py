@@ -375,3 +375,70 @@ def test_shared__modes_alone_count_for_oneself(shared, place):
     (place / "home").chmod(0o700)
     m = shared(source, "noatime")
     assert m.done.stderr == "" and mode(m / "source/model.safetensors") == 0o444
+
+
+# ---- umask= and mode= -----------------------------------------------------------------------------
+
+def private(place):
+    """As save_pretrained leaves it, in a folder of one's own; one file of it lies elsewhere."""
+    source = checkpoint(place / "home/c", ALICE, 0o600)
+    text(source / "config.json", ALICE, 0o600, "{}")
+    folder(source / "sub", ALICE, 0o700)
+    text(source / "sub/notes.txt", ALICE, 0o600)
+    text(folder(place / "store", ALICE) / "vocab.txt", ALICE, 0o600)
+    link(source / "vocab.txt", place / "store/vocab.txt", ALICE)
+    own(place / "home", ALICE, 0o700)
+    return source
+
+
+@pytest.mark.parametrize("options, shown, directories", [
+    ("umask=022", 0o444, 0o555),
+    ("umask=0", 0o444, 0o555),
+    ("umask=027", 0o440, 0o550),
+    ("umask=077", 0o400, 0o500),
+    ("mode=0444", 0o444, 0o555),
+    ("mode=640", 0o440, 0o550),
+    ("mode=0404", 0o404, 0o505),
+    ("mode=0444,umask=07", 0o440, 0o550),
+])
+def test_shared__umask_and_mode_are_the_users_word(shared, place, options, shown, directories):
+    m = shared(private(place), f"allow_other,{options}")
+    assert m.done.stderr == ""
+    for name in ("model.safetensors", "config.json", "sub/notes.txt"):
+        assert mode(m / "source" / name) == shown, name
+        assert reads(BOB, m / "source" / name) == bool(shown & 0o004), name
+        assert reads(ALICE, m / "source" / name), name
+    assert mode(m / "source/sub") == mode(m.path) == directories
+    assert mode(m / "source/vocab.txt") == 0o400 & shown  # outside of the checkpoint
+    assert not reads(BOB, m / "source/vocab.txt")
+
+
+def test_shared__umask_speaks_for_a_file_with_a_list(shared, place):
+    source = checkpoint(place / "c", ALICE)
+    acl(source / "model.safetensors", *closed_to(BOB))
+    m = shared(source, "allow_other,umask=022")
+    assert m.done.stderr == "" and reads(BOB, m / "source/model.safetensors")
+
+
+def test_shared__letting_others_in_to_see_nothing_is_said(shared, place):
+    source = checkpoint(place / "c", ALICE, 0o600)
+    text(source / "config.json", ALICE)  # others may read it in the source
+    m = shared(source, "allow_other")
+    assert warned(m, "model.safetensors", "others may not read it (its mode is 0600)")
+    assert not reads(BOB, m / "source/config.json") and not reads(BOB, m / "source/model.safetensors")
+    assert reads(ALICE, m / "source/config.json")
+
+
+def test_shared__what_others_read_is_said_to_nobody(shared, place):
+    source = checkpoint(place / "c", ALICE)
+    text(source / "private.txt", ALICE, 0o600)
+    m = shared(source, "allow_other")
+    assert m.done.stderr == ""
+    assert reads(BOB, m / "source/model.safetensors") and not reads(BOB, m / "source/private.txt")
+
+
+@pytest.mark.parametrize("option", ["mode=888", "mode=", "mode=1444", "mode=-1", "mode=rw"])
+def test_shared__what_is_no_mode_is_refused(place, option):
+    source = checkpoint(place / "c", ALICE)
+    done = run("ls", source, "-o", option, check=False)
+    assert done.returncode == 2 and "mode" in done.stderr

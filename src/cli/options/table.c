@@ -11,7 +11,7 @@
 #include "cli/options/size.h"
 #include "cli/options/views.h"
 
-#define UMASK_MAX 0777
+#define MODE_MAX 0777
 
 typedef int (*apply_fn)(struct wfs_options *o, const char *value, struct wfs_error *err);
 
@@ -141,12 +141,25 @@ static int apply_gid(struct wfs_options *o, const char *value, struct wfs_error 
     return r;
 }
 
+static int apply_mode(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    unsigned long n = 0;
+    int r = parse_number("mode", value, 8, MODE_MAX, &n, err);
+    if (!r) {
+        o->mount.session.mode = (mode_t)n;
+        o->mount.session.has_mode = true;
+    }
+    return r;
+}
+
 static int apply_umask(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
     unsigned long n = 0;
-    int r = parse_number("umask", value, 8, UMASK_MAX, &n, err);
-    if (!r)
+    int r = parse_number("umask", value, 8, MODE_MAX, &n, err);
+    if (!r) {
         o->mount.session.umask = (mode_t)n;
+        o->mount.session.has_umask = true;
+    }
     return r;
 }
 
@@ -172,7 +185,7 @@ static int apply_log(struct wfs_options *o, const char *value, struct wfs_error 
 static int apply_allow_other(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
     (void)value, (void)err;
-    o->mount.session.is_shared = true;
+    o->mount.session.is_shared = o->mount.session.allow_other = true;
     return 0;
 }
 
@@ -191,6 +204,7 @@ static const struct row rows[] = {
     {"uid", VALUE, apply_uid},
     {"gid", VALUE, apply_gid},
     {"umask", VALUE, apply_umask},
+    {"mode", VALUE, apply_mode},
     {"noxattr", FLAG, apply_noxattr},
     {"nonempty", FLAG, apply_nonempty},
     {"log", VALUE, apply_log},

@@ -36,6 +36,7 @@ static void set_mtime(struct wfs_tree *tree, const struct wfs_session *session)
 struct ways {
     struct wfs_session *session;
     struct wfs_strmap said; /* path -> nothing */
+    bool is_silent;
 };
 
 static int say(struct ways *ways, const char *path, const char *what)
@@ -53,6 +54,8 @@ static int say(struct ways *ways, const char *path, const char *what)
 static int say_lost(struct ways *ways, const struct wfs_way *way, mode_t lost)
 {
     int r = 0;
+    if (ways->is_silent)
+        return 0;
     if (way->has_acl && lost)
         r = say(ways, way->has_acl,
                 "it has an access control list, which a mount cannot show: only the owner reads "
@@ -119,25 +122,70 @@ static int look_at_side_files(struct ways *ways, mode_t *modes, struct wfs_error
 
 /* ---- modes --------------------------------------------------------------------------------- */
 
+static bool is_given(const struct wfs_session_options *o)
+{
+    return o->has_umask || o->has_mode;
+}
+
+/* What umask= and mode= leave of a mode. */
+static mode_t limit(const struct wfs_session_options *o, mode_t mode)
+{
+    return mode & (o->has_mode ? o->mode : 0777) & ~o->umask;
+}
+
+/* Where somebody is let in to see nothing. A closed way has been told already. */
+static void say_closed(struct wfs_session *session)
+{
+    struct wfs_catalog *catalog = session->catalog;
+    for (uint32_t i = 0; i < catalog->n_files; i++) {
+        const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
+        if (!info || info->mode & S_IROTH)
+            continue;
+        wfs_catalog_note(catalog, WFS_NOTE_WARNING, catalog->files[i].name,
+                         "others may not read it (its mode is %04o), so they are shown nothing; "
+                         "umask=022 or mode=0444 lets them",
+                         (unsigned)info->mode & 0777);
+        return;
+    }
+}
+
+/* Where nothing was said, all that the source takes from anybody is taken here. What lies outside
+ * of the checkpoint is nothing that umask= and mode= could speak for. */
+static int set_file_modes(struct wfs_tree *tree, struct wfs_session *session, mode_t *side_modes,
+                          struct wfs_error *err)
+{
+    const struct wfs_session_options *o = &session->options;
+    const struct wfs_catalog *catalog = session->catalog;
+    struct ways ways = {.session = session, .is_silent = is_given(o)};
+    mode_t mode = catalog->mode;
+    int r = o->is_shared ? look_at_weights(&ways, &mode, err) : 0;
+    if (!r && o->is_shared)
+        r = look_at_side_files(&ways, side_modes, err);
+    wfs_strmap_free(&ways.said);
+    tree->file_mode = limit(o, is_given(o) ? 0444 : mode & 0444);
+    for (uint32_t i = 0; i < catalog->n_side_files; i++)
+        side_modes[i] =
+            limit(o, is_given(o) && !catalog->side_files[i].leads_out ? 0444 : side_modes[i]);
+    return r;
+}
+
 static int set_modes(struct wfs_tree *tree, struct wfs_session *session, struct wfs_error *err)
 {
+    const struct wfs_session_options *o = &session->options;
     const struct wfs_catalog *catalog = session->catalog;
-    struct ways ways = {.session = session};
-    mode_t mode = catalog->mode;
     mode_t *side_modes =
         wfs_arena_array(session->arena, (size_t)catalog->n_side_files + 1, sizeof(*side_modes));
     if (!side_modes)
         return wfs_error_nomem(err, "the tree");
     for (uint32_t i = 0; i < catalog->n_side_files; i++)
         side_modes[i] = catalog->side_files[i].mode & 0444;
-    int r = session->options.is_shared ? look_at_weights(&ways, &mode, err) : 0;
-    if (!r && session->options.is_shared)
-        r = look_at_side_files(&ways, side_modes, err);
-    wfs_strmap_free(&ways.said);
-    tree->file_mode = mode & 0444 & ~session->options.umask;
+    int r = set_file_modes(tree, session, side_modes, err);
     /* Who may read the files may list the directories. */
-    tree->dir_mode = (0555 & (tree->file_mode | tree->file_mode >> 2)) & ~session->options.umask;
+    mode_t listing = tree->file_mode | tree->file_mode >> 2;
+    tree->dir_mode = 0555 & (o->has_umask && !o->has_mode ? 0777 : listing) & ~o->umask;
     tree->side_modes = side_modes;
+    if (!r && o->allow_other && !is_given(o) && !(catalog->mode & S_IROTH))
+        say_closed(session);
     return r;
 }
 
@@ -172,8 +220,7 @@ void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *no
     ret->st_gid = tree->gid;
     if (!side)
         return;
-    mode_t mode = tree->side_modes[side - tree->session->catalog->side_files];
-    ret->st_mode = S_IFREG | (mode & 0444 & ~options->umask);
+    ret->st_mode = S_IFREG | tree->side_modes[side - tree->session->catalog->side_files];
     /* What a link led to outside of the checkpoint is not given away by uid= and gid=. */
     if (options->uid == (uid_t)-1 || side->leads_out)
         ret->st_uid = side->uid;
