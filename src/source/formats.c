@@ -110,6 +110,8 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
     uint32_t file;
     int r = wfs_bytes_open(path, &bytes, err);
     if (!r)
+        r = wfs_catalog_check_link(catalog, path, bytes, err);
+    if (!r)
         r = check_new(catalog, name, bytes, err);
     if (!r)
         r = wfs_source_recognise(bytes, name, &format, err);

@@ -13,7 +13,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from conftest import Mount, run
+from conftest import DATA, Mount, run
 from helpers import small_bert, write_safetensors
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
@@ -215,6 +215,21 @@ def test_shared__weights_behind_a_link_of_another_owner(place):
         m = Mount(source, place / "mnt", "-o", f"allow_other,uid={ALICE}", strict_exit=False)
         assert m.done.returncode == 2 and not os.path.ismount(m.path)
         assert f"a link of user {ALICE} to {weights} of user 0" in m.done.stderr
+
+
+def test_shared__a_shard_behind_a_link_of_another_owner(place):
+    source = place / "c"
+    shutil.copytree(DATA / "bert-sharded", source)
+    for path in (source, *source.rglob("*")):
+        os.chown(path, ALICE, ALICE)
+    shard = source / "model-00002-of-00003.safetensors"
+    secret = folder(place / "secret", ROOT, 0o700) / "shard"
+    shard.rename(secret)
+    os.chown(secret, ROOT, ROOT)
+    link(shard, secret, ALICE)
+    m = Mount(source, place / "mnt", "-o", f"uid={ALICE}", strict_exit=False)
+    assert m.done.returncode == 2 and not os.path.ismount(m.path)
+    assert f"{shard.name}: a link of user {ALICE} to {secret} of user 0" in m.done.stderr
 
 
 @pytest.mark.parametrize("name", ["model.safetensors.index.json", "config.json"])

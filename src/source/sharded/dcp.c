@@ -170,6 +170,8 @@ static int parse_metadata(struct wfs_dcp *d, struct wfs_error *err)
     if (!r && bytes->size_bytes > (UINT64_C(1) << 31))
         r = wfs_dcp_refuse(d, err, "larger than 2 GiB");
     if (!r)
+        r = wfs_catalog_check_link(catalog, path, bytes, err);
+    if (!r)
         r = wfs_catalog_merge_file(catalog, bytes, err);
     if (!r)
         r = wfs_cursor_init(cur, bytes, 0, bytes->size_bytes, err);
