@@ -6,14 +6,14 @@
 
 #include "tree/tree.h"
 
-/* Of every verb. */
+/* The exit status of every verb. */
 enum wfs_exit {
     WFS_EXIT_OK,
     WFS_EXIT_PROBLEMS,   /* differences or problems were found */
     WFS_EXIT_UNREADABLE, /* usage, or input that cannot be read */
     WFS_EXIT_INTERNAL,
 };
-/* The status that an error of the library (0 or -errno) amounts to. */
+/* The exit status for a result of the library (0 or -errno). */
 int wfs_exit_status(int r);
 
 struct wfs_mount_options {
@@ -29,13 +29,13 @@ struct wfs_mount_options {
 /* `weightfs mount`: forks first (unless in the foreground), the child scans, plans and mounts; the
  * parent returns when the mountpoint answers through the kernel. Returns the exit status, in the
  * child too, when its mount has ended: the caller cleans up and exits with it. Warnings go to
- * stderr; a failure is in err. `session.strict` is judged here, after the report: open the views
- * and the source without it. */
+ * stderr; a failure is in err. `session.strict` is judged here, after the warnings were printed. */
 int wfs_mount_run(const struct wfs_mount_options *options, struct wfs_error *err);
-/* Absolute and free of links, as `mountpoint` has to be; it may be missing or a dead mount. Caller
- * frees; NULL on failure. */
+/* The path made absolute and free of links, as `mountpoint` above has to be. The directory itself
+ * may be missing, or a dead mount. The caller frees it; NULL on failure. */
 char *wfs_mountpoint_resolve(const char *path, struct wfs_error *err);
-/* `weightfs umount`: returns when the index is flushed and the server is gone. -EBUSY names who. */
+/* `weightfs umount`: returns when the index is written and the server has ended. -EBUSY with a
+ * message that names the processes which use the mount. */
 int wfs_mount_umount(const char *mountpoint, struct wfs_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * problems.c - counts what a strict user would not accept. Counted by whoever refuses, after the
- * report was made: a refusal without its reasons would help nobody.
+ * problems.c - counts the findings that --strict refuses. Opening a session does not refuse by
+ * itself: the report is made first, so that the reasons can be printed with the refusal.
  */
 #include "mount/problems.h"
 

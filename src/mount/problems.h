@@ -6,7 +6,7 @@
 
 #include "tree/tree.h"
 
-/* Problems of the mapped views, and source notes of danger and refusal. */
+/* Problems of all mapped views, and the source's notes of danger and refusal, summed up. */
 uint64_t wfs_session_n_problems(const struct wfs_session *session);
 uint64_t wfs_catalog_n_problems(const struct wfs_catalog *catalog);
 uint64_t wfs_plan_n_problems(const struct wfs_plan *plan);

@@ -21,7 +21,7 @@
 #include "mount/server/serve.h"
 
 #define WARNINGS_SHOWN 20 /* on stderr; all are in info/report.txt */
-#define HEAP_ARENAS    4  /* glibc would keep one for each worker, and what each once held */
+#define HEAP_ARENAS    4  /* glibc would make one for each worker and never give memory back */
 #define HEAP_MMAP_MIN  (256 * 1024)
 
 int wfs_exit_status(int r)
@@ -59,7 +59,8 @@ static int start_cache(const struct wfs_mount_options *options, struct wfs_sessi
     return r;
 }
 
-/* The index is one file; where it is ours to place, its whole directory is kept clear. */
+/* The mountpoint must not cover the index. Where the user named a file, that file is what counts;
+ * the default place is a directory of many files, and the mountpoint stays out of all of it. */
 static int check_index_apart(const struct wfs_mount_options *options,
                              const struct wfs_session *session, const char *mountpoint,
                              struct wfs_error *err)
@@ -74,7 +75,7 @@ static int check_index_apart(const struct wfs_mount_options *options,
     char *path wfs_cleanup(wfs_freep) = wfs_index_default_path(&cache.id, NULL);
     char *slash = path ? strrchr(path, '/') : NULL;
     if (!slash)
-        return 0; /* no place for one: the cache says so itself */
+        return 0; /* there is no place for an index: the cache will say so */
     *slash = '\0';
     return wfs_mountpoint_check_apart(mountpoint, path, "the index", err);
 }
@@ -86,16 +87,17 @@ static int check_apart(const struct wfs_mount_options *options, const struct wfs
     return r ? r : check_index_apart(options, session, mountpoint, err);
 }
 
-/* A mount changes nothing in its source, and one that logged into itself would wait for itself. */
+/* The log must not lie in the source, which a mount never changes, nor in the mount itself: the
+ * server would wait for its own answer to write it. */
 static int check_log_apart(const struct wfs_mount_options *options,
                            const struct wfs_session *session, struct wfs_error *err)
 {
     const char *log = options->log, *source = options->session.source;
     char *real wfs_cleanup(wfs_freep) = wfs_mountpoint_resolve(log, NULL);
-    const char *path = real ? real : log; /* its directory is missing: opening it says so */
+    const char *path = real ? real : log; /* where its directory is missing, opening it will fail */
     struct stat st, source_st;
     if (stat(log, &st) == 0) {
-        /* A pipe would wait for its reader. */
+        /* Opening a pipe would block until somebody reads it. */
         if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
             return wfs_error_set(err, EINVAL, "log=%s: not a regular file", log);
         if (wfs_catalog_has_file(session->catalog, &st))
@@ -106,7 +108,7 @@ static int check_log_apart(const struct wfs_mount_options *options,
     return wfs_mountpoint_check_apart(options->mountpoint, path, "the log", err);
 }
 
-/* A log that cannot be written is better known before the terminal is left. */
+/* Opens the log once while errors still reach the terminal. */
 static int check_log(const struct wfs_mount_options *options, const struct wfs_session *session,
                      struct wfs_error *err)
 {
@@ -122,7 +124,8 @@ static int check_log(const struct wfs_mount_options *options, const struct wfs_s
 
 /* ---- serving ------------------------------------------------------------------------------- */
 
-/* Off the terminal and out of the caller's directory. */
+/* Sends the log to its file or to syslog and, in the background, lets go of the terminal and of the
+ * directory that the server was started in. */
 static int leave_terminal(const struct wfs_mount_options *options, struct wfs_error *err)
 {
     int r = 0;
@@ -188,7 +191,7 @@ static int serve_at_mountpoint(const struct wfs_mount_options *options, struct w
     return r;
 }
 
-/* Opens, judges, mounts, serves; the exit status. */
+/* The whole life of the server; returns the exit status. */
 static int serve_all(const struct wfs_mount_options *options, int *ready_fd, struct wfs_error *err)
 {
     struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
@@ -211,7 +214,7 @@ static int serve_all(const struct wfs_mount_options *options, int *ready_fd, str
 
 /* ---- the two processes --------------------------------------------------------------------- */
 
-/* The parent: ready, or what became of the child. */
+/* The parent waits until the child says that it is ready, or ends. Returns the exit status. */
 static int wait_ready(pid_t child, int fd, struct wfs_error *err)
 {
     char byte;
@@ -255,7 +258,7 @@ int wfs_mount_run(const struct wfs_mount_options *options, struct wfs_error *err
         return status;
     }
     setsid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a mount that was given up is not finished unseen */
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* ^C at the parent stops the child, too */
     int status = serve_all(options, &fds[1], err);
     wfs_closep(&fds[1]);
     return status;

@@ -12,8 +12,8 @@
 
 #include "mount/point/mountinfo.h"
 
-/* Runs fusermount3, which may unmount what its user mounted. True when it succeeded. Its own words
- * are dropped: what is still mounted after it tells what is needed. */
+/* Runs fusermount3, which is installed setuid and unmounts what its caller has mounted. True when
+ * it succeeded. Its stderr is dropped: the caller looks whether the mount is still there. */
 static bool run_fusermount(const char *path, bool lazy)
 {
     char *argv[] = {(char *)"fusermount3", (char *)"-u", (char *)(lazy ? "-z" : "-q"),

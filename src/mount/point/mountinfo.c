@@ -3,7 +3,8 @@
  *
  *     36 35 0:52 / /mnt/point rw,relatime shared:1 - fuse.weightfs SOURCE rw,user_id=0,...
  *
- * Read without touching the mounts themselves: a dead or hung one must not stop its own removal.
+ * The mounts themselves are never touched: stat() on a dead or hung one would fail or block, and it
+ * is just such a mount that somebody wants to remove.
  */
 #include "mount/point/mountinfo.h"
 
@@ -19,7 +20,7 @@ void wfs_mount_entry_free(struct wfs_mount_entry *entry)
     *entry = (struct wfs_mount_entry){0};
 }
 
-/* \040 and the like, in place. */
+/* Replaces \040 and the like by the character, in place. */
 static void unescape(char *s)
 {
     char *out = s;
@@ -35,7 +36,7 @@ static void unescape(char *s)
     *out = '\0';
 }
 
-/* False where the line is not of this form, or memory is out. */
+/* False where the line does not have this form, or where there is no memory. */
 static bool parse_line(const char *line, struct wfs_mount_entry *ret)
 {
     struct wfs_mount_entry entry = {.owner = (uid_t)-1};

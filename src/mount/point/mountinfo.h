@@ -19,8 +19,8 @@ void wfs_mount_entry_free(struct wfs_mount_entry *entry);
 
 /* The topmost mount exactly at `path` (absolute, resolved): 0, or -ENOENT where there is none. */
 int wfs_mountinfo_at(const char *path, struct wfs_mount_entry *ret, struct wfs_error *err);
-/* A mount of another kind below entry->path, or of the same device elsewhere: what keeps it busy,
- * or alive after it was unmounted. Caller frees; NULL when there is none. */
+/* The path of another mount below entry->path, which keeps it busy, and that of a mount of the same
+ * device elsewhere, which keeps its server alive. The caller frees it; NULL when there is none. */
 char *wfs_mountinfo_below(const struct wfs_mount_entry *entry);
 char *wfs_mountinfo_elsewhere(const struct wfs_mount_entry *entry);
 bool wfs_mount_entry_is_fuse(const struct wfs_mount_entry *entry);

@@ -1,7 +1,7 @@
 /*
  * mountpoint.c - see mountpoint.h. "At, above or below" is judged by device and inode of every
  * ancestor, so that symbolic links and bind mounts do not hide it: a mount over its own source
- * would wait for itself, one inside it would be passed through into itself.
+ * would wait for itself, and a mount inside it would show itself as a file of the checkpoint.
  */
 #include "mount/point/mountpoint.h"
 
@@ -15,16 +15,17 @@
 #include "mount/point/mountinfo.h"
 #include "mount/point/detach.h"
 
-#define STACKED_DEAD_MAX 16 /* dead mounts on one another that are taken off */
+#define STACKED_DEAD_MAX 16 /* how many dead mounts on top of one another are detached */
 
-/* statfs asks the server; attributes may still be remembered of the time when there was one. */
+/* statfs always asks the server, while stat may be answered from what the kernel remembers of the
+ * time when there was one. */
 static bool is_dead(const char *path)
 {
     struct statfs st;
     return statfs(path, &st) && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-/* A server that was killed leaves its mount behind: nobody can use it, so take it away. */
+/* Detaches the mounts of servers that were killed, which nobody can use any more. */
 static int detach_dead(const char *path, struct wfs_error *err)
 {
     for (int i = 0; is_dead(path); i++) {
@@ -107,7 +108,7 @@ static int check_apart(const char *path, const char *other, const char *what, st
     return 0;
 }
 
-/* As it was named and as it is: the directory that holds a link matters, and where it leads. */
+/* `other` may be a link: both the directory that holds the link and what it leads to count. */
 int wfs_mountpoint_check_apart(const char *path, const char *other, const char *what,
                                struct wfs_error *err)
 {

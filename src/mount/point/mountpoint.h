@@ -11,7 +11,7 @@
 
 struct wfs_mountpoint {
     const char *path; /* borrowed */
-    bool made;        /* by us: removed at the end */
+    bool made;        /* by wfs_mountpoint_prepare, so it is removed at the end */
 };
 /* Detaches a dead mount, makes the directory when it is missing, refuses one that is not empty
  * unless `nonempty`. */
@@ -23,7 +23,7 @@ int wfs_mountpoint_check_apart(const char *path, const char *other, const char *
                                struct wfs_error *err);
 /* True where the file `st` is `path` or one of the directories above it. */
 bool wfs_mountpoint_is_at_or_above(const struct stat *st, const char *path);
-/* Removes it where we made it and nothing was put there since. */
+/* Removes the directory where wfs_mountpoint_prepare made it and it is empty. */
 void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The directory resolved, the last component as it is. */
+/* Resolves the directory above, and keeps the last component as it is. */
 static char *resolve_parent(const char *path, struct wfs_error *err)
 {
     char *copy wfs_cleanup(wfs_freep) = strdup(path);

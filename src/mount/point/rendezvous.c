@@ -1,6 +1,6 @@
 /*
- * rendezvous.c - abstract Unix sockets as a sign of life. Abandoned connections stay in the
- * listener's backlog, which is bounded; connecting never waits.
+ * rendezvous.c - see rendezvous.h. Connections that umount has given up stay in the listener's
+ * backlog, which is bounded; connecting never blocks.
  */
 #include "mount/point/rendezvous.h"
 
@@ -30,7 +30,7 @@ int wfs_rendezvous_listen(unsigned dev_major, unsigned dev_minor, struct wfs_err
         struct sockaddr_un address;
         socklen_t len = make_address(dev_major, dev_minor, i, &address);
         if (bind(fd, (struct sockaddr *)&address, len) == 0 && listen(fd, SOMAXCONN) == 0)
-            return 0; /* never closed: its end is the message */
+            return 0; /* left open: that it closes when the process ends is the message */
         if (errno != EADDRINUSE)
             break;
     }
@@ -39,7 +39,7 @@ int wfs_rendezvous_listen(unsigned dev_major, unsigned dev_minor, struct wfs_err
     return r;
 }
 
-/* Anybody may take an abstract name: only a server that may own the mount is believed. */
+/* Anybody may bind an abstract name, so only a process of a user who may own the mount counts. */
 static bool is_trusted(int fd, uid_t owner, pid_t *ret_pid)
 {
     struct ucred peer;
@@ -80,7 +80,8 @@ static bool wait_readable(int fd, int timeout_ms)
     return r != 0;
 }
 
-/* The socket hangs up when the process closes its files, which is just before it has ended. */
+/* The socket hangs up when the process closes its files, which is shortly before the process is
+ * gone; its pid descriptor tells the rest. */
 bool wfs_rendezvous_wait(const struct wfs_rendezvous *rendezvous, int timeout_ms)
 {
     for (unsigned i = 0; i < rendezvous->n; i++) {

@@ -12,16 +12,16 @@
 
 #include "base/base.h"
 
-/* A device number is free again as soon as a mount is down, while its server may still be writing
- * the index: the next one then takes the next name. */
+/* The kernel gives a device number to the next mount as soon as this one is down, while its server
+ * may still be writing the index and hold the name: the next server then takes the next name. */
 #define WFS_RENDEZVOUS_NAMES 8
 
-/* The server's end: from here on until the process ends. 0 or -errno. */
+/* Called by the server: it listens from here on until its process ends. 0 or -errno. */
 int wfs_rendezvous_listen(unsigned dev_major, unsigned dev_minor, struct wfs_error *err);
 
 struct wfs_rendezvous {
     struct wfs_rendezvous_server {
-        int fd, pid_fd; /* pid_fd may be -1: the hang-up has to do */
+        int fd, pid_fd; /* pid_fd is -1 on kernels without it: then only the hang-up counts */
         pid_t pid;
     } servers[WFS_RENDEZVOUS_NAMES];
     unsigned n;

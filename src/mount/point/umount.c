@@ -12,9 +12,9 @@
 #include "mount/point/rendezvous.h"
 #include "mount/point/users.h"
 
-#define PATIENCE_MS 5000 /* after which umount says whom it is waiting for */
+#define PATIENCE_MS 5000 /* after this time umount says which process it is waiting for */
 
-/* What the user can do something about. */
+/* Says what keeps the mount busy: a mount below it, or the processes that use it. */
 static int busy(const struct wfs_mount_entry *entry, struct wfs_error *err)
 {
     struct wfs_buf users wfs_cleanup(wfs_buf_free) = {0};
@@ -27,7 +27,8 @@ static int busy(const struct wfs_mount_entry *entry, struct wfs_error *err)
                          users.len ? users.data : "by a process that cannot be seen from here");
 }
 
-/* The mount is down here; it may live on where it is bound or copied. */
+/* Waits for the server. It goes on serving where the same mount is bound elsewhere, or copied into
+ * another mount namespace; then nobody waits. */
 static int wait_gone(const struct wfs_mount_entry *entry, const struct wfs_rendezvous *server)
 {
     char *elsewhere wfs_cleanup(wfs_freep) = wfs_mountinfo_elsewhere(entry);
@@ -72,7 +73,7 @@ int wfs_mount_umount(const char *mountpoint, struct wfs_error *err)
     int r = wfs_mountinfo_at(path, &entry, err);
     if (r)
         return r;
-    if (chdir("/")) /* else a umount that stands in the mount keeps it busy itself */
+    if (chdir("/")) /* the working directory may be in the mount, and would keep it busy */
         wfs_log(WFS_LOG_WARNING, "/: %s", strerror(errno));
     r = umount_entry(&entry, err);
     wfs_mount_entry_free(&entry);

@@ -48,7 +48,7 @@ static bool link_user(const struct wfs_mount_entry *entry, const char *pid, char
     return false;
 }
 
-/* fdinfo tells the mount of a descriptor without following it. */
+/* /proc/PID/fdinfo/N tells the mount of a descriptor without touching its file. */
 static bool fd_is_on(const struct wfs_mount_entry *entry, const char *pid, const char *fd)
 {
     char path[PROC_PATH_MAX], line[128];

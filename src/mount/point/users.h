@@ -6,8 +6,9 @@
 
 #include "mount/point/mountinfo.h"
 
-/* "1234 (python3: source/model.safetensors), 1300 (bash: its working directory)": the processes
- * that can be seen, up to WFS_USERS_SHOWN; empty when none can. */
+/* Appends "1234 (python3: source/model.safetensors), 1300 (bash: its working directory)": the
+ * processes that this user may look at, up to WFS_USERS_SHOWN. Appends nothing where there are
+ * none. */
 #define WFS_USERS_SHOWN 10
 void wfs_mount_users(const struct wfs_mount_entry *entry, struct wfs_buf *out);
 

@@ -1,6 +1,7 @@
 /*
- * buffers.c - a stack of mapped buffers. Fresh anonymous memory costs more than the copy into it,
- * hence the reuse; a larger request than the kernel makes today gets a mapping of its own.
+ * buffers.c - a stack of mapped buffers. They are reused because the page faults of fresh memory
+ * cost more than the copy into it. A request of more than WFS_BUFFER_BYTES, which no kernel makes
+ * today, gets a mapping of its own.
  */
 #include "mount/server/buffers.h"
 

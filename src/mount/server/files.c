@@ -14,7 +14,7 @@ struct wfs_handle {
     struct wfs_handle *prev, *next; /* under handles_lock */
     struct wfs_open *open;
     uint32_t node;
-    atomic_bool failed; /* said so in the log */
+    atomic_bool failed; /* a failed read of it is in the log: the next ones are not */
 };
 
 static struct wfs_handle *handle_of(const struct fuse_file_info *fi)
@@ -62,8 +62,9 @@ void wfs_server_close_files(struct wfs_server *server)
         drop_handle(server, server->handles);
 }
 
-/* A page fault on a mapped file cannot return an error, only kill its reader: what will not be
- * readable is refused when it is opened. Only asked when a source is known to have changed. */
+/* Reads the last byte. A page fault in a mapped file cannot return an error, it kills the reader
+ * with SIGBUS: so a file that cannot be read is refused when it is opened. This is asked only when
+ * a source is known to have changed. */
 static int check_readable(struct wfs_handle *h, struct wfs_error *err)
 {
     uint64_t size = wfs_open_size_bytes(h->open);
@@ -121,11 +122,11 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fi->keep_cache = !fi->direct_io && all_well;
     fi->noflush = 1;
     keep_handle(server, h);
-    if (fuse_reply_open(req, fi) == -ENOENT) /* interrupted: there will be no release */
+    if (fuse_reply_open(req, fi) == -ENOENT) /* interrupted: release will not be called */
         drop_handle(server, h);
 }
 
-/* Readers understand EIO; what a range fails with inside is for the log. */
+/* Readers know EIO; whatever else the library failed with is in the log. */
 static int read_errno(int r)
 {
     return r == -ENOMEM ? ENOMEM : EIO;

@@ -8,7 +8,8 @@
 
 void wfs_server_file_ops(struct fuse_lowlevel_ops *ops);
 unsigned wfs_server_n_open(struct wfs_server *server);
-/* After the last request: the kernel does not tell the end of every file when the mount ends. */
+/* Closes what is still open after the last request: the kernel does not send a release for every
+ * file when the mount ends. */
 void wfs_server_close_files(struct wfs_server *server);
 
 #endif

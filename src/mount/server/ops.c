@@ -1,6 +1,6 @@
 /*
  * ops.c - requests about names and attributes, answered from the immutable tree without a lock.
- * Everything that would write is EROFS, also for one who remounts it read-write.
+ * Everything that would write is EROFS here as well: root may remount the mount read-write.
  */
 #include "mount/server/ops.h"
 
@@ -9,7 +9,7 @@
 
 #define XATTR_PREFIX   "user.weightfs."
 #define STATFS_BLOCK   4096u
-#define NAME_BYTES_MAX 255u /* the kernel itself lets longer ones through to a FUSE server */
+#define NAME_BYTES_MAX 255u /* the kernel does not check it for a FUSE server */
 
 static int make_entry(fuse_req_t req, uint32_t node, struct fuse_entry_param *ret)
 {
@@ -19,7 +19,7 @@ static int make_entry(fuse_req_t req, uint32_t node, struct fuse_entry_param *re
     return wfs_tree_stat(wfs_server_tree(req), node, &ret->attr);
 }
 
-/* A name that is not there is remembered too: no file ever appears. */
+/* The kernel may remember that a name is not there as well, since no file ever appears. */
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct fuse_entry_param entry = {.entry_timeout = WFS_MOUNT_TIMEOUT_S};
@@ -89,7 +89,7 @@ struct listing {
     bool plus;
 };
 
-/* 0; -ENOSPC when the buffer is full; -errno. */
+/* Adds one entry; -ENOSPC when the buffer is full, or another -errno. */
 static int list_entry(struct listing *l, const char *name, uint32_t node, off_t next)
 {
     struct fuse_entry_param entry;
@@ -186,7 +186,7 @@ static void reply_xattr(fuse_req_t req, const struct wfs_buf *value, size_t size
         fuse_reply_buf(req, value->data, value->len);
 }
 
-/* `ls -l` asks for security.* and system.* of every file: no, at once. */
+/* `ls -l` asks for security.* and system.* attributes of every file; there are none. */
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct wfs_buf value wfs_cleanup(wfs_buf_free) = {0};
@@ -296,7 +296,7 @@ void wfs_server_ops(struct fuse_lowlevel_ops *ops, bool noxattr)
     ops->setxattr = op_setxattr;
     ops->removexattr = op_remove;
     if (noxattr)
-        return; /* absent: libfuse says ENOSYS once, and the kernel never asks again */
+        return; /* libfuse then answers ENOSYS, and the kernel never asks again */
     ops->getxattr = op_getxattr;
     ops->listxattr = op_listxattr;
 }

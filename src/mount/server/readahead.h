@@ -7,11 +7,12 @@
 
 #include "base/base.h"
 
-/* Measured best; more reads backwards too far on page faults. */
+/* The fastest value measured. With more, a page fault in the middle of a mapped file reads too much
+ * of what lies before it. */
 #define WFS_READ_AHEAD_KB 4096u
 
-/* Raises it and reads it back; where that is not permitted the log says how to. Call it after INIT
- * was answered, which sets it back. */
+/* Raises it and reads it back; where that is not permitted, the log says how root does it. To be
+ * called after INIT was answered, since that sets it to 128 KiB. */
 void wfs_readahead_raise(unsigned dev_major, unsigned dev_minor);
 
 #endif

@@ -57,7 +57,8 @@ static bool has_option(const char *options, const char *key)
     return false;
 }
 
-/* Our own options first: what the user says later wins. The source's name may hold a comma. */
+/* Our own options come first, since of two that contradict each other the later one counts. The
+ * source's name may hold a comma, hence the escaping. */
 static int make_args(const struct wfs_mount_options *options, struct fuse_args *args,
                      struct wfs_error *err)
 {
@@ -157,7 +158,7 @@ static int take_signals(struct wfs_serve *serve, struct wfs_error *err)
     return 0;
 }
 
-/* Blocks until INIT was answered and the root's attributes came back. */
+/* stat() of the mountpoint returns once INIT was answered and the root's attributes came back. */
 static int wait_answer(struct wfs_serve *serve, struct wfs_error *err)
 {
     struct stat st;
@@ -204,7 +205,8 @@ int wfs_serve_start(const struct wfs_mount_options *options, struct wfs_session 
 
 /* ---- ending -------------------------------------------------------------------------------- */
 
-/* Somebody may have taken our mount away and put another one there. */
+/* Whether the mount at the mountpoint is this server's: somebody may have unmounted it and mounted
+ * something else there. */
 static bool is_ours(const struct wfs_serve *serve)
 {
     struct wfs_mount_entry entry;
@@ -253,7 +255,7 @@ static void on_signal(struct wfs_serve *serve)
 
 void wfs_serve_loop(struct wfs_serve *serve)
 {
-    unsigned n_dropped = 0; /* the value of n_changed that pages were dropped for */
+    unsigned n_dropped = 0; /* n_changed when pages were dropped last */
     while (atomic_load(&serve->server.n_workers)) {
         struct pollfd polled[] = {{.fd = serve->signal_fd, .events = POLLIN},
                                   {.fd = serve->server.event_fd, .events = POLLIN}};
@@ -274,8 +276,9 @@ void wfs_serve_loop(struct wfs_serve *serve)
     wfs_mountpoint_remove(serve->mountpoint);
 }
 
-/* Also called half started: a mount that is up is taken down, which ends the workers. The
- * rendezvous stays open: it ends with the process, when the index is written. */
+/* Called after the loop, and where starting failed half-way: then a mount that is up is taken down,
+ * which ends the workers. The rendezvous stays open until the process ends, when the index is
+ * written. */
 void wfs_serve_close(struct wfs_serve *serve)
 {
     struct wfs_error err = {0};
@@ -285,7 +288,7 @@ void wfs_serve_close(struct wfs_serve *serve)
         pthread_join(serve->threads[i], NULL);
     free(serve->threads);
     if (serve->has_mountpoint)
-        fuse_session_unmount(serve->server.fuse); /* only lets go: the mount is down */
+        fuse_session_unmount(serve->server.fuse); /* the mount is down: lets go of its path */
     if (serve->server.fuse)
         fuse_session_destroy(serve->server.fuse);
     wfs_server_close_files(&serve->server);

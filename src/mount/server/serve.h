@@ -1,5 +1,5 @@
 /*
- * serve.h - the life of a server: mounted, answering, ended.
+ * serve.h - starting a server, serving until the mount is gone, and ending it.
  */
 #ifndef WEIGHTFS_MOUNT_SERVER_SERVE_H
 #define WEIGHTFS_MOUNT_SERVER_SERVE_H
@@ -17,12 +17,13 @@ struct wfs_serve {
     int signal_fd;
     unsigned n_threads;
     pthread_t *threads;
-    bool has_mountpoint; /* in libfuse's session */
+    bool has_mountpoint; /* libfuse's session holds the path */
     bool mounted, ending;
 };
 
-/* SIGTERM, SIGINT and SIGHUP wait from here on for wfs_serve_loop. Before the first thread: they
- * would end the process through any thread that does not hold them. */
+/* Blocks SIGTERM, SIGINT and SIGHUP, which wfs_serve_loop then takes from a descriptor. To be
+ * called before the first thread is started: threads inherit the mask, and one that does not block
+ * a signal would be ended by it. */
 void wfs_serve_hold_signals(void);
 /* Mounts and starts the workers; returns when the mountpoint answers through the kernel. On failure
  * nothing is left. */

@@ -17,7 +17,7 @@
 
 #define WFS_MOUNT_TIMEOUT_S  3600.0
 #define WFS_MOUNT_WORKERS    16
-#define WFS_MOUNT_BACKGROUND 64 /* requests of read-ahead that the kernel may have under way */
+#define WFS_MOUNT_BACKGROUND 64 /* read-ahead requests that the kernel may have pending */
 
 struct wfs_server {
     struct fuse_session *fuse;
@@ -41,9 +41,9 @@ static inline struct wfs_tree *wfs_server_tree(fuse_req_t req)
 {
     return wfs_server_of(req)->session->tree;
 }
-/* False, and the request is answered, where the kernel names an inode that is not. */
+/* The node of an inode. Where there is none, answers the request with ESTALE and returns false. */
 bool wfs_server_node(fuse_req_t req, fuse_ino_t ino, uint32_t *ret_node);
-/* Has the main thread look at what has happened. */
+/* Wakes the main thread (wfs_serve_loop), which looks at n_workers and n_changed. */
 void wfs_server_wake(struct wfs_server *server);
 
 #endif

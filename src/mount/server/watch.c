@@ -1,7 +1,7 @@
 /*
- * watch.c - a source that is rewritten in place while it is mounted. Its bytes are refused by the
- * byte source from then on; what remains is what the kernel keeps of the time before: those pages
- * are dropped, and no open keeps pages again.
+ * watch.c - a source that is rewritten in place while it is mounted. From then on reading its bytes
+ * fails (src/bytes/file.c). The kernel still holds pages that were read before: those are dropped
+ * here, and files that are opened later keep none.
  */
 #include "mount/server/watch.h"
 

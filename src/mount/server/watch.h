@@ -10,7 +10,8 @@
  * thread to drop the kernel's pages. Called at every open and after every failed read; true where
  * all is well. */
 bool wfs_watch_sources(struct wfs_server *server);
-/* Main thread only: it waits for requests that hold pages, so a handler would wait for itself. */
+/* To be called by the main thread only. The kernel waits for requests that hold the pages, so a
+ * request handler would wait for itself. */
 void wfs_watch_drop_pages(struct wfs_server *server);
 
 #endif
