@@ -185,8 +185,8 @@ static void put_end(struct wfs_buf *out, uint64_t n, uint64_t off, uint64_t len)
 
 /* ---- members ------------------------------------------------------------------------------- */
 
-/* Room for what must not share pages with a correction; then the header, here and in the
- * directory. */
+/* Adds a member's header, here and in the directory. Zeros before it keep it off the pages that the
+ * correction of the member before must have for itself. */
 static void begin_member(struct wfs_zip *zip, struct member *m)
 {
     struct wfs_buf local wfs_cleanup(wfs_buf_free) = {0};
@@ -284,7 +284,8 @@ bool wfs_zip_correction(const struct wfs_part *part, uint64_t *ret_off, uint64_t
 
 int wfs_zip_finish(struct wfs_zip *zip, const struct wfs_vfile **ret, struct wfs_error *err)
 {
-    /* Readers look for the end in the last 4 KiB: one page more between. */
+    /* Readers that look for the end of the directory read the last 4 KiB, which may begin in the
+     * page before it: one page more keeps the last correction out of their way. */
     if (zip->b.size_bytes < zip->clear_off)
         wfs_vfile_add_zeros(&zip->b, zip->clear_off + PAGE_BYTES - zip->b.size_bytes);
     struct wfs_buf *dir = &zip->directory;

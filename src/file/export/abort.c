@@ -23,7 +23,8 @@ struct proof {
     bool found;
 };
 
-/* A chunk of zeros proves nothing: any hole has them. */
+/* Is the file's chunk what a part's marker says of it? Zeros prove nothing: a hole in any file has
+ * them. */
 static void prove(void *ctx, uint64_t chunk, uint64_t size_bytes, const char *head)
 {
     struct proof *proof = ctx;

@@ -27,7 +27,9 @@ static bool is_ours(const char *rest)
     return *rest == '\0' || (*rest == '.' && strlen(rest) == 7);
 }
 
-/* A checkpoint may have such a name too. A temporary may be empty still, and anything cut off. */
+/* A file of a checkpoint may have such a name too, so its first bytes are looked at. A temporary
+ * file may still be empty, and any file of ours may have been cut off: what there is of the line
+ * has to agree. */
 static bool is_written_by_us(int dir_fd, const char *name)
 {
     char head[WFS_EXPORT_LINE_BYTES];
@@ -111,7 +113,7 @@ unsigned wfs_export_unmark(const char *partial)
     char *plan wfs_cleanup(wfs_freep) = wfs_export_plan_path(partial);
     if (!plan)
         return 0;
-    /* First: a part under way then leaves no marker. */
+    /* The declaration goes first: without it a part that is under way leaves no marker. */
     unsigned n = is_written_by_us(AT_FDCWD, plan) && unlink(plan) == 0;
     each_beside(partial, remove_file, &n);
     return n;

@@ -70,7 +70,7 @@ static int write_run(const struct wfs_export_run *run, const uint8_t *buf, size_
     return 0;
 }
 
-/* Everything but runs of zeros, which the file has already. */
+/* Writes the chunk but for its runs of zeros: the file has holes there, which read as zeros. */
 static int write_chunk(const struct wfs_export_run *run, const uint8_t *buf, size_t len,
                        uint64_t off, struct wfs_error *err)
 {
@@ -91,7 +91,8 @@ static int write_chunk(const struct wfs_export_run *run, const uint8_t *buf, siz
     return r;
 }
 
-/* A --finish that was interrupted may have written corrections. */
+/* Reads a chunk of the file back. A --finish that was interrupted may have written some corrections
+ * already; the hashes are of zeros in their place. */
 static int read_chunk(const struct wfs_export_run *run, uint64_t chunk, uint8_t *buf, size_t len,
                       struct wfs_error *err)
 {
@@ -160,7 +161,7 @@ static int work(void *job_void, uint64_t worker, struct wfs_error *err)
         r = wfs_error_nomem(err, "an export's buffer");
     while (!r && !done)
         r = next_chunk(job, buf, &done, err);
-    if (r) /* nothing is left for the others */
+    if (r) /* the other workers find no chunk left and end */
         atomic_store(&job->next, job->run->end_chunk - job->run->first_chunk);
     return r;
 }

@@ -14,7 +14,7 @@ static void add_u64(struct wfs_buf *out, uint64_t v)
     wfs_buf_add(out, bytes, sizeof(bytes));
 }
 
-/* An id that no file's device and inode went into. */
+/* True where the id of these bytes says nothing of a file's device and inode. */
 static bool is_portable(const struct wfs_bytes *bytes)
 {
     const char *kind = bytes->ops->kind;

@@ -79,8 +79,9 @@ static int read_first_line(const char *path, char line[WFS_EXPORT_LINE_BYTES],
     return 0;
 }
 
-/* Puts the line where none is. link(2) never replaces; where there are no links a rename does, with
- * what is the same line unless two different exports began at the same moment. */
+/* Puts the declaration into place, unless there is one already. link(2) never replaces a file. A
+ * file system without hard links gets a rename, which does replace: by the same line, unless two
+ * different exports began at the same moment. */
 static int declare_new(const char *path, const struct wfs_export_plan *plan, struct wfs_error *err)
 {
     struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};

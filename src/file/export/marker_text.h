@@ -38,7 +38,8 @@ bool wfs_export_parse_plan(const char *text, struct wfs_export_plan_line *ret);
  * where it is of another plan. `remedy` says what to do about a damaged one. */
 int wfs_export_check_plan(const char *path, const char *text, const struct wfs_export_plan *plan,
                           const char *remedy, struct wfs_error *err);
-/* True where text[0..len) may be the beginning of a line of ours that was cut off. */
+/* True where text[0..len) agrees with how every line of ours begins, as far as it goes: a file may
+ * have been cut off. */
 bool wfs_export_is_begin_of_line(const char *text, size_t len);
 /* -EINVAL: the marker `path` is damaged. */
 int wfs_export_damaged(const char *path, const char *remedy, struct wfs_error *err);

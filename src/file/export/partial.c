@@ -61,7 +61,7 @@ int wfs_export_sync_dir(const char *path, struct wfs_error *err)
         return wfs_error_nomem(err, "a directory's name");
     const char *dir = dirname(copy);
     int fd wfs_cleanup(wfs_closep) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Some file systems cannot sync a directory; then their renames are as durable as they get. */
+    /* EINVAL: the file system cannot sync a directory, and a rename is as durable as it gets. */
     if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
         return wfs_error_set(err, errno, "%s: %s", dir, strerror(errno));
     return 0;
@@ -70,12 +70,14 @@ int wfs_export_sync_dir(const char *path, struct wfs_error *err)
 int wfs_export_publish(int fd, const char *partial, const char *path, uint64_t size_bytes,
                        const struct wfs_hash *id, struct wfs_error *err)
 {
-    /* The long fsync while the stamp is there: one that is killed can still be told. */
+    /* The first fsync may take minutes. The stamp stays until it is done, so that what an export
+     * that is killed meanwhile leaves behind is still known to be of an export. */
     if (fsync(fd) != 0 || ftruncate(fd, (off_t)size_bytes) != 0 || fsync(fd) != 0)
         return wfs_error_set(err, errno, "%s: %s", partial, strerror(errno));
     if (rename(partial, path) != 0) {
         int r = wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-        /* Where there are no locks it may be FILE by now, which another process has published. */
+        /* On a file system without locks another process may have published this very file: then it
+         * is no longer at PATH.partial, and gets no stamp. */
         if (wfs_export_is_at(fd, partial))
             (void)wfs_export_stamp(fd, partial, size_bytes, id, NULL);
         return r;

@@ -73,7 +73,8 @@ static int begin_partial(int fd, const char *partial, const struct wfs_export_pl
                          partial);
 }
 
-/* --abort may have come in between: then no marker may appear. */
+/* An --abort may have taken the file or the declaration away since; then the part must not leave a
+ * marker. */
 static int check_still_there(int fd, const char *partial, struct wfs_error *err)
 {
     if (wfs_export_is_at(fd, partial) && wfs_export_is_declared(partial))
@@ -98,7 +99,8 @@ static int write_part(const struct wfs_export_run *run, const struct wfs_export_
                            run->first_chunk, run->end_chunk, err);
 }
 
-/* In this order: another part makes the declaration before the file. */
+/* Refuses a PATH.partial without a declaration. The file is looked for before the declaration,
+ * since another part that is just beginning makes the declaration before the file. */
 static int check_nothing_older(const char *partial, struct wfs_error *err)
 {
     if (access(partial, F_OK) == 0 && !wfs_export_is_declared(partial))
@@ -208,7 +210,8 @@ static int compare(const struct wfs_export_run *run, const struct wfs_export_pla
     return 0;
 }
 
-/* Every byte, before any is written. */
+/* Compares every byte of the file with the hashes that the parts left, before any byte is written.
+ */
 static int verify(const struct wfs_export_run *run, const struct wfs_export_plan *plan,
                   struct wfs_error *err)
 {
@@ -240,7 +243,8 @@ static int open_complete(const char *partial, const struct wfs_export_plan *plan
         r = wfs_export_lock(*ret_fd, LOCK_EX, partial, err);
     if (r == 0)
         r = wfs_export_stamp_kind(*ret_fd, partial, &id, &kind, &size_bytes, err);
-    /* Without its stamp: another --finish was killed just before the rename. Its bytes tell. */
+    /* A file without its stamp was left by a --finish that was killed just before the rename. It is
+     * accepted by its length here, and its bytes are compared afterwards. */
     bool is_whole = kind == WFS_EXPORT_STAMPED
                         ? size_bytes == wfs_export_stamped_bytes(plan->size_bytes)
                         : size_bytes == plan->size_bytes;

@@ -38,8 +38,8 @@ static bool chain_has(const struct builder *b, size_t depth, const char *key, si
            memcmp(b->chain[depth]->key, key, key_len) == 0;
 }
 
-/* What the map knows a child by: its parent's address and its own component. Whole prefixes would
- * make a hostile path cost its length times its depth. */
+/* The key under which the map holds a child: its parent's address and its own component. With whole
+ * prefixes for keys a hostile path would cost its length times its depth. */
 #define PARENT_DIGITS 16
 static char *child_key(struct wfs_arena *arena, const struct wfs_msgpack_node *parent,
                        const char *key, size_t key_len)

@@ -140,7 +140,8 @@ int wfs_safetensors_plan(const struct wfs_manifest *manifest, struct wfs_arena *
     return wfs_vfile_finish(&b, ret, err);
 }
 
-/* Cheap where the header is sure to fit: a JSON text is at most six times its bytes. */
+/* An upper bound of the header's length, which saves building the header of all but the largest
+ * manifests: a text in JSON is at most six times as long as its bytes. */
 static bool header_may_be_too_long(const struct wfs_manifest *manifest)
 {
     uint64_t bound = 64;

@@ -95,7 +95,8 @@ static void put_int(struct pickler *p, uint64_t v)
     }
 }
 
-/* Takes it from the memo; false where it must be written first, and memoised with remember(). */
+/* Writes a reference to what the memo holds; false where it does not hold `what`, which the caller
+ * then writes itself and memoises with remember(). */
 static bool recall(struct pickler *p, const char *what)
 {
     for (uint32_t i = 0; i < p->n_memo; i++) {
