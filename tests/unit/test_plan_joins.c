@@ -66,6 +66,21 @@ static void test_plan_joins__a_part_of_several_is_fanned_in_first(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_plan_joins__a_part_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a", 2);
+    ADD(c, "b", 2);
+    const char *rules[] = {"a & b -> x : pick(2)", "a & b -> x : pick(-1)",
+                           "a & b -> x : at(2) flip(0) sum"};
+    for (int i = 0; i < 3; i++)
+        expect_refused(c, (struct options){.rules = rules[i]}, "there are 2 parts");
+    struct wfs_plan *p = plan(c, (struct options){.rules = "a & b -> x : at(1) flip(0) pick(1)"});
+    VALUES(find(p, "x"), 1001, 1000);
+    done(c, p);
+}
+
 static void test_plan_joins__a_range_is_complete(void **state)
 {
     (void)state;
@@ -225,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_plan_joins__every_part_has_a_target),
         cmocka_unit_test(test_plan_joins__two_tensors_on_one_part_are_kept),
         cmocka_unit_test(test_plan_joins__a_part_of_several_is_fanned_in_first),
+        cmocka_unit_test(test_plan_joins__a_part_that_is_not_there_is_refused),
         cmocka_unit_test(test_plan_joins__a_range_is_complete),
         cmocka_unit_test(test_plan_joins__at_is_for_one_operation_on_one_part),
         cmocka_unit_test(test_plan_joins__an_inverse_joins_over_shifted_numbers),
