@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_MAPPING_FIT_H
 #define WEIGHTFS_MAPPING_FIT_H
 
-#include "mapping/mapper.h"
+#include "mapping/items/mapper.h"
 
 /* Prefix, collections, shapes, missing, unexpected; nothing where there is no template. */
 int wfs_template_fit(const struct wfs_mapper *mapper, struct wfs_sink *sink,

@@ -6,19 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/apply.h"
+#include "mapping/apply/apply.h"
 #include "mapping/assemble.h"
-#include "mapping/cast.h"
-#include "mapping/chain.h"
-#include "mapping/convention.h"
-#include "mapping/convolution.h"
+#include "mapping/items/cast.h"
+#include "mapping/chain/chain.h"
+#include "mapping/chain/convention.h"
+#include "mapping/items/convolution.h"
 #include "mapping/fit.h"
-#include "mapping/intake.h"
-#include "mapping/namespace.h"
-#include "mapping/packed.h"
-#include "mapping/pair.h"
-#include "mapping/prove.h"
-#include "mapping/xlstm.h"
+#include "mapping/items/intake.h"
+#include "mapping/apply/namespace.h"
+#include "mapping/items/packed.h"
+#include "mapping/chain/pair.h"
+#include "mapping/chain/prove.h"
+#include "mapping/chain/xlstm.h"
 
 /* ---- making a plan ------------------------------------------------------------------------- */
 

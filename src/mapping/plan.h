@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_MAPPING_PLAN_H
 #define WEIGHTFS_MAPPING_PLAN_H
 
-#include "mapping/state.h"
+#include "mapping/apply/state.h"
 
 /* wfs_plan_view; `watch` (or NULL) sees each set of the chain when it was applied. */
 int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_options *options,

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "mapping/explain.h"
+#include "mapping/apply/explain.h"
 #include "mapping/plan.h"
 
 /* A target's first source is what the rules saw. */

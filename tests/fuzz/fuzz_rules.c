@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "source/catalog.h"
-#include "mapping/apply.h"
-#include "mapping/convolution.h"
-#include "mapping/explain.h"
-#include "mapping/intake.h"
+#include "mapping/apply/apply.h"
+#include "mapping/items/convolution.h"
+#include "mapping/apply/explain.h"
+#include "mapping/items/intake.h"
 
 static const char *const names[] = {
     "a.weight",

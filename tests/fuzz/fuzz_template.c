@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "mapping/template.h"
+#include "mapping/items/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

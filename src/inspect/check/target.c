@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "mapping/template.h"
+#include "mapping/items/template.h"
 #include "inspect/rows/rows.h"
 
 int wfs_check_keys_from_json(struct wfs_arena *arena, const char *path,

@@ -1,0 +1,84 @@
+/*
+ * prove.c - the proof of an inverse: what it made, mapped forward, is what it was made from.
+ */
+#include "mapping/chain/prove.h"
+
+#include <stdlib.h>
+
+#include "mapping/apply/apply.h"
+#include "mapping/items/convolution.h"
+
+/* Items of `out` as a table of their own: the forward set's source. */
+static int copy_made(const struct wfs_table *out, struct wfs_table *ret, struct wfs_error *err)
+{
+    for (size_t i = 0; i < out->n; i++) {
+        struct wfs_item item = out->items[i];
+        if (item.status == WFS_UNEXPECTED || item.status == WFS_PACKED)
+            continue;
+        item.status = WFS_MAPPED;
+        int r = wfs_table_add(ret, &item, err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* Which of the catalog's tensors the inverse made something of. */
+static bool *used_sources(const struct wfs_mapper *mapper, const struct wfs_table *made)
+{
+    bool *used = wfs_arena_array(mapper->arena, mapper->catalog->n_tensors + 1, sizeof(*used));
+    for (size_t i = 0; used && i < made->n; i++)
+        for (uint32_t k = 0; k < made->items[i].n_sources; k++)
+            used[made->items[i].sources[k]] = true;
+    return used;
+}
+
+static int compare(struct wfs_sink *sink, const struct wfs_set *inverse, const struct wfs_table *in,
+                   const struct wfs_table *back, const bool *used)
+{
+    struct wfs_strmap index = {0};
+    int r = 0;
+    for (size_t i = 0; !r && i < back->n; i++)
+        r = wfs_strmap_set(&index, back->items[i].path, i);
+    for (size_t i = 0; !r && i < in->n; i++) {
+        const struct wfs_item *item = &in->items[i];
+        uint64_t at;
+        if (item->packed || item->n_sources == 0 || !used[item->sources[0]])
+            continue;
+        const char *why = NULL;
+        if (!wfs_strmap_get(&index, item->path, &at))
+            why = "does not come back";
+        else if (!wfs_same_expr(item->expr, back->items[at].expr))
+            why = "comes back changed";
+        if (why)
+            wfs_report(sink, WFS_AMBIGUOUS, item->path,
+                       "%s when what %s makes of it is mapped by %s again", why, inverse->name,
+                       inverse->inverse_of->name);
+    }
+    wfs_strmap_free(&index);
+    return r ? wfs_error_nomem(sink->err, "names") : 0;
+}
+
+int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                      const struct wfs_set *inverse, const struct wfs_table *in,
+                      const struct wfs_table *out)
+{
+    struct wfs_table made = {0}, back = {0};
+    struct wfs_sink mute = {.err = sink->err}; /* a failure of the proof is one of the view */
+    struct wfs_apply_options options = {0};
+    struct wfs_mapper forward = *mapper;
+    forward.template = NULL; /* it is the inverse's target */
+    int r = copy_made(out, &made, sink->err);
+    bool *used = r ? NULL : used_sources(mapper, &made);
+    if (!r && !used)
+        r = wfs_error_nomem(sink->err, "names");
+    if (!r)
+        r = wfs_mark_convolutions(&forward, &mute, inverse->inverse_of, &made);
+    if (!r)
+        r = wfs_apply(&forward, &mute, inverse->inverse_of, &options, &made, &back);
+    if (!r)
+        r = compare(sink, inverse, in, &back, used);
+    free(made.items);
+    free(back.items);
+    return r;
+}

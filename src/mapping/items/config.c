@@ -1,0 +1,214 @@
+/*
+ * config.c - the values that rules may ask for. jansson does the reading, with a bound on the file.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/items/config.h"
+
+struct setting {
+    const char *name;
+    struct wfs_value value;
+    bool is_used; /* something asked for it */
+};
+struct wfs_config {
+    json_t *root; /* an object, or NULL */
+    const char *name;
+    const struct wfs_catalog *catalog;
+    uint32_t n_settings;
+    struct setting *settings;
+};
+
+static void decref(void *json)
+{
+    json_decref(json);
+}
+
+static int read_text(const char *path, uint64_t max_bytes, char **ret, size_t *ret_len,
+                     struct wfs_error *err)
+{
+    struct wfs_bytes *bytes;
+    int r = wfs_bytes_open(path, &bytes, err);
+    if (r)
+        return r;
+    size_t len = (size_t)bytes->size_bytes;
+    char *text = NULL;
+    if (bytes->size_bytes > max_bytes)
+        r = wfs_error_set(err, EFBIG, "%s: larger than %llu bytes", path,
+                          (unsigned long long)max_bytes);
+    else if (!(text = malloc(len + 1)))
+        r = wfs_error_nomem(err, path);
+    else
+        r = wfs_bytes_read(bytes, text, len, 0, err);
+    wfs_bytes_unref(bytes);
+    if (r) {
+        free(text);
+        return r;
+    }
+    text[len] = 0;
+    *ret = text;
+    *ret_len = len;
+    return 0;
+}
+
+int wfs_json_load(const char *path, uint64_t max_bytes, json_t **ret, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_freep) char *text = NULL;
+    size_t len;
+    json_error_t at;
+    int r = read_text(path, max_bytes, &text, &len, err);
+    if (r)
+        return r;
+    json_t *root = json_loadb(text, len, JSON_DECODE_ANY, &at);
+    if (!root)
+        return wfs_error_set(err, EINVAL, "%s:%d:%d: no JSON: %s", path, at.line, at.column,
+                             at.text);
+    *ret = root;
+    return 0;
+}
+
+static struct wfs_value from_json(const json_t *v)
+{
+    if (json_is_integer(v))
+        return (struct wfs_value){.kind = WFS_VALUE_INT, .i = json_integer_value(v)};
+    if (json_is_real(v))
+        return (struct wfs_value){.kind = WFS_VALUE_REAL, .r = json_real_value(v)};
+    if (json_is_boolean(v))
+        return (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = json_is_true(v)};
+    if (json_is_string(v))
+        return (struct wfs_value){
+            .kind = WFS_VALUE_STR, .s = json_string_value(v), .len = json_string_length(v)};
+    return (struct wfs_value){.kind = WFS_VALUE_NONE};
+}
+
+/* A text that came from a command line or a metadata block, as the type it looks like. */
+static struct wfs_value from_text(const char *s)
+{
+    char *end;
+    errno = 0;
+    long long i = strtoll(s, &end, 10);
+    if (end != s && !*end && !errno)
+        return (struct wfs_value){.kind = WFS_VALUE_INT, .i = i};
+    double r = strtod(s, &end);
+    if (end != s && !*end && isfinite(r))
+        return (struct wfs_value){.kind = WFS_VALUE_REAL, .r = r};
+    if (strcmp(s, "true") == 0 || strcmp(s, "false") == 0)
+        return (struct wfs_value){.kind = WFS_VALUE_BOOL, .i = s[0] == 't'};
+    return (struct wfs_value){.kind = WFS_VALUE_STR, .s = s, .len = strlen(s)};
+}
+
+static int add_settings(struct wfs_arena *arena, struct wfs_config *config, const char *const *set,
+                        struct wfs_error *err)
+{
+    size_t n = 0;
+    while (set && set[n])
+        n++;
+    config->settings = wfs_arena_array(arena, n + 1, sizeof(*config->settings));
+    if (!config->settings)
+        return wfs_error_nomem(err, "settings");
+    for (size_t i = 0; i < n; i++) {
+        const char *eq = strchr(set[i], '=');
+        if (!eq || eq == set[i])
+            return wfs_error_set(err, EINVAL, "set=%s: expected NAME=VALUE", set[i]);
+        char *name = wfs_arena_strndup(arena, set[i], (size_t)(eq - set[i]));
+        char *text = wfs_arena_strdup(arena, eq + 1);
+        if (!name || !text)
+            return wfs_error_nomem(err, "settings");
+        config->settings[config->n_settings++] =
+            (struct setting){.name = name, .value = from_text(text)};
+    }
+    return 0;
+}
+
+int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
+                    const char *const *set, struct wfs_config **ret, struct wfs_error *err)
+{
+    struct wfs_config *config = wfs_arena_alloc(arena, sizeof(*config));
+    if (!config)
+        return wfs_error_nomem(err, "config");
+    config->catalog = catalog;
+    config->name = "config.json";
+    if (catalog->config_path) {
+        const char *slash = strrchr(catalog->config_path, '/');
+        config->name = slash ? slash + 1 : catalog->config_path;
+        int r = wfs_json_load(catalog->config_path, WFS_CONFIG_MAX_BYTES, &config->root, err);
+        if (r)
+            return r;
+        if (wfs_arena_on_free(arena, decref, config->root))
+            return wfs_error_nomem(err, "config");
+    }
+    int r = add_settings(arena, config, set, err);
+    if (!r)
+        *ret = config;
+    return r;
+}
+
+/* Arrays take a number. A key may itself hold dots ("a.b"): the longest key that is there wins at
+ * each step. */
+static const json_t *walk(const json_t *at, const char *path)
+{
+    if (json_is_array(at)) {
+        char *end;
+        unsigned long i = strtoul(path, &end, 10);
+        const json_t *item = end != path ? json_array_get(at, i) : NULL;
+        return !item || !*end ? item : *end == '.' ? walk(item, end + 1) : NULL;
+    }
+    const json_t *found = json_object_get(at, path);
+    if (found || !json_is_object(at))
+        return found;
+    for (const char *dot = path + strlen(path); dot > path; dot--) {
+        if (*dot != '.')
+            continue;
+        const json_t *next = json_object_getn(at, path, (size_t)(dot - path));
+        if (next && (found = walk(next, dot + 1)))
+            return found;
+    }
+    return NULL;
+}
+
+bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret)
+{
+    bool found = false;
+    for (uint32_t i = config->n_settings; i-- > 0;)
+        if (strcmp(config->settings[i].name, name) == 0) {
+            *ret = config->settings[i].value; /* of several the first */
+            config->settings[i].is_used = found = true;
+        }
+    return found;
+}
+
+const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at)
+{
+    for (; *at < config->n_settings; ++*at) {
+        const struct setting *setting = &config->settings[*at];
+        if (!setting->is_used && strncmp(setting->name, "tp.", 3) != 0)
+            return config->settings[(*at)++].name;
+    }
+    return NULL;
+}
+
+bool wfs_config_has(const struct wfs_config *config, const char *path)
+{
+    return config->root && walk(config->root, path);
+}
+
+struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path)
+{
+    struct wfs_value value;
+    if (wfs_config_get_set(config, path, &value))
+        return value;
+    const json_t *found = config->root ? walk(config->root, path) : NULL;
+    if (found)
+        return from_json(found);
+    for (uint32_t i = 0; i < config->catalog->n_metadata; i++)
+        if (strcmp(config->catalog->metadata[i][0], path) == 0)
+            return from_text(config->catalog->metadata[i][1]);
+    return (struct wfs_value){.kind = WFS_VALUE_NONE};
+}
+
+const char *wfs_config_name(const struct wfs_config *config)
+{
+    return config->name;
+}

@@ -1,0 +1,32 @@
+/*
+ * config.h - values from config.json or params.json beside the weights, -o set=NAME=VALUE (which
+ * wins) and, where neither has one, the source's own metadata (GGUF's keys).
+ */
+#ifndef WEIGHTFS_MAPPING_ITEMS_CONFIG_H
+#define WEIGHTFS_MAPPING_ITEMS_CONFIG_H
+
+#include "mapping/mapping.h"
+
+#define WFS_CONFIG_MAX_BYTES (64u << 20)
+
+struct wfs_config;
+
+/* A missing file is an empty config; one that is no JSON is an error naming the place. */
+int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
+                    const char *const *set, struct wfs_config **ret, struct wfs_error *err);
+/* By dotted path ("text_config.hidden_size"); kind NONE when there is none. */
+struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path);
+/* -o set= only. */
+bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret);
+/* The next -o set= from *at (0 at first) that nothing has asked for, NULL after the last. Those
+ * that say how shards are cut (tp.) are for readers. */
+const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at);
+/* "config.json", or what to call it in a message. */
+const char *wfs_config_name(const struct wfs_config *config);
+/* True where config.json has this key, whatever its type. */
+bool wfs_config_has(const struct wfs_config *config, const char *path);
+/* Reads a JSON file, bounded; free with json_decref. */
+struct json_t;
+int wfs_json_load(const char *path, uint64_t max_bytes, struct json_t **ret, struct wfs_error *err);
+
+#endif

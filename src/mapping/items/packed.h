@@ -1,0 +1,13 @@
+/*
+ * packed.h - modules whose weights are packed or scaled.
+ */
+#ifndef WEIGHTFS_MAPPING_ITEMS_PACKED_H
+#define WEIGHTFS_MAPPING_ITEMS_PACKED_H
+
+#include "mapping/items/mapper.h"
+
+/* Marks all items of such modules, and reports how many there are. */
+int wfs_mark_packed(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                    struct wfs_table *items);
+
+#endif

@@ -1,9 +1,0 @@
-/*
- * state.c - one set being applied.
- */
-#include "mapping/state.h"
-
-struct wfs_run wfs_apply_run(const struct wfs_apply *apply, const struct wfs_rule *rule)
-{
-    return (struct wfs_run){&apply->world, apply->sink, rule};
-}
