@@ -38,7 +38,7 @@ static int expression_atom(struct wfs_inverting *v, const struct wfs_name *name,
         return wfs_invert_refuse(v, name->pos, "too many captures");
     v->caps[v->n_caps] =
         (struct wfs_cap){.name = "", .kind = WFS_CAP_INT, .pos = name->pos, .in_source = false};
-    v->solves[v->n_solves++] = (struct wfs_solve){v->n_caps, atom->expr};
+    v->equations[v->n_equations++] = (struct wfs_equation){v->n_caps, atom->expr};
     atom->cap = v->n_caps++;
     atom->expr = NULL;
     return 0;
@@ -104,8 +104,8 @@ static bool is_known(const struct wfs_inverting *v, const struct wfs_rule_parts 
     for (uint32_t i = 0; i < patterns->n; i++)
         if (name_has(patterns->part[i].name, cap))
             return true;
-    for (uint32_t i = 0; i < v->n_solves; i++)
-        if (expr_has(v->solves[i].expr, cap))
+    for (uint32_t i = 0; i < v->n_equations; i++)
+        if (expr_has(v->equations[i].expr, cap))
             return true;
     return false;
 }
@@ -133,11 +133,11 @@ static bool expr_bounds(const struct wfs_vexpr *e, uint32_t cap)
 static bool is_bounded(const struct wfs_inverting *v, const struct wfs_rule_parts *patterns,
                        uint32_t cap)
 {
-    bool bounded = v->caps[cap].ranged || v->n_solves == 0;
+    bool bounded = v->caps[cap].ranged || v->n_equations == 0;
     for (uint32_t i = 0; i < patterns->n; i++)
         bounded |= name_has(patterns->part[i].name, cap);
-    for (uint32_t i = 0; i < v->n_solves; i++)
-        bounded |= expr_bounds(v->solves[i].expr, cap);
+    for (uint32_t i = 0; i < v->n_equations; i++)
+        bounded |= expr_bounds(v->equations[i].expr, cap);
     return bounded;
 }
 
@@ -185,11 +185,11 @@ static int keep_lists(struct wfs_inverting *v, struct wfs_rule *out)
 {
     out->n_caps = v->n_caps;
     out->caps = wfs_arena_memdup(v->arena, v->caps, sizeof(v->caps));
-    out->n_solves = v->n_solves;
-    out->solves = wfs_arena_memdup(v->arena, v->solves, sizeof(v->solves));
+    out->n_equations = v->n_equations;
+    out->equations = wfs_arena_memdup(v->arena, v->equations, sizeof(v->equations));
     out->where = wfs_arena_printf(v->arena, "~%s", v->rule->where);
     out->text = wfs_arena_printf(v->arena, "~ %s", v->rule->text);
-    return out->caps && out->solves && out->where && out->text ? 0 : wfs_invert_nomem(v);
+    return out->caps && out->equations && out->where && out->text ? 0 : wfs_invert_nomem(v);
 }
 
 static int invert_map(struct wfs_inverting *v, struct wfs_rule *out)
@@ -269,7 +269,7 @@ static void begin(struct wfs_inverting *v, const struct wfs_rule *rule, struct w
 {
     v->rule = rule;
     v->n_caps = rule->n_caps;
-    v->n_solves = 0;
+    v->n_equations = 0;
     memcpy(v->caps, rule->caps, rule->n_caps * sizeof(v->caps[0]));
     *out = (struct wfs_rule){.kind = rule->kind,
                              .pos = rule->pos,

@@ -13,8 +13,8 @@ struct wfs_inverting {
     const struct wfs_rule *rule; /* being turned around */
     uint32_t n_caps;
     struct wfs_cap caps[WFS_RULE_MAX_CAPS];
-    uint32_t n_solves;
-    struct wfs_solve solves[WFS_RULE_MAX_CAPS];
+    uint32_t n_equations;
+    struct wfs_equation equations[WFS_RULE_MAX_CAPS];
 };
 
 /* -EINVAL "flax.map:3:9: no inverse: WHY" */

@@ -246,7 +246,7 @@ enum wfs_rule_kind {
 };
 
 /* An inverse's equation: the expression was the number that a capture of the pattern holds. */
-struct wfs_solve {
+struct wfs_equation {
     uint32_t hidden; /* capture */
     const struct wfs_vexpr *expr;
 };
@@ -274,8 +274,8 @@ struct wfs_rule {
     uint32_t level;                       /* 0: of the file itself; else how deep it was included */
     uint32_t fan_caps;                    /* bit i: capture i is fanned in */
     bool fans_in;                         /* several source parts, or a fan-in over a capture */
-    uint32_t n_solves;                    /* of an inverse */
-    const struct wfs_solve *solves;
+    uint32_t n_equations;                 /* of an inverse */
+    const struct wfs_equation *equations;
     bool asks_result;  /* of an inverse: the condition is about what it makes */
     bool inverse_only; /* DROP: of the other direction */
     bool for_target;   /* FILL made by an inverse: `for` matches targets */

@@ -257,7 +257,7 @@ static void test_rules__an_inverse_turns_rules_around(void **state)
     const struct wfs_rule *rule = &back->rules[0];
     assert_int_equal(rule->sources.part[0].ops.op[0].kind, WFS_OP_TRANSPOSE);
     assert_int_equal(rule->clauses[0].part[0].ops.op[0].kind, WFS_OP_UNROPE);
-    assert_int_equal(rule->n_solves, 1);
+    assert_int_equal(rule->n_equations, 1);
     assert_int_equal(back->rules[1].sources.part[0].ops.op[0].kind, WFS_OP_UNSTACK);
     assert_int_equal(back->rules[2].kind, WFS_RULE_FILL);
 }

@@ -37,7 +37,7 @@ static int holds(struct solving *s, uint32_t i, bool *ret)
     struct wfs_sink mute = {.err = &ignored};
     struct wfs_scope scope = {.run = {s->run->world, &mute, s->run->rule}, .match = &s->m};
     int64_t value;
-    int r = wfs_eval_int(&scope, s->run->rule->solves[i].expr, &value);
+    int r = wfs_eval_int(&scope, s->run->rule->equations[i].expr, &value);
     *ret = r == 0 && value == s->target[i];
     return wfs_trial_result(s->run->sink, r);
 }
@@ -46,7 +46,7 @@ static int all_hold(struct solving *s, bool *ret)
 {
     int r = 0;
     *ret = true;
-    for (uint32_t i = 0; i < s->run->rule->n_solves && !r && *ret; i++)
+    for (uint32_t i = 0; i < s->run->rule->n_equations && !r && *ret; i++)
         if (s->asked[i])
             r = holds(s, i, ret);
     return r;
@@ -87,8 +87,8 @@ static int try_all(struct solving *s, uint32_t k)
 static void prepare(struct solving *s)
 {
     int64_t largest = 0, scale = 16;
-    for (uint32_t i = 0; i < s->run->rule->n_solves; i++) {
-        struct wfs_binding *hidden = &s->m.b[s->run->rule->solves[i].hidden];
+    for (uint32_t i = 0; i < s->run->rule->n_equations; i++) {
+        struct wfs_binding *hidden = &s->m.b[s->run->rule->equations[i].hidden];
         s->asked[i] = hidden->set;
         if (!hidden->set)
             continue;
@@ -96,7 +96,7 @@ static void prepare(struct solving *s)
         largest = hidden->i > largest ? hidden->i : largest;
         hidden->set = false;
         for (uint32_t cap = 0; cap < s->run->rule->n_caps; cap++) {
-            bool known = s->m.b[cap].set || !uses(s->run->rule->solves[i].expr, cap);
+            bool known = s->m.b[cap].set || !uses(s->run->rule->equations[i].expr, cap);
             for (uint32_t k = 0; k < s->n_unknown; k++)
                 known |= s->unknown[k] == cap;
             if (!known)
@@ -111,7 +111,7 @@ static void prepare(struct solving *s)
 int wfs_solve(const struct wfs_run *run, struct wfs_match *match, bool *ret_found)
 {
     *ret_found = true;
-    if (run->rule->n_solves == 0)
+    if (run->rule->n_equations == 0)
         return 0;
     struct solving s = {.run = run, .m = *match};
     prepare(&s);
