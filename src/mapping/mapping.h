@@ -84,7 +84,8 @@ void wfs_plan_free(struct wfs_plan *plan);
 void wfs_plan_freep(struct wfs_plan **plan);
 /* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell.
  */
-const char *wfs_plan_default_view(const struct wfs_catalog *catalog);
+int wfs_plan_default_view(const struct wfs_catalog *catalog, const char **ret,
+                          struct wfs_error *err);
 /* The keys of a view's own options ("match", "keys"), NULL-terminated: what may follow ':' in
  * --view NAME, and what a plain -o key reaches where exactly one view takes it. */
 const char *const *wfs_view_option_keys(const char *view);

@@ -64,20 +64,55 @@ static int keep_entries(const struct wfs_sink *sink, struct wfs_plan *plan)
     return 0;
 }
 
-/* msgpack has no joined names; Flax's loaders want dots in every file that joins them. */
-static char file_sep(const struct wfs_plan *plan, bool is_flax)
+/* The loader files of a convention (NULL: none is known): safetensors, `npz` where it is asked for,
+ * and its own. NULL: out of memory. */
+static const char *const *loader_files(struct wfs_arena *arena, const struct wfs_convention *c,
+                                       bool with_npz)
 {
-    for (uint32_t i = 0; is_flax && i < plan->n_targets; i++)
-        if (strchr(plan->targets[i].path, '.'))
+    const char **files = wfs_arena_array(arena, 4, sizeof(*files));
+    size_t n = 0;
+    if (!files)
+        return NULL;
+    files[n++] = "safetensors";
+    if (with_npz)
+        files[n++] = "npz";
+    if (c && c->loader_file)
+        files[n++] = c->loader_file;
+    return files;
+}
+
+/* What joins the names in loader files; names that have that character already stay as they are. */
+static char file_sep(const struct wfs_plan *plan, const struct wfs_convention *c)
+{
+    if (!c || !c->file_sep)
+        return plan->sep;
+    for (uint32_t i = 0; i < plan->n_targets; i++)
+        if (strchr(plan->targets[i].path, c->file_sep))
             return plan->sep;
-    return is_flax ? '.' : plan->sep;
+    return c->file_sep;
+}
+
+static int describe_source(const struct wfs_catalog *catalog, struct wfs_plan *plan,
+                           struct wfs_error *err)
+{
+    const char *name;
+    int r = wfs_convention_of(catalog, &name, err);
+    if (r)
+        return r;
+    const struct wfs_convention *c = wfs_convention_find(name);
+    /* Only names that a loader reads as they are carry its tag. */
+    bool is_loadable = c && c->loader_file;
+    plan->view = plan->chain = "source";
+    plan->sep = catalog->sep;
+    plan->file_sep = file_sep(plan, c);
+    plan->is_source = true;
+    plan->files = loader_files(plan->arena, c, true);
+    plan->format_tag = is_loadable ? c->format_tag : "weightfs-source";
+    return plan->files ? 0 : wfs_error_nomem(err, "plan");
 }
 
 int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, struct wfs_error *err)
 {
-    static const char *const plain[] = {"safetensors", "npz", NULL};
-    static const char *const torch[] = {"safetensors", "npz", "torch", NULL};
-    static const char *const flax[] = {"safetensors", "npz", "msgpack", NULL};
     struct wfs_plan *plan = new_plan(err);
     if (!plan)
         return -ENOMEM;
@@ -95,20 +130,13 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret, st
     free(items.items);
     if (!r)
         r = keep_entries(&sink, plan);
+    if (!r)
+        r = describe_source(catalog, plan, err);
     free(sink.entries);
     if (r) {
         wfs_plan_free(plan);
         return r;
     }
-    const char *convention = wfs_convention_of(catalog, plan->arena);
-    bool is_torch = convention && strcmp(convention, "torch") == 0;
-    bool is_flax = convention && strcmp(convention, "flax") == 0;
-    plan->view = plan->chain = "source";
-    plan->sep = catalog->sep;
-    plan->file_sep = file_sep(plan, is_flax);
-    plan->is_source = true;
-    plan->files = is_torch ? torch : is_flax ? flax : plain;
-    plan->format_tag = is_torch ? "pt" : is_flax ? "flax" : "weightfs-source";
     *ret = plan;
     return 0;
 }
@@ -135,20 +163,16 @@ static const char *view_name(const struct wfs_mapper *mapper, const struct wfs_s
 /* Whose loader the view is for: what a set does not say follows from its `to`. */
 static int describe_set(const struct planning *p, struct wfs_plan *plan)
 {
-    static const char *const plain[] = {"safetensors", NULL};
-    static const char *const torch[] = {"safetensors", "torch", NULL};
-    static const char *const flax[] = {"safetensors", "msgpack", NULL};
     const struct wfs_set *last = p->chain.last;
-    const char *to = last && last->to ? last->to : "";
-    bool is_torch = strcmp(to, "torch") == 0, is_flax = strcmp(to, "flax") == 0;
-    plan->files = last && last->files ? last->files : is_torch ? torch : is_flax ? flax : plain;
+    const struct wfs_convention *c = wfs_convention_find(last ? last->to : NULL);
+    plan->files = last && last->files ? last->files : loader_files(plan->arena, c, false);
     if (last && last->format)
         plan->format_tag = last->format;
-    else if (is_torch || is_flax)
-        plan->format_tag = is_torch ? "pt" : "flax";
+    else if (c && c->format_tag)
+        plan->format_tag = c->format_tag;
     else
         plan->format_tag = wfs_arena_printf(plan->arena, "weightfs-%s", plan->view);
-    return plan->format_tag ? 0 : wfs_error_nomem(p->sink.err, "plan");
+    return plan->files && plan->format_tag ? 0 : wfs_error_nomem(p->sink.err, "plan");
 }
 
 static int describe(const struct planning *p, struct wfs_plan *plan)

@@ -68,7 +68,8 @@ struct wfs_catalog *wfs_catalog_new(const char *source)
     c->pub.mtime_ns = INT64_MIN;
     c->pub.whole_safetensors_file = WFS_NO_INDEX;
     c->pub.source = wfs_arena_strdup(arena, source);
-    if (!c->pub.source || wfs_arena_on_free(arena, catalog_release, c))
+    c->pub.memo = wfs_arena_alloc(arena, sizeof(*c->pub.memo));
+    if (!c->pub.source || !c->pub.memo || wfs_arena_on_free(arena, catalog_release, c))
         return NULL;
     c->pub.arena = wfs_steal(&arena);
     return &c->pub;

@@ -71,7 +71,11 @@ struct wfs_root {
  * {"params": ..., "batch_stats": ...} are collections of one model: who maps the one maps both. */
 bool wfs_path_is_statistics_of(const char *path, const char *root);
 
-enum wfs_convention { WFS_CONVENTION_UNKNOWN, WFS_CONVENTION_TORCH, WFS_CONVENTION_FLAX };
+/* What later stages found out about a complete catalog, once. Both are set by whoever asks first, to
+ * the same value whoever that is. */
+struct wfs_catalog_memo {
+    _Atomic(const char *) convention; /* NULL: not asked; "": names do not tell */
+};
 
 struct wfs_catalog {
     struct wfs_arena *arena;
@@ -79,8 +83,10 @@ struct wfs_catalog {
     const char *format; /* "safetensors", "torch-zip", ... of the (first) weight file */
     char sep;           /* '.' or '/': joins a name from its components */
     bool is_flat;       /* names are one text each: wfs_catalog_finish settles sep and the paths */
-    enum wfs_convention
-        convention; /* what the format or its metadata says; names settle the rest */
+    /* Whose names these are ("torch", "flax") as the format or its metadata says; NULL: names may
+     * tell (wfs_convention_of). */
+    const char *convention;
+    struct wfs_catalog_memo *memo;
     uint32_t n_tensors;
     struct wfs_tensor *tensors; /* in file order; wfs_tensor.path unique */
     uint32_t n_files;

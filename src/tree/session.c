@@ -57,7 +57,9 @@ static int add_default_view(struct wfs_session *session, const struct wfs_view_o
                             bool asked, struct wfs_error *err)
 {
     struct wfs_view_options view = *options;
-    view.name = wfs_plan_default_view(session->catalog);
+    int told = wfs_plan_default_view(session->catalog, &view.name, err);
+    if (told)
+        return told;
     if (view.name && asked)
         return add_view(session, &view, err);
     if (view.name) {

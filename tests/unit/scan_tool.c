@@ -51,8 +51,9 @@ static void add_catalog(struct wfs_buf *out, const struct wfs_catalog *c)
 {
     char hex[33];
     wfs_hash_hex(&c->id, hex);
-    wfs_buf_printf(out, "\"format\": \"%s\", \"convention\": %d, \"id\": \"%s\", \"tensors\": [",
-                   c->format, (int)c->convention, hex);
+    wfs_buf_printf(out,
+                   "\"format\": \"%s\", \"convention\": \"%s\", \"id\": \"%s\", \"tensors\": [",
+                   c->format, c->convention ? c->convention : "", hex);
     for (uint32_t i = 0; i < c->n_tensors; i++) {
         wfs_buf_str(out, i ? ", " : "");
         add_tensor(out, &c->tensors[i]);

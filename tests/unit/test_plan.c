@@ -4,13 +4,57 @@
  */
 #include "plan_fixture.h"
 
+#include "mapping/chain/convention.h"
+
 /* ---- flax and torch ------------------------------------------------------------------------ */
+
+static void expect_convention(struct wfs_catalog *c, const char *name, const char *view)
+{
+    struct wfs_error err = {0};
+    const char *got;
+    for (int again = 0; again < 2; again++) { /* found, and kept */
+        assert_int_equal(wfs_convention_of(c, &got, &err), 0);
+        assert_true(name ? got && strcmp(got, name) == 0 : !got);
+        assert_int_equal(wfs_plan_default_view(c, &got, &err), 0);
+        assert_true(view ? got && strcmp(got, view) == 0 : !got);
+    }
+    wfs_catalog_free(c);
+}
+
+static void test_plan__convention_is_told_by_names(void **state)
+{
+    (void)state;
+    expect_convention(bert(), "torch", "flax");
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "dense.kernel", 2, 3);
+    expect_convention(c, "flax", "torch");
+    c = new_catalog();
+    ADD(c, "token_embd.weight", 2, 3);
+    expect_convention(c, "gguf", NULL);
+    c = new_catalog();
+    ADD(c, "a.kernel", 2, 3);
+    ADD(c, "b.weight", 2, 3);
+    assert_true(wfs_convention_is_mixed(c));
+    expect_convention(c, NULL, NULL);
+}
+
+/* What a set makes is known by its name: a view of it may be a source again. */
+static void test_plan__every_set_makes_a_known_convention(void **state)
+{
+    (void)state;
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_error err = {0};
+    for (size_t i = 0; i < wfs_n_rule_texts; i++) {
+        struct wfs_set *set;
+        assert_int_equal(wfs_set_load(arena, wfs_rule_texts[i].name, NULL, &set, &err), 0);
+        assert_true(!set->to || wfs_convention_find(set->to));
+    }
+}
 
 static void test_plan__flax_transposes_and_renames(void **state)
 {
     (void)state;
     struct wfs_catalog *c = bert();
-    assert_string_equal(wfs_plan_default_view(c), "flax");
     struct wfs_plan *p = plan(c, (struct options){.view = "flax"});
     VALUES(find(p, "layer.0.dense.kernel"), 1000, 1003, 1001, 1004, 1002, 1005);
     assert_string_equal(find(p, "layer.0.dense.kernel")->operations, "transpose");
@@ -361,6 +405,8 @@ static void test_plan__100000_tensors_are_planned(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan__convention_is_told_by_names),
+        cmocka_unit_test(test_plan__every_set_makes_a_known_convention),
         cmocka_unit_test(test_plan__flax_transposes_and_renames),
         cmocka_unit_test(test_plan__what_is_flax_already_is_left_alone),
         cmocka_unit_test(test_plan__mixed_conventions_are_in_doubt),

@@ -33,7 +33,7 @@ static void test_safetensors__reads_names_shapes_and_places(void **state)
     assert_int_equal(t->n_shards, 1);
     assert_int_equal(t->shard_axis, -1);
     assert_int_equal(c->tensors[2].expr->ndim, 0);
-    assert_int_equal(c->convention, WFS_CONVENTION_TORCH);
+    assert_string_equal(c->convention, "torch");
     assert_int_equal(c->whole_safetensors_file, 0);
     assert_int_equal(c->n_metadata, 2);
     assert_string_equal(c->metadata[1][0], "note");

@@ -174,7 +174,7 @@ static void test_catalog__opens_the_test_data(void **state)
         if (data[i].n_tensors)
             assert_int_equal(c->n_tensors, data[i].n_tensors);
         assert_int_equal(c->n_files, data[i].n_files);
-        assert_int_equal(c->convention, WFS_CONVENTION_TORCH);
+        assert_string_equal(c->convention, "torch");
         assert_true(has_side_file(c, "config.json"));
         wfs_catalog_free(c);
     }

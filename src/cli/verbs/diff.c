@@ -38,8 +38,12 @@ static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struc
 {
     if (a->options.n_views > 0 && a->n_plans > 1)
         return a->plans[1];
-    const char *view_a = wfs_plan_default_view(a->catalog);
-    const char *view_b = wfs_plan_default_view(b->catalog);
+    const char *view_a = NULL, *view_b = NULL;
+    struct wfs_error err = {0};
+    /* Both sessions asked it when they were opened: the answer is there, and asking cannot fail. */
+    if (wfs_plan_default_view(a->catalog, &view_a, &err) ||
+        wfs_plan_default_view(b->catalog, &view_b, &err))
+        return a->plans[0];
     if (view_a && view_b && strcmp(view_a, view_b) != 0 && a->n_plans > 1) {
         fprintf(stderr, "weightfs: the conventions differ: A is compared through its view '%s'\n",
                 a->plans[1]->view);

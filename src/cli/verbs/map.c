@@ -88,7 +88,9 @@ static int choose_views(struct map *map, const struct wfs_session_options *optio
     if (map->n_views && map->views[0].name)
         return 0;
     *own = map->n_views ? map->views[0] : (struct wfs_view_options){0};
-    own->name = wfs_plan_default_view(map->catalog);
+    int r = wfs_plan_default_view(map->catalog, &own->name, err);
+    if (r)
+        return r;
     map->views = own;
     map->n_views = 1;
     return own->name ? 0

@@ -134,9 +134,12 @@ static int chain_text(const struct wfs_mapper *mapper, struct wfs_sink *sink,
 static int lead_in(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                    const struct wfs_set *set, struct wfs_chain *ret)
 {
-    const char *convention = wfs_convention_of(mapper->catalog, mapper->arena);
     const struct wfs_tensor *last = wfs_convention_channels_last(mapper->catalog);
+    const char *convention;
     bool found = false;
+    int r = wfs_convention_of(mapper->catalog, &convention, sink->err);
+    if (r)
+        return r;
     if (last && same(convention, "torch"))
         wfs_report(sink, WFS_AMBIGUOUS, last->path,
                    "its channels seem to come last, as MLX has them: taken for PyTorch's "
@@ -160,7 +163,7 @@ static int lead_in(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                    convention);
         return 0;
     }
-    int r = search_chain(mapper, sink, convention, set->from, ret, &found);
+    r = search_chain(mapper, sink, convention, set->from, ret, &found);
     if (r)
         return r;
     if (!found)

@@ -276,7 +276,7 @@ static int flax_scan(struct wfs_catalog *catalog, uint32_t file,
     struct wfs_msgpack_node *root;
     if (!arena)
         return wfs_error_nomem(err, "msgpack");
-    catalog->convention = WFS_CONVENTION_FLAX;
+    catalog->convention = "flax";
     int r = wfs_msgpack_parse(arena, catalog->files[file].bytes, &root, err);
     if (!r && root->kind != MSGPACK_MAP && root->kind != MSGPACK_ARRAY)
         r = wfs_error_set(err, EINVAL, "%s: a msgpack value that is no map of arrays",

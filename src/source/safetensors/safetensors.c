@@ -217,12 +217,12 @@ static int add_tensor(struct scan *s, const struct entry *e, struct wfs_error *e
 
 static void settle_convention(struct wfs_catalog *catalog, const char *key, const char *value)
 {
-    if (strcmp(key, "format") != 0 || catalog->convention != WFS_CONVENTION_UNKNOWN)
+    if (strcmp(key, "format") != 0 || catalog->convention)
         return;
     if (strcmp(value, "pt") == 0)
-        catalog->convention = WFS_CONVENTION_TORCH;
+        catalog->convention = "torch";
     else if (strcmp(value, "flax") == 0)
-        catalog->convention = WFS_CONVENTION_FLAX;
+        catalog->convention = "flax";
 }
 
 /* Copies a decoded string of the header into the catalog's arena. */

@@ -475,7 +475,7 @@ int wfs_torch_catalog(struct wfs_torch *t, struct wfs_error *err)
     int r = wfs_torch_note_dangers(t, &t->pickle, err);
     if (r)
         return r;
-    t->catalog->convention = WFS_CONVENTION_TORCH;
+    t->catalog->convention = "torch";
     w.trees = calloc(OBJECTS_MAX_TREES, sizeof(*w.trees));
     r = w.trees ? walk(&w, t->pickle.root, 0, &has_plain) : wfs_error_nomem(err, "the trees");
     if (!has_plain)
