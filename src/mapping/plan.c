@@ -17,8 +17,8 @@
 #include "mapping/apply/namespace.h"
 #include "mapping/items/packed.h"
 #include "mapping/chain/pair.h"
+#include "mapping/chain/program.h"
 #include "mapping/chain/prove.h"
-#include "mapping/chain/xlstm.h"
 
 /* ---- making a plan ------------------------------------------------------------------------- */
 
@@ -184,22 +184,30 @@ static int describe(const struct planning *p, struct wfs_plan *plan)
     return plan->view ? describe_set(p, plan) : wfs_error_nomem(p->sink.err, "plan");
 }
 
+static int run_program(struct planning *p, const struct wfs_mapper *mapper,
+                       const struct wfs_set *set, const struct wfs_table *items,
+                       struct wfs_table *ret)
+{
+    const struct wfs_program *program;
+    int r = wfs_program_find(set, &program, p->sink.err);
+    if (!r)
+        r = program->run(mapper, &p->sink, items, ret);
+    return r || !p->watch ? r : p->watch->fn(p->watch->user, set, NULL);
+}
+
 /* One set, with what comes before and after it. */
 static int run_set(struct planning *p, const struct wfs_mapper *mapper, const struct wfs_set *set,
                    struct wfs_table *items, struct wfs_table *ret)
 {
     bool is_last = set == p->chain.sets[p->chain.n - 1];
     struct wfs_apply_options options = {.is_last = is_last, .watch = p->watch};
+    if (set->program)
+        return run_program(p, mapper, set, items, ret);
     int r = wfs_mark_convolutions(mapper, &p->sink, set, items);
     if (!r && is_last)
         r = wfs_pair(mapper, &p->sink, set, items);
-    if (r)
-        return r;
-    if (set->program) {
-        r = wfs_xlstm_run(mapper, &p->sink, items, ret);
-        return r || !p->watch ? r : p->watch->fn(p->watch->user, set, NULL);
-    }
-    r = wfs_apply(mapper, &p->sink, set, &options, items, ret);
+    if (!r)
+        r = wfs_apply(mapper, &p->sink, set, &options, items, ret);
     if (!r && set->is_inverse)
         r = wfs_inverse_prove(mapper, &p->sink, set, items, ret);
     return r;

@@ -147,11 +147,7 @@ static int do_invertible(struct reading *rd)
 /* For compiled-in sets whose mapping is code. */
 static int do_program(struct reading *rd)
 {
-    struct wfs_parser at = *rd->p;
-    int r = wfs_parse_word(rd->p, "a program", &rd->set->program);
-    if (!r && strcmp(rd->set->program, "xlstm") != 0)
-        return wfs_parse_expected(&at, "xlstm");
-    return r;
+    return wfs_parse_word(rd->p, "a program", &rd->set->program);
 }
 
 static int do_detect(struct reading *rd)

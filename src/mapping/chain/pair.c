@@ -343,7 +343,7 @@ static int pair_all(struct pairing *p)
 
 static bool has_gaps(const struct pairing *p)
 {
-    return p->mapper->template && !p->set->program && p->items->n > 0;
+    return p->mapper->template && p->items->n > 0;
 }
 
 int wfs_pair(const struct wfs_mapper *mapper, struct wfs_sink *sink, const struct wfs_set *set,
