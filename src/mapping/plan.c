@@ -235,7 +235,14 @@ static int load_template(struct planning *p)
     char sep = p->chain.last ? p->chain.last->target.sep : '.';
     if (!path)
         return 0;
-    return wfs_template_load(p->mapper.arena, path, sep, &p->mapper.template, p->sink.err);
+    int r = wfs_template_load(p->mapper.arena, path, sep, &p->mapper.template, p->sink.err);
+    if (!r && p->mapper.template->is_sep_doubtful)
+        wfs_report(
+            &p->sink, WFS_NOTE, "",
+            "the template's keys have both '.' and '/', and nothing tells which of them joins "
+            "their components: '%c' is taken, as in this view",
+            sep);
+    return r;
 }
 
 /* Only a program takes options of the view's own. */

@@ -51,6 +51,26 @@ static void test_plan__every_set_makes_a_known_convention(void **state)
     }
 }
 
+/* Keys of a template are joined as all of them say, not as each does. */
+static void test_plan__template_keys_tell_together_what_joins_them(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a.b.w", 2, 3);
+    ADD(c, "v.1.w", 2);
+    struct wfs_plan *p =
+        plan(c, (struct options){.rules = "set t\nmatch first\n{p:*} -> {p}\n",
+                                 .template = "{\"a/b/w\": [2, 3], \"v.1/w\": [5]}"});
+    assert_int_equal(p->n_targets, 2);
+    assert_int_equal(find(p, "a.b.w")->status, WFS_MAPPED);
+    assert_int_equal(p->n_by_status[WFS_MISSING], 1); /* "v.1" is one component */
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.rules = "set t\nmatch first\n{p:*} -> {p}\n",
+                                 .template = "{\"a.b.w\": [2, 3], \"v/1/w\": [5]}"});
+    assert_non_null(strstr(find_entry(p, WFS_NOTE)->text, "nothing tells which"));
+    done(c, p);
+}
+
 static void test_plan__flax_transposes_and_renames(void **state)
 {
     (void)state;
@@ -407,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__convention_is_told_by_names),
         cmocka_unit_test(test_plan__every_set_makes_a_known_convention),
+        cmocka_unit_test(test_plan__template_keys_tell_together_what_joins_them),
         cmocka_unit_test(test_plan__flax_transposes_and_renames),
         cmocka_unit_test(test_plan__what_is_flax_already_is_left_alone),
         cmocka_unit_test(test_plan__mixed_conventions_are_in_doubt),

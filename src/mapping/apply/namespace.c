@@ -94,11 +94,25 @@ static const char *split_slashes(struct wfs_arena *arena, const char *path)
     return out;
 }
 
+/* Names of a source that does not say how they are joined: what they tell themselves, or else what
+ * the set that the inverse is of wrote. */
+static bool are_joined_by_slashes(const struct wfs_catalog *catalog, const struct wfs_set *set,
+                                  const struct wfs_table *items)
+{
+    struct wfs_sep_votes votes = {0};
+    /* A source that has components of its own says what they are. */
+    if (!set->is_inverse || set->source.sep != '/' || catalog->sep != '.')
+        return false;
+    for (size_t i = 0; i < items->n; i++)
+        if (items->items[i].n_sources)
+            wfs_sep_vote(&votes, catalog->tensors[items->items[i].sources[0]].name);
+    return wfs_sep_choose(&votes, '/', NULL) == '/';
+}
+
 int wfs_split_slashes(const struct wfs_mapper *mapper, const struct wfs_set *set,
                       struct wfs_table *items, struct wfs_error *err)
 {
-    /* A source that has components of its own says what they are. */
-    if (!set->is_inverse || set->source.sep != '/' || mapper->catalog->sep != '.')
+    if (!are_joined_by_slashes(mapper->catalog, set, items))
         return 0;
     for (size_t i = 0; i < items->n; i++) {
         struct wfs_item *item = &items->items[i];

@@ -119,6 +119,15 @@ static int parse_shape(struct wfs_arena *arena, struct wfs_template *t,
     return 0;
 }
 
+static char settle_sep(json_t *root, char usual, bool *ret_is_doubtful)
+{
+    struct wfs_sep_votes votes = {0};
+    const char *name;
+    json_t *v;
+    json_object_foreach(root, name, v) wfs_sep_vote(&votes, name);
+    return wfs_sep_choose(&votes, usual, ret_is_doubtful);
+}
+
 static int parse_object(struct wfs_arena *arena, const char *file, json_t *root, char sep,
                         struct wfs_template **ret, struct wfs_error *err)
 {
@@ -129,12 +138,11 @@ static int parse_object(struct wfs_arena *arena, const char *file, json_t *root,
     struct wfs_template *t = new_template(arena, file, json_object_size(root));
     if (!t)
         return wfs_error_nomem(err, "template");
+    sep = settle_sep(root, sep, &t->is_sep_doubtful);
     json_object_foreach(root, name, v)
     {
         struct wfs_template_key *key = &t->keys[t->n_keys];
-        /* A name with slashes and no dots is a '/'-joined one, whatever the view. */
-        char name_sep = sep == '.' && strchr(name, '/') && !strchr(name, '.') ? '/' : sep;
-        key->path = wfs_path_from_name(arena, name, name_sep);
+        key->path = wfs_path_from_name(arena, name, sep);
         if (!key->path)
             return wfs_error_nomem(err, "template");
         int r = parse_shape(arena, t, key, name, v, err);

@@ -25,10 +25,13 @@ struct wfs_template {
     struct wfs_template_key *keys;
     struct wfs_strmap index; /* bare -> key */
     bool has_collections;
-    const char *add;    /* prefix that targets need, or NULL */
-    const char *remove; /* prefix that targets lose, or NULL */
+    bool is_sep_doubtful; /* JSON: keys hold both '.' and '/', and do not tell which joins them */
+    const char *add;      /* prefix that targets need, or NULL */
+    const char *remove;   /* prefix that targets lose, or NULL */
 };
 
+/* A checkpoint, or JSON. All keys of a JSON template tell whether '.' or '/' joins their components;
+ * `sep`, the view's, where they do not. */
 int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
                       struct wfs_template **ret, struct wfs_error *err);
 /* From JSON text, for the fuzzer and the file reader. */
