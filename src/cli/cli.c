@@ -12,7 +12,7 @@
 #include "cli/options/views.h"
 #include "cli/options/table.h"
 
-/* Beyond any character. */
+/* Values of long options without a letter; beyond those of characters and of the verbs. */
 enum shared_option {
     OPTION_HELP = 0x1000,
     OPTION_VIEW,
@@ -48,7 +48,7 @@ int wfs_cli_open(struct wfs_cli *cli, const struct wfs_verb *verb, int argc, cha
     struct wfs_error err = {0};
     *cli = (struct wfs_cli){.verb = verb, .argc = argc, .argv = argv};
     merge_options(cli);
-    optind = 0; /* scan anew: main has looked at the first words */
+    optind = 0; /* makes getopt_long start anew, at this argv */
     opterr = 0;
     if (wfs_options_init(&cli->options, &err) == 0)
         return 0;
@@ -93,7 +93,7 @@ static int finish(struct wfs_cli *cli)
     return 0;
 }
 
-/* 0 where c is shared and done with; 1 where it is the verb's; -errno. */
+/* Applies option c where it is a shared one: 0, or -errno. 1 where c is one of the verb's own. */
 static int take_shared(struct wfs_cli *cli, int c, struct wfs_error *err)
 {
     switch (c) {

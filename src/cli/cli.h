@@ -43,15 +43,16 @@ struct wfs_cli {
     struct wfs_options options;
     struct option long_options[WFS_CLI_OPTIONS_MAX];
     char short_options[32];
-    /* Results. */
+    /* What wfs_cli_next found. */
     const char *arg; /* of the option that wfs_cli_next returned */
     unsigned n_operands;
     char **operands;
     int status; /* where wfs_cli_next returned -1 */
 };
 int wfs_cli_open(struct wfs_cli *cli, const struct wfs_verb *verb, int argc, char **argv);
-/* The next of the verb's own options; 0 when all are read, the operands counted and the shared ones
- * complete; -1 where there is nothing left to do but return cli->status. */
+/* Returns the next of the verb's own options (its `val`). 0 after the last one: the operands are
+ * then counted, and cli->options is complete. -1 after --help or a mistake, both of which were
+ * printed: the verb returns cli->status. */
 int wfs_cli_next(struct wfs_cli *cli);
 void wfs_cli_close(struct wfs_cli *cli);
 

@@ -1,6 +1,6 @@
 /*
- * copy.c - reads in pieces of a few panels of a transposed tensor, each exact or an error: a file
- * that comes out whole is right.
+ * copy.c - see copy.h. A file is read in pieces of 8 MiB, which is a few blocks of a transposed
+ * tensor. A read is exact or fails, so a copy that succeeds is right.
  */
 #include "cli/copy.h"
 

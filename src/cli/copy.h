@@ -6,8 +6,8 @@
 
 #include "tree/tree.h"
 
-/* Every byte of the node, in order; -EINTR where signals are caught and one came. `name` is what is
- * written to, for messages; progress may be NULL. */
+/* Writes all bytes of the node to fd, in order. -EINTR after a signal that is caught (signals.h).
+ * `name` stands for fd in messages; progress may be NULL. */
 int wfs_copy_node(struct wfs_session *session, uint32_t node, int fd, const char *name,
                   struct wfs_progress *progress, struct wfs_error *err);
 

@@ -74,7 +74,7 @@ static void add_file(struct wfs_buf *out, const struct wfs_source_file *file)
     add_number(out, file->bytes->size_bytes);
 }
 
-/* ctime: whoever writes a file can put its mtime back. */
+/* The ctime counts too: whoever writes to a file can put its mtime back. */
 static void add_state(struct wfs_buf *out, const struct wfs_source_file *file)
 {
     const struct wfs_file_info *info = wfs_bytes_file_info(file->bytes);

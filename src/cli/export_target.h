@@ -1,5 +1,6 @@
 /*
- * export_target.h - which file of a view an export writes, and what names the checkpoint on every machine.
+ * export_target.h - which file of a view an export writes, and what tells that parts which several
+ * machines write are of one checkpoint.
  */
 #ifndef WEIGHTFS_CLI_EXPORT_TARGET_H
 #define WEIGHTFS_CLI_EXPORT_TARGET_H
@@ -11,17 +12,17 @@
  * saying what there is. */
 int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *plan,
                     const char *file, const char *as, uint32_t *ret_node, struct wfs_error *err);
-/* Equal where the same files are mapped the same way, whatever their device and inode are called
- * there: names, sizes, and what the view does with each tensor. */
+/* A hash of the files' names and sizes and of what the view does with each tensor: equal on all
+ * machines that see the same checkpoint, whatever device and inode numbers it has there. */
 struct wfs_hash wfs_export_source_id(const struct wfs_session *session,
                                      const struct wfs_plan *plan);
-/* Equal until a file of the checkpoint is written, replaced or touched: inodes and times. No
- * device, which each machine numbers by itself. */
+/* A hash of the files' inodes, mtimes and ctimes: it changes when a file of the checkpoint is
+ * written, replaced or touched. Devices do not count, since each machine numbers them by itself. */
 struct wfs_hash wfs_export_state_id(const struct wfs_session *session);
 /* -EINVAL where `file` is one of the checkpoint's own. */
 int wfs_export_check_apart(const struct wfs_session *session, const char *file,
                            struct wfs_error *err);
-/* The same of `file` and of FILE.partial, which an export writes first. */
+/* -EINVAL where `file` or FILE.partial, which an export writes first, is the checkpoint's own. */
 int wfs_export_check_target(const struct wfs_session *session, const char *file,
                             struct wfs_error *err);
 

@@ -25,8 +25,9 @@ static void allow_many_files(void)
     }
 }
 
-/* A caller may have closed 0, 1 or 2: a pipe or a file of ours must not take its place, to be
- * written to as stderr or replaced when the terminal is left. open() takes the lowest one. */
+/* The caller may have closed descriptor 0, 1 or 2. The next file that is opened would get the
+ * number: messages for stderr would be written into it, and the server would replace it when it
+ * lets go of the terminal. So /dev/null takes the place; open() returns the lowest free number. */
 static void fill_standard_files(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

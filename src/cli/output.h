@@ -6,11 +6,11 @@
 
 #include "base/base.h"
 
-/* "weightfs: message" on stderr; the exit status. */
+/* Prints "weightfs: message" on stderr; returns the exit status for the error. */
 int wfs_cli_fail(const struct wfs_error *err);
-/* Writes to stdout and says what went wrong: the exit status of that. */
+/* Prints the text on stdout, and on stderr why that failed. Returns the exit status. */
 int wfs_cli_print(const struct wfs_buf *text);
-/* What was printed reaches its reader, or an error and its exit status. */
+/* Flushes stdout: an error of an earlier write is found here as well. Returns the exit status. */
 int wfs_cli_flush(void);
 
 #endif

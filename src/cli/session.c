@@ -19,7 +19,8 @@ static void print_warnings(const struct wfs_session *session)
     }
 }
 
-/* One pass over a file needs no index: it is used where it was asked for, not made in passing. */
+/* A verb that reads a file once gains nothing from an index. It uses one that the user named, and
+ * makes none at the default place. */
 static int start_cache(const struct wfs_cli *cli, struct wfs_session *session, bool keeps,
                        struct wfs_error *err)
 {

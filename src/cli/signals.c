@@ -19,10 +19,11 @@ static void on_signal(int signo)
 void wfs_signals_catch(void)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: a slow read ends too */
+    /* Without SA_RESTART, so that a read that blocks ends with EINTR. */
+    struct sigaction action = {.sa_handler = on_signal};
     for (size_t i = 0; i < WFS_ARRAY_SIZE(signals); i++)
         sigaction(signals[i], &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write(2), which is cleaned up after */
+    signal(SIGXFSZ, SIG_IGN); /* write(2) then fails with EFBIG, and the file is removed */
 }
 
 int wfs_signals_end(void)

@@ -1,17 +1,18 @@
 /*
- * signals.h - a verb that writes files is interrupted between two pieces, cleans up, and then ends
- * as the signal would have ended it.
+ * signals.h - interrupting a verb that writes files: it stops between two pieces, removes what is
+ * incomplete, and then dies by the same signal, as the shell expects.
  */
 #ifndef WEIGHTFS_CLI_SIGNALS_H
 #define WEIGHTFS_CLI_SIGNALS_H
 
 #include <stdatomic.h>
 
-/* Set by a signal that was caught; never before wfs_signals_catch. */
+/* Set when a signal was caught. */
 extern atomic_bool wfs_signals_interrupt;
-/* From here on SIGINT, SIGTERM and SIGHUP are caught, and a size limit is an error of write(2). */
+/* Catches SIGINT, SIGTERM and SIGHUP from here on. A file size limit (SIGXFSZ) becomes an error of
+ * write(2). */
 void wfs_signals_catch(void);
-/* Once all is undone, dies as the shell expects of a program that was interrupted. */
+/* Ends the process by the signal that was caught. Returns only where that fails: an exit status. */
 int wfs_signals_end(void);
 
 #endif

@@ -21,11 +21,11 @@ struct wfs_verb {
     int (*run)(const struct wfs_verb *verb, int argc, char **argv);
 };
 
-/* A mistake in how the verb was called: says so, with a hint at --help. The exit status. */
+/* Prints a mistake in how the verb was called, with a hint at --help. Returns the exit status. */
 int wfs_cli_misuse(const struct wfs_verb *verb, const char *fmt, ...) WFS_PRINTF(2, 3);
 
-/* Options of which one at most makes sense; name NULL is the end. 0, or the exit status of a misuse
- * that names two which were given. */
+/* Of these options at most one may be given; a name of NULL ends the list. 0; or, where two were
+ * given, the exit status after a misuse that names both. */
 struct wfs_cli_choice {
     const char *name;
     bool is_given;

@@ -1,6 +1,6 @@
 /*
- * walk.c - see walk.h. One level is a directory, the next child to visit and where its name starts
- * in the path.
+ * walk.c - see walk.h. For each directory that is being walked there is a level: which child comes
+ * next, and how long the path to the directory is.
  */
 #include "cli/walk.h"
 

@@ -1,5 +1,5 @@
 /*
- * look.c - options and rows of the looking verbs (table, norms, check, diff).
+ * look.c - see look.h.
  */
 #include "cli/look/look.h"
 
@@ -55,7 +55,8 @@ int wfs_look_finish(struct wfs_look *look, struct wfs_cli *cli)
     return 0;
 }
 
-/* A name that nothing has is a typing error, after which everything would be clean. */
+/* A --name that no tensor has is most likely a typing error. It is refused, since nothing would be
+ * compared and the exit status would say that all is well. */
 int wfs_look_check_names(const struct wfs_look *look, struct wfs_error *err)
 {
     struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};

@@ -1,5 +1,6 @@
 /*
- * look.h - what the looking verbs share: which rows of which plan, and how they are read.
+ * look.h - what the verbs that look at tensors share (table, norms, check, diff): the options that
+ * choose tensors, and the rows that they choose.
  */
 #ifndef WEIGHTFS_CLI_LOOK_LOOK_H
 #define WEIGHTFS_CLI_LOOK_LOOK_H
@@ -13,7 +14,7 @@
 #define WFS_LOOK_INCLUDE 0x203
 #define WFS_LOOK_JSON    0x204
 
-/* Rows of a verb's table of long options. */
+/* To be put into a verb's table of long options, and into its help. */
 #define WFS_LOOK_LONG_OPTIONS                                                                      \
     {"root", required_argument, NULL, WFS_LOOK_ROOT},                                              \
         {"name", required_argument, NULL, WFS_LOOK_NAME},                                          \
@@ -31,17 +32,17 @@ struct wfs_look {
     bool json;
     bool silent;         /* nothing is said on stderr but errors */
     bool is_root_chosen; /* by -o root= */
-    bool *matched;       /* of the names: whether a tensor is called so */
+    bool *matched;       /* for each name: whether a tensor has it */
     const char *weights; /* -o weights= of the other checkpoint */
 };
-/* Takes the option c where it is one of the above; -ENOENT where it is not. */
+/* Applies option c where it is one of the above; -ENOENT where it is not. */
 int wfs_look_option(struct wfs_look *look, struct wfs_cli *cli, int c, struct wfs_error *err);
 void wfs_look_free(struct wfs_look *look);
 /* After the last option: 0, or the exit status of a mistake that was reported. */
 int wfs_look_finish(struct wfs_look *look, struct wfs_cli *cli);
 
-/* The rows of the view that was named, else of the source. What lies beside a root that nobody
- * chose is said on stderr. */
+/* The rows of the view that was named, else of the source. Where a root was chosen that nobody
+ * asked for, stderr says how many tensors lie beside it. */
 int wfs_look_rows(struct wfs_look *look, const struct wfs_session *session,
                   struct wfs_inspect_rows **ret, struct wfs_error *err);
 

@@ -58,7 +58,8 @@ static void say_root(const struct wfs_look *look, const struct wfs_look_side *si
                 side->label, wfs_look_show_root(side->rows, &root));
 }
 
-/* Whether the side has this root; root NULL: whether it is a tree of parameters and no more. */
+/* Whether there are tensors below this root. root NULL: whether the side is a tree of parameters
+ * alone, and no train state. */
 static bool has_root(const struct wfs_look_side *side, const char *root)
 {
     struct wfs_inspect_options options = {.root = root, .rule = WFS_ROOT_MODEL};
@@ -78,7 +79,8 @@ static const char *without_root(const struct wfs_look *look, const char *label)
     return ".";
 }
 
-/* Where neither side has the root that was asked for, making rows says so. */
+/* Compares all of a side that has no such root, where the other side has it. Where neither has it,
+ * options->root stays, and making the rows fails with a message. */
 static void settle_root(const struct wfs_look *look, const struct wfs_look_side *side,
                         bool other_has_it, struct wfs_inspect_options *options)
 {

@@ -6,11 +6,11 @@
 
 #include "base/base.h"
 
-/* Columns of the terminal on stdout; 0 where it is none. */
+/* How many columns the terminal on stdout has; 0 where stdout is no terminal. */
 unsigned wfs_look_width(void);
-/* A terminal that shows colours, and nobody who said NO_COLOR. */
+/* Whether stdout is a terminal that shows colours, and NO_COLOR is not set. */
 bool wfs_look_color(void);
-/* Text to stdout, on a terminal no line wider than it; the exit status. */
+/* Prints text on stdout; on a terminal, lines are cut at its width. Returns the exit status. */
 int wfs_look_print(struct wfs_buf *text);
 
 #endif

@@ -9,7 +9,7 @@
 #include "cli/options/views.h"
 #include "cli/options/table.h"
 
-/* A key without a row may belong to a view: that is known when all views are. */
+/* A key that has no row may belong to a view. It is kept until all views are known. */
 static int add_item(void *ctx, char *item, struct wfs_error *err)
 {
     struct wfs_options *options = ctx;
@@ -39,7 +39,7 @@ int wfs_options_finish(struct wfs_options *options, const char *source, struct w
         r = wfs_options_set_path(options->arena, &session->source, source, err);
     if (r)
         return r;
-    /* Root that mounts for another user serves one who may not read what root may. */
+    /* Where root mounts for another user, that user may not read all that root may. */
     session->is_shared |= session->uid != (uid_t)-1 && session->uid != geteuid() && geteuid() == 0;
     session->source_options.roots = options->roots.list;
     session->source_options.set = options->every.set.list;

@@ -8,7 +8,7 @@
 
 /* One argument of -o: "key,key=value,..."; "\," is a comma in a value. */
 int wfs_options_add_list(struct wfs_options *options, const char *list, struct wfs_error *err);
-/* After the last option. */
+/* To be called after the last option: completes options->mount. */
 int wfs_options_finish(struct wfs_options *options, const char *source, struct wfs_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * table.c - the keys of -o, one row each: ours, what FUSE takes, and what fstab lines hold. The keys
- * that every view takes have their rows in views.c; anything else belongs to one view or is an
+ * table.c - the keys of -o, one row each: ours, what FUSE takes, and what fstab lines hold. The
+ * keys that every view takes have their rows in views.c; anything else belongs to one view or is an
  * error that names it.
  */
 #include "cli/options/table.h"
@@ -45,7 +45,7 @@ static int apply_files(struct wfs_options *o, const char *value, struct wfs_erro
     if (!list || !names)
         return wfs_error_nomem(err, "options");
     for (size_t i = 0; list[i]; i++)
-        if (list[i] == ':') /* -o has taken the commas for itself */
+        if (list[i] == ':') /* names are joined by ':', since -o itself splits at commas */
             list[i] = names[i] = ',';
     o->mount.session.files = list;
     bool is_word = strcmp(list, "all") == 0 || strcmp(list, "none") == 0;
@@ -215,7 +215,7 @@ static const struct row rows[] = {
     {"nodev", FUSE_FLAG, NULL},
     {"noexec", FUSE_FLAG, NULL},
     {"noatime", FUSE_FLAG, NULL},
-    /* fstab's, and what mount(8) adds; the mount is read-only whatever is said */
+    /* words of fstab lines, and what mount(8) adds to them; the mount is read-only in any case */
     {"ro", ACCEPTED, NULL},
     {"rw", ACCEPTED, NULL},
     {"defaults", ACCEPTED, NULL},
@@ -239,7 +239,7 @@ static const struct row *find_row(const char *key)
     return NULL;
 }
 
-/* libfuse splits the list again, so its commas are escaped again. */
+/* Adds to the list that libfuse gets, which splits it at commas: those in values are escaped. */
 static void pass_to_fuse(struct wfs_options *o, const char *key, const char *value)
 {
     wfs_buf_printf(&o->fuse, "%s%s%s", o->fuse.len ? "," : "", key, value ? "=" : "");

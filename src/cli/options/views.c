@@ -87,7 +87,7 @@ static int add_spec_item(void *ctx, char *item, struct wfs_error *err)
     return option->set(scope->options, spec, value, err);
 }
 
-/* NAME=SET+SET, where NAME= ends at `chain`. */
+/* Of NAME=SET+SET, `chain` is what begins at '='. False where a set's name is empty. */
 static bool has_all_sets(const char *chain)
 {
     for (; *chain; chain++) {
@@ -180,7 +180,8 @@ static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *e
         .set = (const char *const *)spec->set.list};
 }
 
-/* Said to all views, but no view was named: the default one, whose name the source decides. */
+/* Where no view was named, what was said to all of them is for the default view, whose name is
+ * decided when the source is open. */
 static int finish_default(struct wfs_options *options, struct wfs_error *err)
 {
     const struct wfs_view_spec *every = &options->every;

@@ -13,12 +13,12 @@ struct wfs_view_option {
     int (*set)(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
                struct wfs_error *err);
 };
-/* NULL where there is none. */
+/* The option with this key, or NULL. */
 const struct wfs_view_option *wfs_view_option_find(const char *key);
 
 /* One argument of --view: NAME[:key=value,...]. */
 int wfs_options_add_view(struct wfs_options *options, const char *spec, struct wfs_error *err);
-/* After the last option: the views complete, each with what is said to all. */
+/* To be called after the last option: gives each view what was said to it and to all. */
 int wfs_options_finish_views(struct wfs_options *options, struct wfs_error *err);
 
 #endif

@@ -17,7 +17,7 @@
 #define OPTION_SILENT  0x301
 #define OPTION_VALUES  0x302
 
-#define TEMPLATE_BLANKS_MAX 64 /* before the first brace */
+#define TEMPLATE_BLANKS_MAX 64 /* how many blanks may stand before the first brace */
 
 struct check {
     struct wfs_look look;
@@ -25,7 +25,8 @@ struct check {
     bool no_values;
 };
 
-/* A file that begins with '{' and is no index of shards: keys and shapes. */
+/* Whether the path is a JSON template of keys and shapes: a file that begins with '{' and is not
+ * called like an index of shards. */
 static bool is_template(const char *path)
 {
     static const char index[] = ".index.json";
@@ -33,7 +34,7 @@ static bool is_template(const char *path)
     if (len >= sizeof(index) && strcmp(path + len - (sizeof(index) - 1), index) == 0)
         return false;
     struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* a pipe would wait for its writer */
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* opening a pipe would block */
         return false;
     FILE *f wfs_cleanup(wfs_fclosep) = fopen(path, "re");
     int c = ' ';
@@ -57,7 +58,7 @@ static void target_free(struct target *target)
     wfs_arena_free(target->arena);
 }
 
-/* The target's keys, and the rows that are held against them. */
+/* Opens the target: its keys, and the source's rows that are compared with them. */
 static int open_target(struct check *check, struct wfs_cli *cli, struct wfs_look_side *source,
                        struct target *target, struct wfs_error *err)
 {
@@ -143,7 +144,7 @@ static int take_option(struct check *check, struct wfs_cli *cli, int c, struct w
     }
 }
 
-/* 0, or the exit status of what is wrong. */
+/* 0, or the exit status after a mistake was printed. */
 static int finish_options(struct check *check, struct wfs_cli *cli)
 {
     const struct wfs_cli_choice outputs[] = {

@@ -2,8 +2,8 @@
  * cp.c - `weightfs cp`: files and directories of the tree, copied out without a mount.
  *
  * A file is written beside its name and renamed onto it when it is whole, so that a full disk, an
- * interruption or a source that fails leaves no part of it, and what was there before stays. Who
- * may read it is who may read the source.
+ * interruption or a source that fails leaves no part of it, and what was there before stays. The
+ * copy has the mode of the file in the tree.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 struct cp {
     struct wfs_session *session;
     bool is_recursive;
-    const char *to; /* of the walk under way */
+    const char *to; /* where the walk that is under way copies to */
     struct wfs_progress *progress;
 };
 
@@ -32,14 +32,14 @@ static bool is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Devices, pipes and the like are written to as they are. */
+/* Devices and pipes are written to; a file would be replaced by rename. */
 static bool is_special(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-/* The node's mode, and its owner may write. */
+/* The node's mode, with write permission for the owner. */
 static int mode_of(struct cp *cp, uint32_t node, const char *path, mode_t *ret,
                    struct wfs_error *err)
 {
@@ -80,7 +80,7 @@ static int copy_file(struct cp *cp, uint32_t node, const char *to, struct wfs_er
         return wfs_error_nomem(err, to);
     }
     r = fill(cp, node, part, O_CREAT | O_EXCL | O_NOFOLLOW, err);
-    if (r == -EEXIST) /* it is somebody's */
+    if (r == -EEXIST) /* the part is another process's: it is not removed */
         return r;
     if (!r && rename(part, to))
         r = wfs_error_set(err, errno, "%s: %s", to, strerror(errno));
@@ -141,7 +141,7 @@ static int copy_operand(struct cp *cp, const char *path, const char *to, struct 
     return r;
 }
 
-/* Into a directory under its own name, or onto the name given. */
+/* Copies into the directory `dest` under the file's own name, or onto the name `dest`. */
 static int copy_to(struct cp *cp, const char *path, const char *dest, bool into,
                    struct wfs_error *err)
 {
@@ -170,7 +170,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     if (wfs_cli_open(&cli, verb, argc, argv))
         return cli.status;
     while ((c = wfs_cli_next(&cli)) > 0)
-        cp.is_recursive = true; /* -r is all there is */
+        cp.is_recursive = true; /* the only option is -r */
     if (c < 0)
         return cli.status;
     const char *dest = cli.operands[cli.n_operands - 1];

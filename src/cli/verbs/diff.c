@@ -18,7 +18,7 @@ struct diff {
     bool all;
 };
 
-/* B's facts go to its own index. */
+/* The index that was named is A's; what is learnt of B is kept in B's own. */
 static int start_cache(const struct wfs_cli *cli, struct wfs_session *session,
                        struct wfs_error *err)
 {
@@ -32,8 +32,8 @@ static int start_cache(const struct wfs_cli *cli, struct wfs_session *session,
     return r;
 }
 
-/* Which plan of A is compared with B's source: a named view, the view that makes A look like B, or
- * A as it is. */
+/* Which plan of A is compared with B as it is: a view that was named; else, where the conventions
+ * differ, A's default view, which has B's; else A as it is. */
 static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struct wfs_session *b)
 {
     if (a->options.n_views > 0 && a->n_plans > 1)

@@ -17,7 +17,7 @@
 #define OPTION_AS     0x103
 #define OPTION_SOURCE 0x104
 
-/* Each tensor is passed over once; a few are under way at a time. */
+/* How much of mapped files is kept in memory. Each tensor is read once, and few at a time. */
 #define WINDOWS_KEPT_BYTES (UINT64_C(64) << 20)
 
 struct export
@@ -57,7 +57,8 @@ static int do_export(struct wfs_cli *cli, struct export *export)
     struct wfs_error err = {0};
     const struct wfs_cache_options *cache = &cli->options.mount.cache;
     uint32_t node;
-    /* Each byte is read once, in order: blocks kept in memory would only be copied. */
+    /* Each byte is read once, in order, so keeping blocks in memory would cost a copy and save
+     * nothing. */
     bool wants_cache = cache->index_path || cache->mode == WFS_CACHE_ALWAYS;
     if (wfs_cli_session(cli, wants_cache, &session))
         return cli->status;
@@ -91,11 +92,11 @@ static bool parse_jobs(const char *text, unsigned *ret)
     char *end;
     unsigned long n = strtoul(text, &end, 10);
     *ret = (unsigned)wfs_min_u64(n, UINT32_MAX);
-    /* strtoul takes a sign. */
+    /* The first character is looked at because strtoul accepts a sign. */
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n > 0;
 }
 
-/* 0, or the exit status of what is wrong. */
+/* 0, or the exit status after a mistake was printed. */
 static int take_option(const struct wfs_verb *verb, int c, const char *arg, struct export *export)
 {
     if (c == OPTION_PART && !parse_part(arg, &export->options))

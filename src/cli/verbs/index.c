@@ -1,8 +1,8 @@
 /*
- * index.c - `weightfs index`: what the indices hold, whether it is sound, and less of it.
+ * index.c - `weightfs index`: lists what the indices hold, verifies it, and removes some or all.
  *
- * WHAT is an index's file, or a checkpoint, whose index it then is; without it, all indices of the
- * user.
+ * WHAT is the file of an index, or a checkpoint, whose index is meant. Without WHAT, all indices of
+ * the user are.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,15 +40,15 @@ static bool is_database(const char *path)
 {
     char head[sizeof(SQLITE_MAGIC)];
     struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* a pipe would wait for its writer */
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* opening a pipe would block */
         return false;
     FILE *in wfs_cleanup(wfs_fclosep) = fopen(path, "re");
     return in && fread(head, 1, sizeof(head), in) == sizeof(head) &&
            memcmp(head, SQLITE_MAGIC, sizeof(head)) == 0;
 }
 
-/* The file's path; caller frees. An index that is damaged from its first byte has still its name.
- */
+/* The path of the index that `what` means; the caller frees it. A name that ends in .db is enough:
+ * an index that is damaged from its first byte on can be repaired or cleared, too. */
 static char *index_of(const char *what, struct wfs_error *err)
 {
     struct wfs_source_options options = {0};
@@ -66,7 +66,7 @@ static char *index_of(const char *what, struct wfs_error *err)
     return wfs_index_default_path(&catalog->id, err);
 }
 
-/* The same, and -ENOENT where a source has none. */
+/* The same; -ENOENT where the checkpoint has no index. */
 static char *existing_index_of(const char *what, struct wfs_error *err)
 {
     char *path wfs_cleanup(wfs_freep) = index_of(what, err);
@@ -125,7 +125,7 @@ static int print_infos(const struct index_args *args, const struct wfs_index_inf
     return wfs_cli_print(&out);
 }
 
-/* The indices that are spoken of; freed with wfs_index_info_free(ret, n) and free. */
+/* The indices that the arguments mean; the caller frees them with wfs_index_info_free(ret, n). */
 static int gather(const struct index_args *args, struct wfs_index_info **ret, size_t *ret_n,
                   struct wfs_error *err)
 {

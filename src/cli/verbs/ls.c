@@ -11,7 +11,7 @@
 
 struct ls {
     const struct wfs_tree *tree;
-    const char *path; /* as named */
+    const char *path; /* the operand that is being listed, as it was given */
     bool is_long, is_recursive;
     struct wfs_buf out;
 };
@@ -31,7 +31,7 @@ static void add_mode(struct wfs_buf *out, mode_t mode)
         wfs_buf_char(out, mode & (0400 >> i) ? bits[i] : '-');
 }
 
-/* mode, size, time, name, and what a tensor is. */
+/* One line. With -l it has mode, size, time, name and, of a tensor, dtype and shape. */
 static int add_entry(struct ls *ls, uint32_t node, const char *name, struct wfs_error *err)
 {
     bool is_dir = wfs_tree_node(ls->tree, node)->kind == WFS_NODE_DIR;

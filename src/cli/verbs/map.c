@@ -1,6 +1,6 @@
 /*
- * map.c - `weightfs map`: how a checkpoint maps to a view, and what does not. The exit status
- * tells whether there are problems, so that a script can ask before a job does.
+ * map.c - `weightfs map`: how a checkpoint maps to a view, and what of it does not. The exit status
+ * tells whether there are problems, so that a script can find them before a job runs into them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static int explain(struct map *map, const struct wfs_view_options *view, struct 
     return r;
 }
 
-/* One view is one JSON object; several are a list of them. */
+/* Reports all views. As JSON, one view is an object, several are a list of objects. */
 static int map_all(struct map *map, struct wfs_error *err)
 {
     bool as_list = map->json && map->n_views > 1 && !map->explain.n;
@@ -75,7 +75,8 @@ static void print_notes(const struct wfs_catalog *catalog)
     }
 }
 
-/* The views that were named, or the source's own with what was said of it. */
+/* The views that were named, else the default view with the options that were given for all. `own`
+ * is room for its options. */
 static int choose_views(struct map *map, const struct wfs_session_options *options,
                         struct wfs_view_options *own, struct wfs_error *err)
 {

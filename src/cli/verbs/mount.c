@@ -14,7 +14,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     if (wfs_cli_open(&cli, verb, argc, argv))
         return cli.status;
     while ((c = wfs_cli_next(&cli)) > 0)
-        cli.options.mount.foreground = true; /* -f is all there is */
+        cli.options.mount.foreground = true; /* the only option is -f */
     if (c < 0)
         return cli.status;
     char *mountpoint wfs_cleanup(wfs_freep) = wfs_mountpoint_resolve(cli.operands[1], &err);

@@ -80,8 +80,8 @@ static int print_table(struct table *table, const struct wfs_session *session)
     return is_text ? wfs_look_print(&out) : wfs_cli_print(&out);
 }
 
-/* 0, or the exit status of what is wrong. The keys are those that check compares: of Flax variables
- * all collections. */
+/* 0, or the exit status after a mistake was printed. --keys prints the keys that `check` compares:
+ * of Flax variables those of all collections. */
 static int finish_options(struct table *table, struct wfs_cli *cli)
 {
     const struct wfs_cli_choice outputs[] = {

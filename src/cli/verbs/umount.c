@@ -1,5 +1,5 @@
 /*
- * umount.c - `weightfs umount`: returns when the server is gone.
+ * umount.c - `weightfs umount`: returns when the server has ended.
  */
 #include "cli/output.h"
 #include "cli/cli.h"
