@@ -26,11 +26,11 @@ struct wfs_inspect_row {
     const char *axes;    /* names of axes where the file records them, else NULL */
     int8_t weight_decay; /* -1: no mask was asked for; else 0 or 1 */
 };
-/* What is looked at where no root is named. In a train state (a tree of parameters beside what
- * training keeps) either is the model's tree alone. */
+/* What is shown where no root is named. Of a train state (a tree of parameters beside what training
+ * keeps), both rules show the model's tree alone. They differ for Flax variables: */
 enum wfs_root_rule {
-    WFS_ROOT_PARAMETERS, /* of Flax variables with running statistics, the collection params */
-    WFS_ROOT_MODEL,      /* and all of its collections */
+    WFS_ROOT_PARAMETERS, /* the collection params alone, without running statistics */
+    WFS_ROOT_MODEL,      /* all collections */
 };
 struct wfs_inspect_options {
     const char *root; /* joined by '.' or '/'; "" and ".": all; NULL: by the rule */
@@ -88,7 +88,7 @@ void wfs_table_keys(const struct wfs_inspect_rows *rows, struct wfs_buf *out);
 
 /* ---- content ------------------------------------------------------------------------------- */
 
-/* Who reads, and how. */
+/* How tensors are read. */
 struct wfs_inspect_run {
     struct wfs_cache *cache; /* of the checkpoint; NULL: nothing is kept */
     unsigned n_threads;      /* 0: one a processor */

@@ -2,8 +2,8 @@
  * index_tables.c - the views' tables as the index keeps them for sqlite3 users: one row a tensor,
  * with the columns of info/tensors.tsv.
  *
- * The index asks for rows one by one, on its own thread, while the session serves: a session is
- * immutable, so it may.
+ * The index asks for rows one by one, on a thread of its own, while the session serves. Nothing
+ * needs a lock, since a session does not change once it is open.
  */
 #include "tree/tree.h"
 

@@ -1,6 +1,7 @@
 /*
- * open.c - an open file: which parts it reads, and what keeps them alive. A tensor's .npy is
- * planned here (a header and one expression), so closed files cost nothing.
+ * open.c - an open file: which parts it reads, and what keeps them alive. The .npy of a tensor (a
+ * header and one expression) is planned when it is opened, so that files that are not open cost
+ * nothing.
  */
 #include "tree/tree.h"
 
@@ -41,11 +42,11 @@ static int side_changed(const struct wfs_side_file *side, struct wfs_error *err)
     return wfs_error_set(err, EIO, "%s: changed since the mount was made", side->path);
 }
 
-/* Opened anew: a passed-through file that is not what it was at the mount would lie about its size,
- * and one outside of the checkpoint about its mode, which is why it was shown.
- * Its path may by now lead into this very mount (a symlink, or a folder that was mounted over):
- * opening that file would ask this server to open it, and so on until no worker is left. Looking at
- * it first opens nothing. */
+/* Opens a passed-through file by its path, and refuses it where it is not the file of the mount any
+ * more: its size would be wrong and, outside of the checkpoint, its mode, which was the reason to
+ * show it. The path may by now lead into this very mount (a symlink, or a folder that was mounted
+ * over). Opening such a file would ask this server to open it, and so on until no worker is left;
+ * stat, which comes first, does not ask for an open. */
 static int open_side(struct wfs_open *open, const struct wfs_side_file *side, struct wfs_error *err)
 {
     const struct wfs_identity *then = &side->identity;
@@ -78,7 +79,7 @@ static int open_vfile(struct wfs_open *open, struct wfs_tree_file *file, struct 
     return r;
 }
 
-/* The text, cut at a fixed size and filled up with newlines. */
+/* Makes the text now, and fills it up with newlines to the size that the node shows. */
 static int open_live(struct wfs_open *open, const struct wfs_node *node, struct wfs_error *err)
 {
     const struct wfs_tree_live *live = node->payload;

@@ -1,6 +1,7 @@
 /*
- * session.c - a checkpoint opened with its views: catalog, plans, tree. Reads metadata only, starts
- * no thread, so that it may be made before or after a fork; the cache is added by who runs it.
+ * session.c - opens a checkpoint with its views: catalog, plans, tree. It reads metadata only and
+ * starts no thread, so it may be called before or after a fork. The caller adds the cache, which
+ * has threads.
  */
 #include "tree/tree.h"
 
@@ -14,7 +15,7 @@ void wfs_session_free(struct wfs_session *session)
 {
     if (!session)
         return;
-    wfs_cache_free(session->cache); /* its threads read expressions */
+    wfs_cache_free(session->cache); /* first: its threads read expressions */
     wfs_tree_free(session->tree);
     for (uint32_t i = 0; i < session->n_plans; i++)
         wfs_plan_free(session->plans[i]);
@@ -52,7 +53,8 @@ static int add_view(struct wfs_session *session, const struct wfs_view_options *
     return check_view_name(session, session->plans[session->n_plans - 1], err);
 }
 
-/* A view without a name is the source's default one, with what was said of it. */
+/* Adds the source's default view. `options` are those that were given without a view's name;
+ * `asked` says whether there were any: then a view that cannot be planned is an error. */
 static int add_default_view(struct wfs_session *session, const struct wfs_view_options *options,
                             bool asked, struct wfs_error *err)
 {
@@ -67,7 +69,7 @@ static int add_default_view(struct wfs_session *session, const struct wfs_view_o
         int r = add_view(session, &view, &why);
         if (r && (r == -ENOMEM || session->options.strict))
             return wfs_error_set(err, why.code, "%s", why.message);
-        if (r) /* nobody asked for it: the source is shown, and the reason */
+        if (r) /* nobody asked for it: the source is shown, and a note says why not the view */
             wfs_catalog_note(session->catalog, WFS_NOTE_WARNING, view.name,
                              "this view is not shown: %s", why.message);
         return 0;
@@ -106,7 +108,7 @@ static const char *keep(struct wfs_session *session, const char *s)
     return s ? wfs_arena_strdup(session->arena, s) : NULL;
 }
 
-/* What is used after opening; the caller's strings may go. */
+/* Copies the options that are used after opening, since the caller's strings may be freed. */
 static int keep_options(struct wfs_session *session, const struct wfs_session_options *options,
                         struct wfs_error *err)
 {
@@ -155,7 +157,8 @@ int wfs_session_open(const struct wfs_session_options *options, struct wfs_sessi
     return 0;
 }
 
-/* Lives in the session's arena; without memory for it the index is merely never called stale. */
+/* The files that the index remembers. They live in the session's arena. Without memory for them
+ * there are none, and `weightfs index` will not find out that the index is stale. */
 static const struct wfs_cache_file *cache_files(const struct wfs_session *session, size_t *ret_n)
 {
     const struct wfs_catalog *catalog = session->catalog;

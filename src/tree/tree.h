@@ -2,8 +2,9 @@
  * tree.h - a checkpoint opened with its views, as directories and virtual files. The mount, the
  * commands ls/cat/cp and the tests all read this one tree, so their bytes are the same.
  *
- * Immutable once built, so lookups take no locks; inode number = node index + 1 (the root is 1),
- * stable across mounts of the same checkpoint with the same options.
+ * A tree does not change once it is built, so lookups take no locks. A node's inode number is its
+ * index plus 1 (the root has 1), and is the same in every mount of the same checkpoint with the
+ * same options.
  */
 #ifndef WEIGHTFS_TREE_H
 #define WEIGHTFS_TREE_H
@@ -15,12 +16,12 @@
 
 enum wfs_tensor_format { WFS_FORMAT_NPY, WFS_FORMAT_RAW };
 
-/* Everything -o and the verbs can say about what is shown. Strings are borrowed for the call. */
+/* What is shown, and how. Strings are borrowed until wfs_session_open returns. */
 struct wfs_session_options {
     const char *source;
     struct wfs_source_options source_options;
-    /* n_views; 0: the default view of the source. A name of NULL is the default view with options.
-     */
+    /* The views; none: the default view of the source. One whose name is NULL is the default view
+     * with options. */
     const struct wfs_view_options *views;
     uint32_t n_views;
     bool source_only;              /* no default view: source/ alone, where n_views is 0 */
@@ -40,7 +41,7 @@ struct wfs_session_options {
     bool strict;
 };
 
-/* A checkpoint opened: catalog, plans and tree, without threads, mounts or caches. */
+/* An open checkpoint: catalog, plans and tree. It has no threads but those of the cache. */
 struct wfs_session {
     struct wfs_arena *arena;
     struct wfs_catalog *catalog;
@@ -55,9 +56,10 @@ int wfs_session_open(const struct wfs_session_options *options, struct wfs_sessi
                      struct wfs_error *err);
 void wfs_session_free(struct wfs_session *session); /* frees the cache too */
 void wfs_session_freep(struct wfs_session **session);
-/* Fills the identity part of the cache's options. */
+/* Fills in what the cache has to know of the checkpoint: files, id, and where it lies. */
 void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret);
-/* Has the index of session->cache (which may be NULL) hold the views' tables; returns at once. */
+/* Puts the views' tables into the index of session->cache, in the background. Does nothing where
+ * there is no cache. */
 void wfs_session_put_tables(struct wfs_session *session);
 /* Warnings for stderr and report.txt: source notes and views' problems, one line each. */
 void wfs_session_warnings(const struct wfs_session *session, struct wfs_buf *out);
@@ -73,14 +75,14 @@ enum wfs_node_kind {
 
 struct wfs_node {
     const char *name;
-    uint32_t parent;      /* the root is its own */
+    uint32_t parent;      /* of the root: the root */
     uint32_t first_child; /* children are consecutive and sorted by strcmp for lookup */
     uint32_t n_children;
     enum wfs_node_kind kind;
     uint32_t n_subdirs;  /* st_nlink = 2 + n_subdirs */
-    uint64_t size_bytes; /* of tensors and live files; of others ask wfs_tree_stat */
-    void *payload;       /* by kind; internal */
-    uint32_t plan;       /* of a tensor; its target is payload */
+    uint64_t size_bytes; /* of tensors and live files; wfs_tree_stat tells all sizes */
+    void *payload;       /* internal; what it is depends on the kind */
+    uint32_t plan;       /* of a tensor: its view; the payload is its target */
 };
 
 struct wfs_tree;
@@ -97,7 +99,7 @@ uint32_t wfs_tree_child(const struct wfs_tree *tree, uint32_t dir, uint32_t i);
 /* st_ino, mode, owner, size, st_blocks = ceil(size / 512), times. Large virtual files are planned
  * when their size is first asked for: -EIO (logged) where that fails. Thread-safe. */
 int wfs_tree_stat(const struct wfs_tree *tree, uint32_t node, struct stat *ret);
-/* Total bytes of all files, for statfs; plans what is not planned yet. */
+/* The sizes of all files added up, for statfs. Plans the files that are not planned yet. */
 uint64_t wfs_tree_total_bytes(const struct wfs_tree *tree);
 
 /* "user.weightfs.name" and so on; -ENODATA. Values are plain text without a NUL. */
@@ -106,20 +108,20 @@ int wfs_tree_xattr(const struct wfs_tree *tree, uint32_t node, const char *name,
 /* NUL-separated names, as listxattr wants them. */
 void wfs_tree_xattr_list(const struct wfs_tree *tree, uint32_t node, struct wfs_buf *out);
 
-/* An open file. Small: planning a .npy's header happens here, large plans are shared. */
+/* An open file. It is small: it holds the header of a .npy; plans of whole files are shared. */
 struct wfs_open;
 int wfs_open_node(struct wfs_session *session, uint32_t node, struct wfs_open **ret,
                   struct wfs_error *err);
 /* Reads min(len, size - off). Thread-safe on one open file. */
 int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
                   struct wfs_error *err);
-/* As above; large parts may be lent instead of copied (cache.h). */
+/* The same, but large parts may be lent instead of copied (cache.h). */
 int wfs_open_read_lending(struct wfs_open *open, void *buf, size_t len, uint64_t off,
                           struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err);
 uint64_t wfs_open_size_bytes(const struct wfs_open *open);
 /* The parts it reads; NULL for passed-through and live files. */
 const struct wfs_vfile *wfs_open_vfile(const struct wfs_open *open);
-/* True for live files: direct I/O, nothing kept in the page cache. */
+/* True for live files, of which the kernel must not keep pages. */
 bool wfs_open_is_live(const struct wfs_open *open);
 void wfs_open_free(struct wfs_open *open);
 void wfs_open_freep(struct wfs_open **open);

@@ -22,7 +22,8 @@ struct wfs_renames {
 int wfs_renames_init(struct wfs_renames *renames, struct wfs_arena *arena, struct wfs_error *err);
 /* The row of b that a's row i became, taken from the lists, where the names have at least
  * `n_common` components at their ends in common; WFS_NO_INDEX: none. Asked first with
- * WFS_RENAMES_COMMON_MAX for all rows, then with less, so that no row takes another's better match. */
+ * WFS_RENAMES_COMMON_MAX for all rows, then with less, so that no row takes another's better
+ * match. */
 #define WFS_RENAMES_COMMON_MAX 3
 uint32_t wfs_renames_take(struct wfs_renames *renames, uint32_t i, unsigned n_common);
 void wfs_renames_free(struct wfs_renames *renames);

@@ -34,7 +34,7 @@ static bool is_wide_integer(enum wfs_dtype dtype)
     return dtype == WFS_I64 || dtype == WFS_U64;
 }
 
-/* doubles become long doubles in place, from the end. */
+/* Widens n doubles to long doubles in place, which has to begin with the last. */
 static void widen(void *numbers, uint64_t n)
 {
     const double *in = numbers;

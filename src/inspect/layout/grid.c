@@ -1,6 +1,6 @@
 /*
- * grid.c - measuring and writing lines of cells. Cells are kept as one text, in order, so a grid of
- * a hundred thousand lines is two allocations.
+ * grid.c - see grid.h. All cells are in one text, one after the other, so that a grid of a hundred
+ * thousand lines does not need an allocation for each.
  */
 #include "inspect/layout/grid.h"
 
@@ -10,7 +10,7 @@
 
 #define GAP             2  /* columns between cells */
 #define FIRST_WIDTH_MIN 24 /* below it, columns are left out */
-#define FIRST_WIDTH_END 8  /* narrower it never gets */
+#define FIRST_WIDTH_END 8  /* the least width of the first column */
 
 void wfs_grid_free(struct wfs_grid *grid)
 {
@@ -43,7 +43,7 @@ static size_t total_width(const struct wfs_grid *grid, const struct layout *layo
     return total;
 }
 
-/* What the first column has to give up, or can take. */
+/* The width of the first column: what it needs, or what the others leave of the terminal. */
 static size_t first_width(const struct wfs_grid *grid, const struct layout *layout, unsigned width)
 {
     size_t others = total_width(grid, layout) - layout->width[0];
@@ -101,7 +101,7 @@ static void add_cell(struct wfs_buf *out, const char *text, size_t width, bool r
     add_spaces(out, right ? 0 : width - shown);
 }
 
-/* One line: the titles where cells is NULL. Returns the cell after it. */
+/* Writes one line, or the titles where cells is NULL. Returns the first cell of the next line. */
 static const char *add_line(const struct wfs_grid *grid, const struct layout *layout,
                             const char *cells, struct wfs_buf *out)
 {

@@ -17,14 +17,14 @@
 
 struct wfs_grid_column {
     const char *title;
-    bool is_number; /* to the right */
-    uint8_t drop;   /* where it gets narrow: 1 is left out first; 0 never */
+    bool is_number; /* aligned to the right */
+    uint8_t drop;   /* order of leaving out where it is narrow: 1 first; 0: never */
 };
 
 struct wfs_grid {
     const struct wfs_grid_column *columns;
     unsigned n_columns;
-    struct wfs_buf cell;  /* what the cell being made holds: no control bytes */
+    struct wfs_buf cell;  /* the cell that is being made; without control bytes */
     struct wfs_buf cells; /* all of them, each with its NUL */
     size_t n_cells;
     size_t width[WFS_GRID_COLUMNS_MAX];

@@ -23,7 +23,7 @@ static const struct {
     {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}, /* CJK extensions */
 };
 
-/* The character at p and, in ret_len, its bytes; what is no UTF-8 is a byte by itself. */
+/* The character at p and the number of its bytes. A byte that is no UTF-8 counts as one. */
 static uint32_t character(const char *p, size_t *ret_len)
 {
     unsigned char lead = (unsigned char)*p;
@@ -91,7 +91,7 @@ static size_t sgr_len(const char *p)
     return p[n] == 'm' ? n + 1 : 0;
 }
 
-/* The line's columns, colours apart. */
+/* The width of a line in columns, without its colour sequences. */
 static size_t line_width(const char *line, const char *end)
 {
     size_t total = 0, len;
@@ -103,7 +103,8 @@ static size_t line_width(const char *line, const char *end)
     return total;
 }
 
-/* One line without its newline. After the cut only colours are copied, so that they end. */
+/* Copies one line without its newline, cut at the width. Behind the cut, colour sequences are still
+ * copied, so that the one that ends a colour is not lost. */
 static void cut_line(struct wfs_buf *out, const char *line, const char *end, size_t width)
 {
     bool is_cut = false;

@@ -9,7 +9,8 @@
 
 /* Columns of a terminal that a UTF-8 text without control bytes takes. */
 size_t wfs_text_width(const char *text);
-/* The text in at most `width` columns: its middle left out, since a name's ends say most. */
+/* Appends the text in at most `width` columns. Its middle is left out where it is longer: the
+ * beginning and the end of a name say most. */
 void wfs_text_add_middle_cut(struct wfs_buf *out, const char *text, size_t width);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * norms.c - statistics of each tensor in one pass, kept in the index. Each chunk has its own,
+ * stats.c - statistics of each tensor in one pass, kept in the index. Each chunk has its own,
  * merged in order, so that the sums do not depend on the number of threads.
  */
 #include "inspect/inspect.h"
@@ -10,7 +10,7 @@
 #include "inspect/norms/numbers.h"
 #include "inspect/scan/scan.h"
 
-#define STATS_FACT "stats-2" /* the number changes with what is counted and the chunk size */
+#define STATS_FACT "stats-2" /* another number whenever what is counted or the chunk size changes */
 
 struct counting {
     const struct wfs_scan_item *items;
@@ -20,7 +20,7 @@ struct counting {
 static int count_chunk(void *ctx, size_t item, uint64_t chunk, const void *data, size_t len)
 {
     struct counting *c = ctx;
-    struct wfs_error ignored = {0}; /* opaque types are no items */
+    struct wfs_error ignored = {0}; /* only opaque types fail, and they are no items */
     enum wfs_dtype dtype = c->items[item].expr->dtype;
     uint64_t n = (uint64_t)len * 8 / wfs_dtype_bits(dtype);
     return wfs_stats_add(&c->chunks[item][chunk], dtype, data, n, &ignored);
@@ -61,7 +61,8 @@ static int count_items(const struct wfs_scan_item *items, size_t n,
     return r;
 }
 
-/* What the index has, and what is left to be counted: items[0..*ret_n), which[] their rows. */
+/* Takes from the index what it has. What is left to be counted are items[0..*ret_n), of the rows
+ * which[0..*ret_n). */
 static void find_known(const struct wfs_inspect_rows *rows, const struct wfs_inspect_run *run,
                        struct wfs_stats *stats, bool *known, struct wfs_scan_item *items,
                        uint32_t *which, size_t *ret_n)
@@ -78,7 +79,8 @@ static void find_known(const struct wfs_inspect_rows *rows, const struct wfs_ins
     }
 }
 
-/* Once as it is, and once as JSON for the view `statistics` of the index. */
+/* Puts each result into the index twice: as it is, and as JSON, which its SQL view `statistics`
+ * shows. */
 static void keep(struct wfs_cache *cache, const struct wfs_expr *expr,
                  const struct wfs_stats *stats)
 {

@@ -25,7 +25,7 @@ struct modules {
     bool failed;
 };
 
-/* The module of a prefix that lies in the arena. */
+/* Finds or makes the module of a prefix, which is in the arena. */
 static struct module *module_of(struct modules *m, struct wfs_arena *arena, const char *prefix)
 {
     uint64_t at = m->n;
@@ -39,7 +39,7 @@ static struct module *module_of(struct modules *m, struct wfs_arena *arena, cons
     return &m->modules[m->n++];
 }
 
-/* Every proper prefix of the path is a module. */
+/* Adds a tensor's statistics to those of every module that it is in. */
 static void add_leaf(struct modules *m, struct wfs_arena *arena, const char *path,
                      const struct wfs_stats *stats)
 {
@@ -95,7 +95,7 @@ void wfs_norms_text(const struct wfs_inspect_rows *rows, const struct wfs_stats 
 {
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     struct modules m = make_modules(arena, rows, stats, known);
-    /* Columns of zeros are the first to go where it is narrow. */
+    /* On a narrow terminal, columns that hold nothing but zeros are left out first. */
     const struct wfs_grid_column columns[] = {{"Name", false, 0},
                                               {"L2", true, 0},
                                               {"Mean", true, 4},

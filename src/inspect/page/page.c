@@ -19,7 +19,7 @@ static void add_shape(struct wfs_buf *out, const struct wfs_expr *expr)
     wfs_buf_char(out, ']');
 }
 
-/* JSON has no NaN and no infinity: they are words. */
+/* JSON has neither NaN nor infinities: they are strings. */
 static void add_number(struct wfs_buf *out, double value)
 {
     if (isfinite(value))
@@ -82,7 +82,7 @@ static void add_tensors(struct wfs_buf *out, const struct wfs_inspect_rows *rows
     wfs_buf_char(out, ']');
 }
 
-/* place[source tensor] = its row, which is what the page knows it by. */
+/* place[i] is the row of source tensor i; the page knows tensors by their rows. */
 static void add_target(struct wfs_buf *out, const struct wfs_plan *plan,
                        const struct wfs_target *target, const uint32_t *place)
 {
@@ -120,7 +120,7 @@ static void add_view(struct wfs_buf *out, const struct wfs_plan *plan, const uin
     wfs_buf_str(out, "]}");
 }
 
-/* Only what the user should look at. */
+/* The source's notes, but for those that only inform. */
 static void add_notes(struct wfs_buf *out, const struct wfs_catalog *catalog)
 {
     static const char *const names[] = {"note", "warning", "DANGER", "refused", "left out"};

@@ -1,5 +1,5 @@
 /*
- * report_html.h - report.html as it was compiled in.
+ * report_html.h - the text of report.html, which the build makes a C file of (embed_text.py).
  */
 #ifndef WEIGHTFS_INSPECT_PAGE_REPORT_HTML_H
 #define WEIGHTFS_INSPECT_PAGE_REPORT_HTML_H

@@ -10,7 +10,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* A pattern that backtracks without end is an error, not a hang. */
+/* How often a pattern may backtrack: one that would take for ever is an error. */
 #define MASK_MATCH_LIMIT  1000000
 #define MASK_PATTERNS_MAX 256
 

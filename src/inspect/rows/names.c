@@ -8,7 +8,7 @@
 
 static const char *const collections[] = {"params.", "batch_stats.", "cache.", "intermediates."};
 
-/* What follows the collection; the name itself where it begins with none. */
+/* The name without its collection, where it begins with one. */
 static const char *after_collection(const char *name)
 {
     for (size_t i = 0; i < WFS_ARRAY_SIZE(collections); i++) {

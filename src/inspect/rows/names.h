@@ -10,8 +10,8 @@
 struct wfs_names_side {
     size_t n;
     const char *const *names; /* dotted; borrowed */
-    const char **keys;        /* into names: by what each is paired */
-    struct wfs_strmap index;  /* key -> its place */
+    const char **keys;        /* by what each name is paired: it, or its end */
+    struct wfs_strmap index;  /* key -> its place in keys */
 };
 /* Fills keys (in the arena) and index of both; free them with wfs_names_free, on failure too. */
 int wfs_names_pair(struct wfs_arena *arena, struct wfs_names_side *a, struct wfs_names_side *b,

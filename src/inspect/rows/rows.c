@@ -1,6 +1,6 @@
 /*
- * rows.c - what the looking verbs look at: the tensors of a plan below one root, filtered, in
- * natural order, with sharding and (when asked) a weight-decay mask.
+ * rows.c - what table, norms, check and diff show: the tensors of a plan below one root, filtered,
+ * in natural order, with sharding and (when asked) a weight-decay mask.
  */
 #include "inspect/rows/rows.h"
 
@@ -10,7 +10,8 @@
 
 #include "inspect/rows/mask.h"
 
-/* The model of a train state is the first of these that stands beside what training keeps. */
+/* A checkpoint with one of the training_roots at its top is a train state; its model is below the
+ * first of the model_roots that it has. */
 static const char *const model_roots[] = {"params", "state_dict", "model_state_dict",
                                           "model",  "module",     "net"};
 static const char *const training_roots[] = {
@@ -30,7 +31,7 @@ void wfs_inspect_rows_freep(struct wfs_inspect_rows **rows)
 
 /* ---- the root ------------------------------------------------------------------------------ */
 
-/* What follows `root` and a separator in path; NULL where path is not below root. */
+/* The path relative to `root`; NULL where it is not below root. */
 static const char *below(const char *path, const char *root)
 {
     size_t len = strlen(root);
@@ -55,7 +56,7 @@ static const char *first_of(const struct wfs_plan *plan, const char *const *root
     return NULL;
 }
 
-/* The tree that a view of this source maps, where the reader or the user chose one. */
+/* The root that the reader or the user (-o root=) chose for views; NULL where none or several. */
 static const char *chosen_root(const struct wfs_catalog *catalog)
 {
     const char *found = NULL;
@@ -83,7 +84,7 @@ static const char *default_root(const struct wfs_catalog *catalog, const struct 
     return has_statistics && rule == WFS_ROOT_PARAMETERS ? "params" : "";
 }
 
-/* As a path. */
+/* Finds the root that was given, joined by '.' or '/', or the default one. */
 static int choose_root(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
                        const struct wfs_inspect_options *options, struct wfs_arena *arena,
                        const char **ret, struct wfs_error *err)
@@ -118,7 +119,7 @@ void wfs_inspect_sharding(struct wfs_buf *out, const struct wfs_inspect_row *row
         wfs_sharding_format(out, row->shard_axis, row->n_shards);
 }
 
-/* Every glob is tried, so that each that matches is known. */
+/* Tries all globs, also after one that matches, so that `matched` is right for each of them. */
 bool wfs_rows_want(const struct wfs_inspect_options *options, const char *name, const char *dotted)
 {
     const char *const *globs = options->globs;

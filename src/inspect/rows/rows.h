@@ -1,5 +1,5 @@
 /*
- * rows.h - which tensors are rows.
+ * rows.h - how the globs of --name choose tensors.
  */
 #ifndef WEIGHTFS_INSPECT_ROWS_ROWS_H
 #define WEIGHTFS_INSPECT_ROWS_ROWS_H

@@ -9,7 +9,7 @@
 
 #include "inspect/scan/scan.h"
 
-#define HASH_FACT "content-1" /* the number changes with the chunk size */
+#define HASH_FACT "content-1" /* another number whenever the chunk size changes */
 
 struct hashing {
     struct wfs_hash **chunks; /* [item][chunk] */
@@ -29,7 +29,7 @@ static void free_chunks(struct hashing *h, size_t n)
     free(h->chunks);
 }
 
-/* Hashes items[0..n); ret[i] is item i's. */
+/* Hashes items[0..n). */
 static int hash_items(const struct wfs_scan_item *items, size_t n,
                       const struct wfs_inspect_run *run, struct wfs_hash *ret,
                       struct wfs_error *err)

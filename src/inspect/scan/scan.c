@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define SCAN_BUFFERS_MAX 64 /* as many as there can be threads */
+#define SCAN_BUFFERS_MAX 64 /* also the most threads there are */
 
 struct run {
     const struct wfs_scan *scan;
@@ -122,7 +122,7 @@ static int do_chunk(void *ctx, uint64_t task, struct wfs_error *err)
     return r;
 }
 
-/* Numbers the chunks; items without bytes have none, and item_of never finds them. */
+/* Numbers the chunks of all items. An item without bytes has none. */
 static uint64_t number_chunks(struct run *run, uint64_t *ret_bytes)
 {
     uint64_t n = 0;

@@ -12,7 +12,7 @@
  * small enough to stay in the cache between reading and counting. */
 #define WFS_SCAN_CHUNK_BYTES ((size_t)3 << 18)
 
-/* Facts that are put without waiting for the index (see wfs_cache_flush). */
+/* After so many facts, wait until the index has written them (wfs_cache_flush). */
 #define WFS_SCAN_FACTS_AT_ONCE 1024
 
 struct wfs_scan_item {
@@ -20,7 +20,8 @@ struct wfs_scan_item {
     struct wfs_cache *cache; /* of the expression's checkpoint; may be NULL */
 };
 /* What is done with chunk number `chunk` of item `item`: bytes [off, off + len) of its expression.
- * It may be left by a jump (mapped sources): it holds no lock and owns nothing. */
+ * Where the source is mapped and was truncated, a SIGBUS handler jumps out of this function: it
+ * must hold no lock and own no memory. */
 typedef int (*wfs_scan_fn)(void *ctx, size_t item, uint64_t chunk, const void *data, size_t len);
 
 struct wfs_scan {
@@ -31,7 +32,7 @@ struct wfs_scan {
     unsigned n_threads; /* 0: one a processor */
     const char *label;  /* of the progress bar; NULL: none */
 };
-/* Chunks of one expression. */
+/* How many chunks an expression has. */
 uint64_t wfs_scan_n_chunks(const struct wfs_expr *expr);
 int wfs_scan_run(const struct wfs_scan *scan, struct wfs_error *err);
 

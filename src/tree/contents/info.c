@@ -1,6 +1,7 @@
 /*
- * info.c - info/: what was found, how each view maps it, and what the mount has done so far. One
- * function and one row a file. All but the live ones are frozen: a function of the metadata.
+ * info.c - info/: what was found, how each view maps it, and what the mount has done so far. A file
+ * is a function and a row of one of three tables. The first two are of files that depend on the
+ * metadata alone and never change in a mount, the third is of live files.
  */
 #include "tree/contents/info.h"
 
@@ -99,8 +100,7 @@ static void make_table(const struct wfs_session *session, uint32_t plan, struct 
         wfs_table_text(rows, &how, out);
 }
 
-/* Every tensor of the source with the statistics that the index knows; the caller frees all three.
- */
+/* Every tensor of the source, and the statistics that the index has of it. */
 struct known_stats {
     struct wfs_inspect_rows *rows;
     struct wfs_stats *stats;
@@ -179,7 +179,7 @@ static int plan_info(const struct wfs_session *session, const struct wfs_tree_fi
 
 /* ---- live ---------------------------------------------------------------------------------- */
 
-/* Of the errors the newest that fit: they say most. Far more than the counters fit. */
+/* Of the errors only the newest are shown, as many as there is room for behind the counters. */
 static void make_stats(const struct wfs_session *session, struct wfs_buf *out, size_t size_bytes)
 {
     struct wfs_cache_stats s = {0};
@@ -198,7 +198,7 @@ static void make_stats(const struct wfs_session *session, struct wfs_buf *out, s
 
 static void make_norms(const struct wfs_session *session, struct wfs_buf *out, size_t size_bytes)
 {
-    (void)size_bytes; /* room for any numbers */
+    (void)size_bytes; /* size_norms has room for the longest numbers */
     struct known_stats k wfs_cleanup(known_stats_free) = {0};
     if (look_up_stats(session, &k))
         out->failed = true;
@@ -213,7 +213,7 @@ static int size_stats(const struct wfs_session *session, uint64_t *ret, struct w
     return 0;
 }
 
-/* As long as its lines can get: the names are known, the numbers are not. */
+/* The names are known and the numbers are not: the size is that of the longest numbers. */
 static int size_norms(const struct wfs_session *session, uint64_t *ret, struct wfs_error *err)
 {
     struct wfs_inspect_rows *rows wfs_cleanup(wfs_inspect_rows_freep) = NULL;

@@ -1,6 +1,6 @@
 /*
- * loader_files.c - whole files that a framework's own loader opens, each a function of the plan. One
- * that cannot hold every tensor of the view is not listed, and the report says why.
+ * loader_files.c - whole files that a framework's own loader opens, each a function of the plan.
+ * One that cannot hold every tensor of the view is not listed, and the report says why.
  */
 #include "tree/contents/loader_files.h"
 
@@ -19,7 +19,7 @@ static int plan_writer_file(const struct wfs_session *session, const struct wfs_
     return r ? r : writer->plan(&manifest, arena, ret, err);
 }
 
-/* The one safetensors file that the source is, byte for byte. */
+/* Where the source is one safetensors file, source/ shows it byte for byte. */
 static int plan_whole_source(const struct wfs_session *session, const struct wfs_tree_file *file,
                              struct wfs_arena *arena, const struct wfs_vfile **ret,
                              struct wfs_error *err)

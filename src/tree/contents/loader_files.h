@@ -6,8 +6,8 @@
 
 #include "tree/nodes/builder.h"
 
-/* The loader files of one view in its directory, shards among them. -EINVAL where a rule set names a
- * loader file that there is not. */
+/* Adds the loader files of one view, also those in shards, to its directory. -EINVAL where a rule
+ * set names a loader file that does not exist. */
 int wfs_tree_add_loader_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t plan,
                               struct wfs_error *err);
 

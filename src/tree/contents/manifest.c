@@ -25,7 +25,7 @@ int wfs_tree_manifest(const struct wfs_session *session, uint32_t plan_index,
     return 0;
 }
 
-/* True where a comma-separated list names the writer (by its name or its file's). */
+/* Whether a comma-separated list has the writer's name, or that of its file. */
 static bool list_names(const char *list, const struct wfs_writer *writer)
 {
     for (const char *p = list; *p;) {

@@ -8,11 +8,11 @@
 
 struct side_names {
     struct wfs_tree_builder *b;
-    uint32_t dir, plan;       /* the view's */
+    uint32_t dir, plan;       /* of the view */
     struct wfs_strmap by_rel; /* path below the view's directory -> node */
 };
 
-/* What the view shows of its own: tensors/ and the loader files. */
+/* Enters tensors/ and the loader files, which are in the view's directory already. */
 static int know_own_names(struct side_names *names)
 {
     const struct wfs_build_node *nodes = names->b->nodes;
@@ -28,8 +28,8 @@ static uint32_t rel_node(const struct side_names *names, const char *rel)
     return wfs_strmap_get(&names->by_rel, rel, &node) ? (uint32_t)node : WFS_NO_INDEX;
 }
 
-/* The directory of a side file, made where it is missing; WFS_NO_INDEX in *ret where a virtual file
- * or tensors/ has that name. */
+/* Finds or makes the directory that the file is in. *ret is WFS_NO_INDEX where a virtual file or
+ * tensors/ has the name of a directory on the way. */
 static int side_dir(struct side_names *names, const char *name, uint32_t n_own, uint32_t *ret)
 {
     struct wfs_arena *arena = names->b->session->arena;
@@ -82,7 +82,7 @@ int wfs_tree_add_passed_through(struct wfs_tree_builder *b, uint32_t dir, uint32
 {
     const struct wfs_catalog *catalog = b->session->catalog;
     struct side_names names = {.b = b, .dir = dir, .plan = plan};
-    uint32_t n_own = (uint32_t)b->n; /* what is added from here on are side files */
+    uint32_t n_own = (uint32_t)b->n; /* nodes from here on are of side files */
     int r = know_own_names(&names);
     for (uint32_t i = 0; i < catalog->n_side_files && !r; i++)
         r = add_side_file(&names, &catalog->side_files[i], n_own);

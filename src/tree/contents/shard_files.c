@@ -49,7 +49,7 @@ int wfs_tree_add_shard_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t 
     }
     int r =
         wfs_shards_split(&manifest, session->options.shard_bytes, session->arena, &shards, &n, err);
-    uint32_t n_files = n > 1 ? n + 1 : 1; /* one file alone wants no index */
+    uint32_t n_files = n > 1 ? n + 1 : 1; /* a single file needs no index */
     for (uint32_t i = 0; !r && i < n_files; i++) {
         struct shard_file *ctx = wfs_arena_alloc(session->arena, sizeof(*ctx));
         const char *name = i < n ? shards[i].file_name : WFS_SHARDS_INDEX_NAME;

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bounded: a name of more components keeps the rest of them, joined by '.',
- * as one. A name of a million dots is then a file, not a million directories. */
+/* Of a name with more components, the rest of them, joined by '.', is the file's name. So a name of
+ * a million dots does not make a million directories. */
 #define TENSORS_MAX_DEPTH 4096
 
-/* Where the last tensor went. Targets are sorted, so the next one shares most of its directories;
- * what it does not share is looked up step by step. */
+/* The directories that were made. Targets are sorted, so a tensor mostly lies in the directory of
+ * the one before it; else its directories are looked up one by one. */
 struct tensor_dirs {
     struct wfs_tree_builder *b;
     uint32_t root;
-    struct wfs_strmap by_step; /* "PARENT/component" -> node: no prefix is held twice */
+    struct wfs_strmap by_step; /* "PARENT/component" -> node, PARENT being a node's number */
     const char *last_path;
     size_t last_prefix_len; /* of its directory part; 0: the root */
     uint32_t last_dir;
@@ -84,7 +84,7 @@ static uint32_t dir_for(struct tensor_dirs *d, const char *path, size_t prefix_l
     return dir;
 }
 
-/* Where the file's own name begins: behind the last separator, or where it gets too deep. */
+/* The part of the path that is the file's name: what follows the last separator, or the 4096th. */
 static const char *file_part(const char *path)
 {
     const char *p = path;
@@ -97,7 +97,7 @@ static const char *file_part(const char *path)
     return p;
 }
 
-/* NULL when out of memory. */
+/* The name of the tensor's file; NULL when out of memory. */
 static char *file_name(struct wfs_tree_builder *b, const char *path, const char *last,
                        const char *suffix)
 {

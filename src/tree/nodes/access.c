@@ -32,7 +32,7 @@ static void set_mtime(struct wfs_tree *tree, const struct wfs_session *session)
 
 /* ---- what the way to a file takes from its mode (where others are served) -------------------- */
 
-/* Says each path once, whatever lies below it. */
+/* The warnings that were given: each path is named once, however many files lie below it. */
 struct ways {
     struct wfs_session *session;
     struct wfs_strmap said; /* path -> nothing */
@@ -69,8 +69,8 @@ static int say_lost(struct ways *ways, const struct wfs_way *way, mode_t lost)
     return r;
 }
 
-/* The bits of `mode` that are left at the end of the way. A file that cannot be looked at any more
- * is its owner's. */
+/* Looks at the way to a file, warns of what it takes from `mode`, and returns what is left. Where
+ * it cannot be looked at (any more), only the owner's bits are left. */
 static int look(struct ways *ways, const char *path, gid_t gid, mode_t mode, struct wfs_way *way,
                 mode_t *ret, struct wfs_error *err)
 {
@@ -83,8 +83,8 @@ static int look(struct ways *ways, const char *path, gid_t gid, mode_t mode, str
     return say_lost(ways, way, mode & ~*ret) ? wfs_error_nomem(err, path) : 0;
 }
 
-/* All weight files have one mode. To a file of another owner or group than the first one's, these
- * are others. */
+/* The nodes show one mode for all weight files, and the owner and group of the first. Where another
+ * file has another owner or group, they are among the others of that file. */
 static int look_at_weights(struct ways *ways, mode_t *mode, struct wfs_error *err)
 {
     const struct wfs_catalog *catalog = ways->session->catalog;
@@ -127,13 +127,14 @@ static bool is_given(const struct wfs_session_options *o)
     return o->has_umask || o->has_mode;
 }
 
-/* What umask= and mode= leave of a mode. */
+/* The bits of a mode that umask= and mode= let be shown. */
 static mode_t limit(const struct wfs_session_options *o, mode_t mode)
 {
     return mode & (o->has_mode ? o->mode : 0777) & ~o->umask;
 }
 
-/* Where somebody is let in to see nothing. A closed way has been told already. */
+/* Warns where others are let in by allow_other, and no file may be read by them. Where it is the
+ * way that is closed, and not the file, there was a warning before. */
 static void say_closed(struct wfs_session *session)
 {
     struct wfs_catalog *catalog = session->catalog;
@@ -149,8 +150,9 @@ static void say_closed(struct wfs_session *session)
     }
 }
 
-/* Where nothing was said, all that the source takes from anybody is taken here. What lies outside
- * of the checkpoint is nothing that umask= and mode= could speak for. */
+/* Without umask= and mode=, files are shown with the modes that they have in the source, less what
+ * the way to them takes. With one of them, that is what the checkpoint's own files are shown with;
+ * files outside of the checkpoint can only lose by it. */
 static int set_file_modes(struct wfs_tree *tree, struct wfs_session *session, mode_t *side_modes,
                           struct wfs_error *err)
 {
@@ -180,7 +182,7 @@ static int set_modes(struct wfs_tree *tree, struct wfs_session *session, struct 
     for (uint32_t i = 0; i < catalog->n_side_files; i++)
         side_modes[i] = catalog->side_files[i].mode & 0444;
     int r = set_file_modes(tree, session, side_modes, err);
-    /* Who may read the files may list the directories. */
+    /* Whoever may read the files may list and search the directories. */
     mode_t listing = tree->file_mode | tree->file_mode >> 2;
     tree->dir_mode = 0555 & (o->has_umask && !o->has_mode ? 0777 : listing) & ~o->umask;
     tree->side_modes = side_modes;
@@ -207,8 +209,8 @@ static const struct wfs_side_file *side_of(const struct wfs_node *node)
                                         : NULL;
 }
 
-/* A passed-through file keeps its own owner: the same mode under another one would show it to
- * somebody else. */
+/* A passed-through file is shown with its own owner and mode: its mode would mean other people
+ * under the owner of the weights. */
 void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *node,
                           struct stat *ret)
 {
@@ -221,7 +223,7 @@ void wfs_tree_show_access(const struct wfs_tree *tree, const struct wfs_node *no
     if (!side)
         return;
     ret->st_mode = S_IFREG | tree->side_modes[side - tree->session->catalog->side_files];
-    /* What a link led to outside of the checkpoint is not given away by uid= and gid=. */
+    /* uid= and gid= do not give away what a link leads to outside of the checkpoint. */
     if (options->uid == (uid_t)-1 || side->leads_out)
         ret->st_uid = side->uid;
     if (options->gid == (gid_t)-1 || side->leads_out)

@@ -26,12 +26,12 @@ struct wfs_tree_builder {
     struct wfs_buf renamed; /* lines for the report: names that had to be made safe */
 };
 
-/* Adds a node; its index, or WFS_NO_INDEX when out of memory. `name` lives in the session's arena.
- */
+/* Adds a node and returns its index, or WFS_NO_INDEX when out of memory. `name`, which is in the
+ * session's arena, is borrowed. */
 uint32_t wfs_tree_add(struct wfs_tree_builder *b, uint32_t parent, const char *name,
                       enum wfs_node_kind kind);
 uint32_t wfs_tree_add_dir(struct wfs_tree_builder *b, uint32_t parent, const char *name);
-/* A virtual file that is planned on demand. */
+/* Adds a virtual file, which is planned when it is asked for. NULL when out of memory. */
 struct wfs_tree_file *wfs_tree_add_file(struct wfs_tree_builder *b, uint32_t parent,
                                         const char *name, wfs_tree_plan_fn plan_fn, const void *ctx,
                                         uint32_t plan);

@@ -1,6 +1,7 @@
 /*
- * layout.c - from a growing list of nodes to the laid-out tree: children consecutive, sorted for
- * lookup, with a second order for listings; equal names in one directory made different.
+ * layout.c - makes the finished tree of the builder's list of nodes. The children of a directory
+ * become consecutive and sorted by name, for lookups; a second list has them in natural order, for
+ * listings. Of equal names in one directory, all but one get a number.
  */
 #include "tree/nodes/layout.h"
 
@@ -18,7 +19,8 @@ static int by_name(const void *a, const void *b, void *nodes)
     if (c)
         return c;
     bool i_dir = n[i].kind == WFS_NODE_DIR, j_dir = n[j].kind == WFS_NODE_DIR;
-    return i_dir != j_dir ? j_dir - i_dir : (i > j) - (i < j); /* a directory keeps its name */
+    return i_dir != j_dir ? j_dir - i_dir
+                          : (i > j) - (i < j); /* a directory first: it keeps its name */
 }
 
 static int rename_collision(struct wfs_tree_builder *b, uint32_t index, unsigned number)
@@ -77,7 +79,8 @@ static void place(struct wfs_tree *tree, const struct wfs_build_node *from, uint
         tree->nodes[parent].n_subdirs++;
 }
 
-/* Breadth first: placed[i] is the build node at position i; children go to the end. */
+/* Goes through the directories breadth first, and places the children of each at the end. placed[i]
+ * is the builder's index of node i. */
 static int lay_out(struct wfs_tree_builder *b, struct wfs_tree *tree, uint32_t *placed)
 {
     uint32_t end = 1;

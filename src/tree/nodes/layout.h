@@ -1,6 +1,6 @@
 /*
- * layout.h - the finished tree, as it is held. Nothing changes afterwards but the files that are
- * planned when they are asked for, each under its own lock.
+ * layout.h - the finished tree. It does not change any more, but for virtual files that are planned
+ * when they are asked for, each under a lock of its own.
  */
 #ifndef WEIGHTFS_TREE_NODES_LAYOUT_H
 #define WEIGHTFS_TREE_NODES_LAYOUT_H
@@ -22,7 +22,7 @@ struct wfs_tree {
     gid_t gid;
 };
 
-/* Lays the nodes out. The files go to the tree. */
+/* Makes the tree of the builder's nodes. The tree owns the virtual files from here on. */
 int wfs_tree_finish(struct wfs_tree_builder *b, struct wfs_tree **ret, struct wfs_error *err);
 void wfs_tree_free(struct wfs_tree *tree);
 

@@ -11,12 +11,14 @@
 #include "tree/nodes/layout.h"
 #include "tree/nodes/planned.h"
 
-#define NODE_BLOCK_BYTES 512 /* st_blocks counts these: 0 would make `tar -S` see only holes */
-/* Readers take it for their buffer: a larger one makes torch.load(mmap=True) read that much at
- * every record, and nothing that copies files needs it. */
+/* The unit of st_blocks. A file of 0 blocks would be one hole to `tar -S`. */
+#define NODE_BLOCK_BYTES 512
+/* st_blksize, which readers take as the size of their buffer. With a larger one
+ * torch.load(mmap=True) reads that much for every record; programs that copy files choose for
+ * themselves. */
 #define NODE_IO_BYTES    4096
-#define NODE_LIST_BYTES  (1 << 20) /* of a very large directory */
-#define NODE_ENTRY_BYTES 128       /* of a listing, about */
+#define NODE_LIST_BYTES  (1 << 20) /* at most, of a large directory */
+#define NODE_ENTRY_BYTES 128       /* what an entry of a listing takes, about */
 
 uint32_t wfs_tree_n_nodes(const struct wfs_tree *tree)
 {
@@ -94,8 +96,9 @@ static int size_of(const struct wfs_tree *tree, const struct wfs_node *node, uin
     return 0;
 }
 
-/* readdir(3) takes it for its buffer, and the kernel gets as many pages for each call: what a
- * directory needs, or a tree of small ones spends its time there. A power of two, for FUSE. */
+/* st_blksize of a directory. readdir(3) takes it as the size of its buffer, and for each call the
+ * kernel allocates as many pages: so it is what the directory needs and not more, else walking many
+ * small directories would be slow. It is a power of two, as FUSE wants it. */
 static blksize_t io_bytes(const struct wfs_node *node)
 {
     blksize_t bytes = NODE_IO_BYTES;

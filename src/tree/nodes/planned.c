@@ -20,7 +20,7 @@ int wfs_tree_file_get(const struct wfs_session *session, struct wfs_tree_file *f
                             : wfs_error_nomem(err, "a virtual file");
         if (!r) {
             atomic_store_explicit(&file->file, made, memory_order_release);
-        } else { /* what it left there would grow with every try */
+        } else { /* what was allocated would stay, and grow with every try */
             wfs_arena_free(file->arena);
             file->arena = NULL;
         }

@@ -25,7 +25,8 @@ struct wfs_tree_file {
     struct wfs_arena *arena;                /* of the planned file; under lock */
     _Atomic(const struct wfs_vfile *) file; /* set once */
 };
-/* 0 or -errno; a failure is tried again next time. */
+/* Plans the file where that is not done yet. A failure is not remembered: the next call tries
+ * again. */
 int wfs_tree_file_get(const struct wfs_session *session, struct wfs_tree_file *file,
                       const struct wfs_vfile **ret, struct wfs_error *err);
 void wfs_tree_file_free(struct wfs_tree_file *file);
