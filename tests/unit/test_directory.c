@@ -113,6 +113,16 @@ static void test_directory__takes_a_whole_set_without_index(void **state)
     wfs_catalog_free(c);
 }
 
+static void test_directory__a_name_without_a_beginning_is_of_no_set(void **state)
+{
+    struct scratch *s = *state;
+    weights(s, "00001-of-00002.safetensors", "a");
+    struct wfs_catalog *c = open_ok(s);
+    assert_int_equal(c->n_files, 1);
+    assert_int_equal(c->n_tensors, 1);
+    wfs_catalog_free(c);
+}
+
 static void test_directory__refuses_a_name_twice(void **state)
 {
     struct scratch *s = *state;
@@ -296,6 +306,7 @@ int main(void)
         TEST(test_directory__takes_the_only_weight_file),
         TEST(test_directory__knows_weights_by_content),
         TEST(test_directory__takes_a_whole_set_without_index),
+        TEST(test_directory__a_name_without_a_beginning_is_of_no_set),
         TEST(test_directory__refuses_a_name_twice),
         TEST(test_directory__never_guesses_between_checkpoints),
         TEST(test_directory__takes_the_weights_it_is_told),

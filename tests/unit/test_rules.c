@@ -225,6 +225,24 @@ static void test_rules__patterns_are_anchored_and_typed(void **state)
     }
 }
 
+static void test_rules__groups_of_an_expression_are_bounded(void **state)
+{
+    (void)state;
+    if (!HAVE_PCRE2)
+        skip();
+    /* The name is the last group: 127 have room in a signed byte, 128 have not. */
+    for (int n = 126; n <= 127; n++) {
+        char text[1024] = "/";
+        for (int i = 0; i < n; i++)
+            strcat(text, "(a?)");
+        strcat(text, "(?<x>b)/ -> {x}");
+        if (n == 126)
+            expect_ok(text);
+        else
+            expect_error(text, "x.map:1:1: expected fewer groups in this expression");
+    }
+}
+
 static void test_rules__a_hostile_pattern_costs_a_bounded_time(void **state)
 {
     (void)state;
@@ -272,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_rules__includes_are_bounded),
         cmocka_unit_test(test_rules__what_a_set_may_say),
         cmocka_unit_test(test_rules__patterns_are_anchored_and_typed),
+        cmocka_unit_test(test_rules__groups_of_an_expression_are_bounded),
         cmocka_unit_test(test_rules__a_hostile_pattern_costs_a_bounded_time),
         cmocka_unit_test(test_rules__an_inverse_turns_rules_around),
     };
