@@ -10,8 +10,7 @@
  */
 #include <string.h>
 
-#include "rules/rules.h"
-#include "rules/inverting.h"
+#include "rules/inverse_ops.h"
 
 /* ---- names --------------------------------------------------------------------------------- */
 

@@ -1,9 +1,9 @@
 /*
  * inverse_ops.c - the inverse of an operation: what undoes it, or why nothing does.
  */
-#include <string.h>
+#include "rules/inverse_ops.h"
 
-#include "rules/inverting.h"
+#include <string.h>
 
 int wfs_invert_refuse(struct wfs_inverting *v, struct wfs_pos pos, const char *why)
 {

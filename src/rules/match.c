@@ -2,10 +2,12 @@
  * match.c - patterns against names. Backtracking, but bounded: only {p:*} and several captures in
  * one component backtrack, a budget stops what a hostile pattern would make of that.
  */
+#include "rules/match.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/match.h"
+#include "rules/regex.h"
 
 #define MATCH_MAX_STEPS 20000 /* of one pattern against one name */
 
@@ -16,26 +18,6 @@ struct matching {
     struct wfs_match *m;
     uint32_t n_steps;
 };
-
-int wfs_split_path(struct wfs_arena *arena, const char *path, struct wfs_split *ret,
-                   struct wfs_error *err)
-{
-    uint32_t n = 1;
-    for (const char *c = path; *c; c++)
-        n += *c == WFS_SEP;
-    struct wfs_component *components = wfs_arena_array(arena, n, sizeof(*components));
-    if (!components)
-        return wfs_error_nomem(err, "names");
-    const char *s = path;
-    for (uint32_t i = 0; i < n; i++) {
-        const char *end = strchrnul(s, WFS_SEP);
-        size_t len = (size_t)(end - s);
-        components[i] = (struct wfs_component){s, (uint32_t)len, wfs_component_hash(s, len)};
-        s = end + 1;
-    }
-    *ret = (struct wfs_split){path, n, components};
-    return 0;
-}
 
 static bool match_segments(struct matching *g, uint32_t seg, uint32_t comp);
 

@@ -1,47 +1,14 @@
 /*
- * match.h - matching names against patterns, and writing targets from a match.
- *
- * A name is split into components once, with a hash each, so that most patterns are refused by
- * comparing two numbers.
+ * match.h - matching names against patterns.
  */
 #ifndef WEIGHTFS_RULES_MATCH_H
 #define WEIGHTFS_RULES_MATCH_H
 
-#include <string.h>
-
-#include "rules/parse.h"
-
-/* FNV-1a: only in memory, never stored. 0 is kept for "not a lone literal". */
-static inline uint64_t wfs_component_hash(const char *s, size_t len)
-{
-    uint64_t h = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)s[i]) * UINT64_C(1099511628211);
-    return h ? h : 1;
-}
-
-struct wfs_component {
-    const char *s;
-    uint32_t len;
-    uint64_t hash;
-};
-struct wfs_split {
-    const char *path;
-    uint32_t n;
-    const struct wfs_component *components;
-};
-int wfs_split_path(struct wfs_arena *arena, const char *path, struct wfs_split *ret,
-                   struct wfs_error *err);
+#include "rules/split.h"
 
 /* Starts from what `match` has bound already (captures must agree) and adds to it; on false it is
  * as before, but for gave_up. */
 bool wfs_name_match(const struct wfs_name *name, const struct wfs_cap *caps,
                     const struct wfs_split *split, struct wfs_match *match);
-
-/* A regular expression into name->regex. Without PCRE2: -EINVAL that says so. */
-int wfs_regex_compile(struct wfs_parser *p, struct wfs_name *name, struct wfs_pos pos,
-                      const char *text);
-bool wfs_regex_match(const struct wfs_name *name, const struct wfs_split *split,
-                     struct wfs_match *match);
 
 #endif

@@ -2,9 +2,9 @@
  * parse_ops.c - operations: "transpose", "reshape(H, D, -1)", "concat(k, 0, equal)". One table says
  * what each takes; the parser is generic.
  */
-#include <string.h>
+#include "rules/parse_ops.h"
 
-#include "rules/parse.h"
+#include <string.h>
 
 #define MAX_OPS  64
 #define MAX_ARGS 64

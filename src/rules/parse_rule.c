@@ -1,9 +1,11 @@
 /*
  * parse_rule.c - rules: mappings, drop, alias, fill.
  */
+#include "rules/parse_rule.h"
+
 #include <string.h>
 
-#include "rules/parse_rule.h"
+#include "rules/parse_ops.h"
 
 static void begin(struct wfs_parser *p)
 {

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/parse_namespace.h"
 #include "rules/parse_rule.h"
+#include "rules/parse_term.h"
 
 #define MAX_RULES 100000
-#define MAX_WORDS 64
 #define MAX_LETS  1000
 /* Files that include each other twice would be read exponentially often. */
 #define MAX_INCLUDED       1000
@@ -51,61 +52,6 @@ static int add_to(struct reading *rd, void *array_pp, size_t *cap, size_t *n, si
     return 0;
 }
 
-static int parse_words(struct wfs_parser *p, const char *const **ret, uint32_t *ret_n)
-{
-    const char *words[MAX_WORDS + 1] = {0};
-    uint32_t n = 0;
-    while (wfs_parse_space(p)) {
-        if (n == MAX_WORDS)
-            return wfs_parse_expected(p, "at most 64 names");
-        int r = wfs_parse_word(p, "a name", &words[n]);
-        if (r)
-            return r;
-        n++;
-    }
-    if (n == 0)
-        return wfs_parse_expected(p, "a name");
-    *ret = wfs_arena_memdup(p->arena, words, (n + 1) * sizeof(words[0]));
-    *ret_n = n;
-    return *ret ? 0 : wfs_error_nomem(p->err, "rules");
-}
-
-static int parse_sep(struct wfs_parser *p, struct wfs_namespace *ns)
-{
-    const char *sep;
-    int r = wfs_parse_string(p, &sep);
-    if (!r && strcmp(sep, ".") != 0 && strcmp(sep, "/") != 0)
-        return wfs_parse_expected(p, "\".\" or \"/\" before this");
-    if (!r)
-        ns->sep = sep[0];
-    return r;
-}
-
-static int parse_namespace(struct wfs_parser *p, struct wfs_namespace *ns, bool target)
-{
-    while (wfs_parse_space(p)) {
-        int r;
-        if (wfs_parse_accept(p, "sep"))
-            r = parse_sep(p, ns);
-        else if (wfs_parse_accept(p, "index")) {
-            r = wfs_parse_expect(p, "glued");
-            ns->index_glued = true;
-        } else if (wfs_parse_accept(p, "trailing"))
-            r = wfs_parse_word(p, "a component", &ns->trailing);
-        else if (target && wfs_parse_accept(p, "collection")) {
-            r = wfs_parse_word(p, "a collection", &ns->collection);
-            ns->collection_always = !r && wfs_parse_accept(p, "always");
-        } else if (!target && wfs_parse_accept(p, "collections"))
-            r = parse_words(p, &ns->collections, &ns->n_collections);
-        else
-            r = wfs_parse_expected(p, target ? "sep, index, trailing or collection"
-                                             : "sep, index, trailing or collections");
-        if (r)
-            return r;
-    }
-    return 0;
-}
-
 static int do_set(struct reading *rd)
 {
     return wfs_parse_word(rd->p, "a name", &rd->set->name);
@@ -126,17 +72,17 @@ static int do_format(struct reading *rd)
 static int do_files(struct reading *rd)
 {
     uint32_t n;
-    return parse_words(rd->p, &rd->set->files, &n);
+    return wfs_parse_words(rd->p, &rd->set->files, &n);
 }
 static int do_source(struct reading *rd)
 {
     rd->has_source = true;
-    return parse_namespace(rd->p, &rd->set->source, false);
+    return wfs_parse_namespace(rd->p, &rd->set->source, false);
 }
 static int do_target(struct reading *rd)
 {
     rd->has_target = true;
-    return parse_namespace(rd->p, &rd->set->target, true);
+    return wfs_parse_namespace(rd->p, &rd->set->target, true);
 }
 static int do_invertible(struct reading *rd)
 {
@@ -152,11 +98,11 @@ static int do_program(struct reading *rd)
 
 static int do_detect(struct reading *rd)
 {
-    const struct wfs_name *names[MAX_WORDS];
+    const struct wfs_name *names[WFS_RULES_MAX_WORDS];
     uint32_t n = 0;
     rd->p->in_target = false;
     while (wfs_parse_space(rd->p)) {
-        if (n == MAX_WORDS)
+        if (n == WFS_RULES_MAX_WORDS)
             return wfs_parse_expected(rd->p, "at most 64 patterns");
         rd->p->n_caps = 0;
         int r = wfs_parse_name(rd->p, &names[n]);

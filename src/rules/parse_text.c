@@ -1,11 +1,11 @@
 /*
  * parse_text.c - the rules parser's characters, words, strings and messages.
  */
+#include "rules/parse_text.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "rules/parse.h"
 
 char wfs_parse_peek_at(const struct wfs_parser *p, size_t ahead)
 {
@@ -272,24 +272,6 @@ bool wfs_parse_at_delimiter(struct wfs_parser *p)
             return true;
     }
     return false;
-}
-
-uint32_t wfs_parse_cap_find(const struct wfs_parser *p, const char *name, size_t len)
-{
-    for (uint32_t i = 0; i < p->n_caps; i++)
-        if (strlen(p->caps[i].name) == len && memcmp(p->caps[i].name, name, len) == 0)
-            return i;
-    return WFS_NO_INDEX;
-}
-
-int wfs_parse_cap_add(struct wfs_parser *p, const struct wfs_cap *cap, uint32_t *ret)
-{
-    if (p->n_caps == WFS_RULE_MAX_CAPS)
-        return wfs_parse_error(p, cap->pos, "expected at most %d captures in a rule",
-                               WFS_RULE_MAX_CAPS);
-    p->caps[p->n_caps] = *cap;
-    *ret = p->n_caps++;
-    return 0;
 }
 
 /* No leading zeros, so that writing it back gives the same text. */

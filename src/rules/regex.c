@@ -2,9 +2,9 @@
  * regex.c - /REGEX/ patterns by PCRE2, anchored at both ends over the dotted name. Match and depth
  * limits bound what a bad expression can cost; a name that exceeds them does not match.
  */
-#include <string.h>
+#include "rules/regex.h"
 
-#include "rules/match.h"
+#include <string.h>
 
 #if HAVE_PCRE2
 #define PCRE2_CODE_UNIT_WIDTH 8

@@ -1,11 +1,11 @@
 /*
- * parse.h - the parser's own state, shared by parse_*.c.
+ * parse_text.h - the parser's state, and its characters, words, strings and messages.
  *
  * One cursor over the text knows its line and column. White space includes a newline whose next
  * non-empty line is indented, so a statement is what lies between two lines that begin in column 1.
  */
-#ifndef WEIGHTFS_RULES_PARSE_H
-#define WEIGHTFS_RULES_PARSE_H
+#ifndef WEIGHTFS_RULES_PARSE_TEXT_H
+#define WEIGHTFS_RULES_PARSE_TEXT_H
 
 #include "rules/rules.h"
 
@@ -62,18 +62,8 @@ int wfs_parse_number(struct wfs_parser *p, int64_t *ret);
 /* Copies the text from `start` to the cursor, runs of white space as one space. */
 const char *wfs_parse_text_since(struct wfs_parser *p, size_t start);
 
-int wfs_parse_expr(struct wfs_parser *p, const struct wfs_vexpr **ret);
-/* in_target as the parser says. */
-int wfs_parse_name(struct wfs_parser *p, const struct wfs_name **ret);
-/* Operations up to `&`, `->`, `if`, `for` or the end. */
-int wfs_parse_ops(struct wfs_parser *p, struct wfs_ops *ret);
-int wfs_parse_op(struct wfs_parser *p, struct wfs_op *ret);
 /* Where `->`, `&`, `if`, `for`, `of` or `:` stands, or the statement ends. */
 bool wfs_parse_at_delimiter(struct wfs_parser *p);
-
-/* The rule's captures. */
-uint32_t wfs_parse_cap_find(const struct wfs_parser *p, const char *name, size_t len);
-int wfs_parse_cap_add(struct wfs_parser *p, const struct wfs_cap *cap, uint32_t *ret);
 
 /* Digits as Python prints an int, at the start of s: how many, and their value; or 0. */
 uint32_t wfs_index_parse(const char *s, uint32_t len, int64_t *ret);

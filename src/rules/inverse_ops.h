@@ -1,8 +1,8 @@
 /*
- * inverting.h - what inverse.c and inverse_ops.c share while a rule is turned around.
+ * inverse_ops.h - a rule being turned around, and the inverses of its operations.
  */
-#ifndef WEIGHTFS_RULES_INVERTING_H
-#define WEIGHTFS_RULES_INVERTING_H
+#ifndef WEIGHTFS_RULES_INVERSE_OPS_H
+#define WEIGHTFS_RULES_INVERSE_OPS_H
 
 #include "rules/rules.h"
 

@@ -1,0 +1,13 @@
+/*
+ * parse_term.h - names (patterns and targets) and expressions.
+ */
+#ifndef WEIGHTFS_RULES_PARSE_TERM_H
+#define WEIGHTFS_RULES_PARSE_TERM_H
+
+#include "rules/parse_capture.h"
+
+int wfs_parse_expr(struct wfs_parser *p, const struct wfs_vexpr **ret);
+/* in_target as the parser says. */
+int wfs_parse_name(struct wfs_parser *p, const struct wfs_name **ret);
+
+#endif
