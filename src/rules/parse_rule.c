@@ -90,9 +90,16 @@ static int parse_clauses(struct wfs_parser *p, struct wfs_rule *rule)
 
 static int parse_condition(struct wfs_parser *p, struct wfs_rule *rule)
 {
+    const struct wfs_vexpr *own;
+    rule->cond = p->when;
     if (!wfs_parse_accept(p, "if"))
         return 0;
-    return wfs_parse_expr(p, &rule->cond);
+    int r = wfs_parse_expr(p, &own);
+    if (r || !p->when) {
+        rule->cond = own;
+        return r;
+    }
+    return wfs_parse_both(p, p->when, own, &rule->cond);
 }
 
 static bool op_is_fill(const struct wfs_op *op)
@@ -310,10 +317,59 @@ static int finish(struct wfs_parser *p, struct wfs_rule *rule, size_t start)
         rule->fan_caps |= (uint32_t)rule_fans(rule, cap, true) << cap;
     rule->fans_in |= rule->fan_caps != 0;
     rule->caps = wfs_arena_memdup(p->arena, p->caps, p->n_caps * sizeof(p->caps[0]));
-    rule->text = wfs_parse_text_since(p, start);
+    const char *text = wfs_parse_text_since(p, start);
+    rule->text =
+        text && p->when_text ? wfs_arena_printf(p->arena, "%s%s", text, p->when_text) : text;
     rule->where = wfs_arena_printf(p->arena, "%s:%u", rule->pos.file, rule->pos.line);
     if (!rule->text || !rule->where || (p->n_caps && !rule->caps))
         return wfs_error_nomem(p->err, "rules");
+    return 0;
+}
+
+/* How far the next line with a statement on it is indented. */
+static size_t next_indent(const struct wfs_parser *p)
+{
+    struct wfs_parser ahead = *p;
+    return wfs_parse_statement_start(&ahead) ? ahead.pos - ahead.line_start : 0;
+}
+
+/* The condition, up to the colon and the end of its line. */
+static int parse_when_condition(struct wfs_parser *p, const struct wfs_vexpr **ret)
+{
+    begin(p);
+    wfs_parse_space(p);
+    struct wfs_pos pos = wfs_parse_pos(p);
+    size_t start = p->pos;
+    int r = wfs_parse_expr(p, ret);
+    if (!r && p->n_caps)
+        r = wfs_parse_error(p, pos, "expected a condition without captures: `let` may have them");
+    const char *text = r ? NULL : wfs_parse_text_since(p, start);
+    if (!r && !text)
+        r = wfs_error_nomem(p->err, "rules");
+    if (!r)
+        r = wfs_parse_expect(p, ":");
+    if (r)
+        return r;
+    p->when_text = wfs_arena_printf(p->arena, " when %s%s", text, p->when_text ? p->when_text : "");
+    return p->when_text ? 0 : wfs_error_nomem(p->err, "rules");
+}
+
+int wfs_parse_when(struct wfs_parser *p)
+{
+    const struct wfs_vexpr *cond;
+    int r = parse_when_condition(p, &cond);
+    if (r)
+        return r;
+    uint32_t line = p->line;
+    size_t indent = next_indent(p);
+    if (wfs_parse_space(p) && p->line == line)
+        return wfs_parse_expected(p, "the end of the line after ':'");
+    if (indent <= p->indent)
+        return wfs_parse_expected(p, "rules, indented, below `when`");
+    p->indent = indent;
+    if (p->when)
+        return wfs_parse_both(p, p->when, cond, &p->when);
+    p->when = cond;
     return 0;
 }
 

@@ -8,8 +8,9 @@
 #include "rules/parse_rule.h"
 #include "rules/parse_term.h"
 
-#define MAX_RULES 100000
-#define MAX_LETS  1000
+#define MAX_RULES    100000
+#define MAX_LETS     1000
+#define MAX_SECTIONS 8
 /* Files that include each other twice would be read exponentially often. */
 #define MAX_INCLUDED       1000
 #define MAX_INCLUDED_BYTES (4 * (uint64_t)WFS_RULES_MAX_BYTES)
@@ -33,6 +34,7 @@ struct reading {
     struct wfs_set *set;
     struct lists lists;
     struct wfs_including *in;
+    uint32_t n_sections; /* around the statement */
     bool has_policy, has_unmatched, has_source, has_target;
 };
 
@@ -294,12 +296,19 @@ static const struct {
     {"program ", do_program},
 };
 
+static int parse_section(struct reading *rd);
+
 static int parse_statement(struct reading *rd)
 {
     struct wfs_parser *p = rd->p;
+    struct wfs_pos pos = wfs_parse_pos(p);
+    if (wfs_parse_accept(p, "when "))
+        return parse_section(rd);
     for (size_t i = 0; i < WFS_ARRAY_SIZE(statements); i++) {
         if (!wfs_parse_accept(p, statements[i].word))
             continue;
+        if (p->indent)
+            return wfs_parse_error(p, pos, "expected rules below `when`: this stands outside");
         int r = statements[i].run(rd);
         if (!r && wfs_parse_space(p))
             r = wfs_parse_expected(p, "the end of the statement");
@@ -310,6 +319,29 @@ static int parse_statement(struct reading *rd)
     if (!r && rd->lists.n_rules == MAX_RULES)
         return wfs_parse_error(p, rule.pos, "expected at most %d rules", MAX_RULES);
     return r ? r : ADD(rd, rules, &rule);
+}
+
+/* `when COND:` and what is indented alike below it; sections nest. */
+static int parse_section(struct reading *rd)
+{
+    struct wfs_parser *p = rd->p;
+    const struct wfs_vexpr *when = p->when;
+    const char *when_text = p->when_text;
+    size_t indent = p->indent;
+    if (++rd->n_sections > MAX_SECTIONS)
+        return wfs_parse_expected(p, "at most 8 sections within each other");
+    int r = wfs_parse_when(p);
+    while (!r && wfs_parse_statement_start(p) && p->pos - p->line_start > indent) {
+        if (p->pos - p->line_start != p->indent)
+            return wfs_parse_expected(p, "rules of a section indented alike before this");
+        p->depth = 0;
+        r = parse_statement(rd);
+    }
+    p->indent = indent;
+    p->when = when;
+    p->when_text = when_text;
+    rd->n_sections--;
+    return r;
 }
 
 static int parse_all(struct reading *rd)

@@ -235,6 +235,7 @@ static const struct infix infixes[] = {
     {"/", WFS_BIN_DIV, 5},   {"%", WFS_BIN_MOD, 5},
 };
 #define LEVELS     6
+#define IN_LEVEL   2 /* of comparisons */
 #define MAX_HEIGHT (4 * WFS_RULES_MAX_DEPTH)
 
 struct function {
@@ -528,6 +529,52 @@ static const struct infix *accept_infix(struct wfs_parser *p, int level)
     return NULL;
 }
 
+/* A binary expression; its source is what was parsed since `start`. */
+static int new_binary(struct wfs_parser *p, enum wfs_binop op, const struct wfs_vexpr *left,
+                      const struct wfs_vexpr *right, size_t start, const struct wfs_vexpr **ret)
+{
+    struct wfs_vexpr *e = new_expr(p, WFS_V_BINARY);
+    if (!e)
+        return -ENOMEM;
+    e->op = (int)op;
+    e->n_args = 2;
+    e->args[0] = left;
+    e->args[1] = right;
+    set_source(p, e, start);
+    *ret = e;
+    return set_height(p, e);
+}
+
+/* x in "a" "b" is x == "a" or x == "b". A false list is explained as a whole: each of its
+ * expressions has the source of all. */
+static int parse_in(struct wfs_parser *p, const struct wfs_vexpr *left, size_t start,
+                    const struct wfs_vexpr **ret)
+{
+    const struct wfs_vexpr *any = NULL;
+    uint32_t n = 0;
+    do {
+        const struct wfs_vexpr *equal;
+        if (++n > WFS_RULES_MAX_DEPTH)
+            return wfs_parse_expected(p, "at most 64 texts after 'in'");
+        struct wfs_vexpr *text = new_expr(p, WFS_V_CONST);
+        if (!text)
+            return -ENOMEM;
+        size_t text_start = p->pos;
+        int r = parse_text(p, text);
+        set_source(p, text, text_start);
+        if (!r)
+            r = new_binary(p, WFS_BIN_EQ, left, text, start, &equal);
+        if (!r && any)
+            r = new_binary(p, WFS_BIN_OR, any, equal, start, &any);
+        else if (!r)
+            any = equal;
+        if (r)
+            return r;
+    } while (wfs_parse_space(p) && wfs_parse_peek(p) == '"');
+    *ret = any;
+    return 0;
+}
+
 static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr **ret)
 {
     uint32_t n_terms = 0;
@@ -540,22 +587,35 @@ static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr *
     for (const struct infix *in; !r && level < LEVELS && (in = accept_infix(p, level));) {
         if (++n_terms > WFS_RULES_MAX_DEPTH)
             return wfs_parse_expected(p, "a shorter expression");
-        struct wfs_vexpr *e = new_expr(p, WFS_V_BINARY);
-        if (!e)
-            return -ENOMEM;
-        e->op = (int)in->op;
-        e->n_args = 2;
-        e->args[0] = left;
-        r = parse_level(p, level + 1, &e->args[1]);
-        set_source(p, e, start);
+        const struct wfs_vexpr *right;
+        r = parse_level(p, level + 1, &right);
         if (!r)
-            r = set_height(p, e);
-        left = e;
+            r = new_binary(p, in->op, left, right, start, &left);
     }
+    if (!r && level == IN_LEVEL && wfs_parse_accept(p, "in"))
+        r = parse_in(p, left, start, &left);
     p->depth--;
     if (!r)
         *ret = left;
     return r;
+}
+
+int wfs_parse_both(struct wfs_parser *p, const struct wfs_vexpr *left,
+                   const struct wfs_vexpr *right, const struct wfs_vexpr **ret)
+{
+    struct wfs_vexpr *e = new_expr(p, WFS_V_BINARY);
+    const char *source = wfs_arena_printf(p->arena, "(%.*s) and (%.*s)", (int)left->source_len,
+                                          left->source, (int)right->source_len, right->source);
+    if (!e || !source)
+        return wfs_error_nomem(p->err, "rules");
+    e->op = (int)WFS_BIN_AND;
+    e->n_args = 2;
+    e->args[0] = left;
+    e->args[1] = right;
+    e->source = source;
+    e->source_len = strlen(source);
+    *ret = e;
+    return set_height(p, e);
 }
 
 int wfs_parse_expr(struct wfs_parser *p, const struct wfs_vexpr **ret)

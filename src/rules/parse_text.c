@@ -72,7 +72,7 @@ static bool line_continues(const struct wfs_parser *p)
             while (i < p->len && p->text[i] != '\n')
                 i++;
         if (i < p->len && p->text[i] != '\n')
-            return i > start;
+            return i - start > p->indent;
     }
     return false;
 }

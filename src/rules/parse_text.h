@@ -2,7 +2,8 @@
  * parse_text.h - the parser's state, and its characters, words, strings and messages.
  *
  * One cursor over the text knows its line and column. White space includes a newline whose next
- * non-empty line is indented, so a statement is what lies between two lines that begin in column 1.
+ * non-empty line is indented deeper than statements are (`indent`), so a statement is what lies between two lines that begin where statements
+ * do.
  */
 #ifndef WEIGHTFS_RULES_PARSE_TEXT_H
 #define WEIGHTFS_RULES_PARSE_TEXT_H
@@ -25,6 +26,11 @@ struct wfs_parser {
     uint32_t line;
     size_t line_start;
     uint32_t depth; /* of nested expressions */
+    /* Statements begin after this many blanks: 0, or as a `when` section is indented. */
+    size_t indent;
+    /* The condition of the sections around the statement, or NULL, and its text: " when COND". */
+    const struct wfs_vexpr *when;
+    const char *when_text;
     /* the rule being parsed */
     uint32_t n_caps;
     struct wfs_cap caps[WFS_RULE_MAX_CAPS];

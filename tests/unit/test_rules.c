@@ -195,6 +195,41 @@ static bool matches(const char *pattern, const char *name)
     return wfs_name_match(set->rules[0].sources.part[0].name, set->rules[0].caps, &split, &m);
 }
 
+static void test_rules__sections_give_their_rules_a_condition(void **state)
+{
+    (void)state;
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_set *set = NULL;
+    struct wfs_error err = {0};
+    static const char text[] = "let m = model_type ?? \"?\"\n"
+                               "when m in \"a\" \"b\":\n"
+                               "  # a comment\n"
+                               "  a -> b\n"
+                               "    if rank == 1\n"
+                               "  when exists(x.y): # another\n"
+                               "      drop c\n"
+                               "  drop d\n"
+                               "drop e\n";
+    if (parse(arena, text, &set, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(set->n_rules, 4);
+    assert_string_equal(set->rules[0].text, "a -> b if rank == 1 when m in \"a\" \"b\"");
+    assert_int_equal(set->rules[0].cond->op, WFS_BIN_AND);
+    assert_string_equal(set->rules[1].text, "drop c when exists(x.y) when m in \"a\" \"b\"");
+    assert_int_equal(set->rules[1].cond->args[1]->kind, WFS_V_EXISTS);
+    assert_ptr_equal(set->rules[1].cond->args[0], set->rules[2].cond);
+    assert_int_equal(set->rules[2].cond->op, WFS_BIN_OR);
+    assert_null(set->rules[3].cond);
+    expect_error("when true:\ndrop a\n", "expected rules, indented, below `when`");
+    expect_error("when true: drop a\n", "expected the end of the line after ':'");
+    expect_error("when true:\n", "expected rules, indented, below `when`");
+    expect_error("when true:\n  drop a\n drop b\n", "indented alike");
+    expect_error("when true:\n  let a = 1\n", "x.map:2:3: expected rules below `when`");
+    expect_error("when any({p:*}.x):\n  drop a\n", "expected a condition without captures");
+    expect_error("when nothing:\n  drop a\n", "found 'nothing'");
+    expect_error("drop a if name in 1", "expected a text in quotes");
+}
+
 static void test_rules__patterns_are_anchored_and_typed(void **state)
 {
     (void)state;
@@ -289,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_rules__nesting_is_bounded),
         cmocka_unit_test(test_rules__includes_are_bounded),
         cmocka_unit_test(test_rules__what_a_set_may_say),
+        cmocka_unit_test(test_rules__sections_give_their_rules_a_condition),
         cmocka_unit_test(test_rules__patterns_are_anchored_and_typed),
         cmocka_unit_test(test_rules__groups_of_an_expression_are_bounded),
         cmocka_unit_test(test_rules__a_hostile_pattern_costs_a_bounded_time),
