@@ -114,7 +114,10 @@ static int parse_op_cap(struct wfs_parser *p, const struct op_def *def, struct w
     struct wfs_error ignored = {0};
     copy.err = &ignored;
     *ret_found = false;
-    if (def->cap != NO_CAP && wfs_parse_ident(&copy, "", &word) == 0) {
+    int r = def->cap == NO_CAP ? -EINVAL : wfs_parse_ident(&copy, "", &word);
+    if (r == -ENOMEM)
+        return wfs_error_nomem(p->err, "rules");
+    if (!r) {
         op->cap = wfs_parse_cap_find(p, word, strlen(word));
         if (op->cap != WFS_NO_INDEX) {
             p->pos = copy.pos;

@@ -191,12 +191,9 @@ static int parse_fill(struct wfs_parser *p, struct wfs_rule *rule)
 {
     rule->kind = WFS_RULE_FILL;
     struct wfs_parser ahead = *p;
-    struct wfs_error ignored = {0};
     const struct wfs_name *pattern = NULL;
-    ahead.err = &ignored;
     while (wfs_parse_space(&ahead)) {
         if (wfs_parse_accept(&ahead, "for")) {
-            ahead.err = p->err;
             int r = parse_source_name(&ahead, &pattern);
             if (r)
                 return r;
