@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_RULES_PARSE_OPS_H
 #define WEIGHTFS_RULES_PARSE_OPS_H
 
-#include "rules/parse_term.h"
+#include "rules/term.h"
 
 /* Operations up to `&`, `->`, `if`, `for` or the end. */
 int wfs_parse_ops(struct wfs_parser *p, struct wfs_ops *ret);

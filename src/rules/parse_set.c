@@ -6,7 +6,7 @@
 
 #include "rules/parse_namespace.h"
 #include "rules/parse_rule.h"
-#include "rules/parse_term.h"
+#include "rules/term.h"
 
 #define MAX_RULES    100000
 #define MAX_LETS     1000

@@ -1,8 +1,8 @@
 /*
- * parse_term.h - names (patterns and targets) and expressions.
+ * term.h - names (patterns and targets) and expressions.
  */
-#ifndef WEIGHTFS_RULES_PARSE_TERM_H
-#define WEIGHTFS_RULES_PARSE_TERM_H
+#ifndef WEIGHTFS_RULES_TERM_H
+#define WEIGHTFS_RULES_TERM_H
 
 #include "rules/parse_capture.h"
 

@@ -1,9 +1,9 @@
 /*
- * parse_term.c - names and expressions, one grammar: an expression asks for names
+ * term.c - names and expressions, one grammar: an expression asks for names
  * (exists(h.{l}.weight)), and a target holds expressions (h.{l+1}). Precedence, loosest first: or,
  * and, not, comparison, ??, + -, * / %, unary minus.
  */
-#include "rules/parse_term.h"
+#include "rules/term.h"
 
 #include <ctype.h>
 #include <stdlib.h>
