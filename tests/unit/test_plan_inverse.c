@@ -212,6 +212,25 @@ static void test_plan_inverse__a_number_of_its_own_is_asked_of_the_names_it_read
     done(c, p);
 }
 
+/* A prefix may be taken off by what an `inverse let` finds among the names that are read. */
+static void test_plan_inverse__a_prefix_asks_the_names_that_are_read(void **state)
+{
+    (void)state;
+    const char *rules = "set p\ninvertible\nlet deep = any({p:*}.w)\n"
+                        "inverse let deep = any(x.{p:*}.kernel)\n"
+                        "prefix add x if deep\n{p:*}.w -> {p}.kernel\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "x.a.kernel", 2, 3);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~p", .rules = rules});
+    assert_int_equal(find(p, "a.w")->status, WFS_MAPPED);
+    done(c, p);
+    c = new_catalog();
+    ADD(c, "a.kernel", 2, 3);
+    p = plan(c, (struct options){.view = "~p", .rules = rules});
+    assert_int_equal(find(p, "a.w")->status, WFS_MAPPED);
+    done(c, p);
+}
+
 /* A tensor called as a '/' writes it: one component for a source that splits at dots. */
 static void add_slashed(struct wfs_catalog *c, const char *name)
 {
@@ -286,6 +305,7 @@ static void test_plan_inverse__equations_may_ask_for_long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_inverse__a_prefix_asks_the_names_that_are_read),
         cmocka_unit_test(test_plan_inverse__slashes_of_the_target_separate_components),
         cmocka_unit_test(test_plan_inverse__collections_come_off_and_tell_rules_apart),
         cmocka_unit_test(test_plan_inverse__sums_over_names_to_come_are_open),

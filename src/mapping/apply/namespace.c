@@ -173,28 +173,36 @@ static void report_prefix(struct wfs_apply *ap, const struct wfs_prefix *prefix,
                    prefix->pos.line);
 }
 
-/* What the forward set put before every target comes off before an inverse's patterns look. */
+/* Takes the prefix off every name that has it. */
+static void read_prefix(struct wfs_apply *ap, const struct wfs_prefix *prefix)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < ap->in.n; i++) {
+        if (!starts_with(ap->in.items[i].path, prefix->path))
+            continue;
+        ap->in.items[i].path += strlen(prefix->path) + 1;
+        n++;
+    }
+    report_prefix(ap, prefix, n);
+}
+
+/* What the forward set put before every target comes off before an inverse's patterns look. A
+ * condition may ask for names (an `inverse let`): for those that the file has. */
 static int read_prefixes(struct wfs_apply *ap)
 {
     struct wfs_scope scope = {.run = {&ap->unrenamed, ap->sink, NULL}};
-    for (uint32_t p = 0; p < ap->set->n_prefixes; p++) {
+    int r = ap->set->n_prefixes ? wfs_name_index_fill(&ap->in_names, &ap->in, ap->sink->err) : 0;
+    for (uint32_t p = 0; !r && p < ap->set->n_prefixes; p++) {
         const struct wfs_prefix *prefix = &ap->set->prefixes[p];
-        uint32_t n = 0;
-        bool holds;
+        bool holds = false;
         if (prefix->add)
             continue;
-        int r = wfs_cond_may_hold(&scope, prefix->cond, &holds);
-        if (r)
-            return r;
-        for (size_t i = 0; holds && i < ap->in.n; i++) {
-            if (!starts_with(ap->in.items[i].path, prefix->path))
-                continue;
-            ap->in.items[i].path += strlen(prefix->path) + 1;
-            n++;
-        }
-        report_prefix(ap, prefix, n);
+        r = wfs_cond_may_hold(&scope, prefix->cond, &holds);
+        if (!r && holds)
+            read_prefix(ap, prefix);
     }
-    return 0;
+    wfs_name_index_free(&ap->in_names);
+    return r;
 }
 
 /* An inverse cannot tell an index that was glued from a name that was so. */
