@@ -19,19 +19,19 @@
 
 /* The verbs, in the order in which --help lists them. */
 #define WFS_VERBS(ROW)                                                                             \
-    ROW(mount)                                                                                     \
-    ROW(umount)                                                                                    \
-    ROW(ls)                                                                                        \
-    ROW(cat)                                                                                       \
-    ROW(cp)                                                                                        \
-    ROW(export)                                                                                    \
-    ROW(map)                                                                                       \
-    ROW(table)                                                                                     \
-    ROW(norms)                                                                                     \
-    ROW(check)                                                                                     \
-    ROW(diff)                                                                                      \
-    ROW(index)
-#define WFS_DECLARE_VERB(name) extern const struct wfs_verb wfs_verb_##name;
+    ROW(wfs_verb_mount)                                                                            \
+    ROW(wfs_verb_umount)                                                                           \
+    ROW(wfs_verb_ls)                                                                               \
+    ROW(wfs_verb_cat)                                                                              \
+    ROW(wfs_verb_cp)                                                                               \
+    ROW(wfs_verb_export)                                                                           \
+    ROW(wfs_verb_map)                                                                              \
+    ROW(wfs_verb_table)                                                                            \
+    ROW(wfs_verb_norms)                                                                            \
+    ROW(wfs_verb_check)                                                                            \
+    ROW(wfs_verb_diff)                                                                             \
+    ROW(wfs_verb_index)
+#define WFS_DECLARE_VERB(verb) extern const struct wfs_verb verb;
 WFS_VERBS(WFS_DECLARE_VERB)
 
 #define WFS_CLI_OPTIONS_MAX 48

@@ -12,7 +12,7 @@
 #include "cli/help.h"
 #include "cli/cli.h"
 
-#define VERB_ROW(name) &wfs_verb_##name,
+#define VERB_ROW(verb) &verb,
 static const struct wfs_verb *const verbs[] = {WFS_VERBS(VERB_ROW) NULL};
 
 /* A checkpoint may have more shards than the usual 1024 descriptors. */

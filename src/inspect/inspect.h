@@ -180,7 +180,6 @@ enum wfs_check_kind {
                               */
     WFS_N_CHECK_KINDS,
 };
-const char *wfs_check_kind_name(enum wfs_check_kind kind);
 
 /* One thing the target expects; has_dtype is false where it does not say (JSON templates). */
 struct wfs_check_key {

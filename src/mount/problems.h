@@ -1,5 +1,5 @@
 /*
- * problems.h - how many of a session's findings --strict refuses.
+ * problems.h - how many of a session's findings --strict refuses. Public to the stages above.
  */
 #ifndef WEIGHTFS_MOUNT_PROBLEMS_H
 #define WEIGHTFS_MOUNT_PROBLEMS_H

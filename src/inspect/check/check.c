@@ -14,7 +14,7 @@
 static const char *const kind_names[WFS_N_CHECK_KINDS] = {"unused", "missing", "shape-mismatch",
                                                           "dtype-mismatch", "uninitialised"};
 
-const char *wfs_check_kind_name(enum wfs_check_kind kind)
+static const char *kind_name(enum wfs_check_kind kind)
 {
     return kind_names[kind];
 }
@@ -196,7 +196,7 @@ void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out)
 {
     for (uint32_t i = 0; i < check->n; i++) {
         const struct wfs_check_entry *e = &check->entries[i];
-        wfs_buf_printf(out, "%-15s ", wfs_check_kind_name(e->kind));
+        wfs_buf_printf(out, "%-15s ", kind_name(e->kind));
         wfs_buf_visible(out, e->name);
         wfs_buf_str(out, *e->text ? ": " : "");
         wfs_buf_visible(out, e->text);
@@ -207,7 +207,7 @@ void wfs_check_text(const struct wfs_check *check, struct wfs_buf *out)
         if (!check->n_by_kind[k])
             continue;
         wfs_buf_printf(out, "%s%" PRIu32 " %s", comma, check->n_by_kind[k],
-                       wfs_check_kind_name((enum wfs_check_kind)k));
+                       kind_name((enum wfs_check_kind)k));
         comma = ", ";
     }
     wfs_buf_str(out, check->n ? "\n" : "every key is there, with its shape and dtype\n");
@@ -218,8 +218,7 @@ void wfs_check_json(const struct wfs_check *check, struct wfs_buf *out)
     wfs_buf_char(out, '{');
     uint32_t i = 0;
     for (int k = 0; k < WFS_N_CHECK_KINDS; k++) {
-        wfs_buf_printf(out, "%s\"%s\": [", k ? ",\n " : "",
-                       wfs_check_kind_name((enum wfs_check_kind)k));
+        wfs_buf_printf(out, "%s\"%s\": [", k ? ",\n " : "", kind_name((enum wfs_check_kind)k));
         for (const char *comma = ""; i < check->n && (int)check->entries[i].kind == k; i++) {
             wfs_buf_printf(out, "%s{\"name\": ", comma);
             wfs_buf_json(out, check->entries[i].name);

@@ -1,5 +1,6 @@
 /*
  * template.h - the keys and shapes that a target expects, from a checkpoint or a JSON {key: shape}.
+ * Public to the stages above.
  *
  * A template whose every key begins with a collection (params, batch_stats, ...) has collections;
  * keys are then looked up without them. Its names and the source's may differ by one first
