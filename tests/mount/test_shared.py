@@ -177,6 +177,17 @@ def test_shared__links_inside_the_checkpoint_are_its_own(shared, place):
         assert reads(BOB, m / "source" / name) and not reads(ALICE, m / "source" / name), name
 
 
+def test_shared__links_in_the_name_of_the_source_are_the_users(shared, place):
+    source = checkpoint(folder(place / "private", ALICE, 0o700) / "c", ALICE, 0o600)
+    text(source / "a.txt", ALICE, 0o600)
+    link(place / "by-name", place / "private/c", BOB)
+    for named in (place / "by-name", f"{place}/by-name/", f"{place}/by-name//model.safetensors"):
+        m = shared(named, f"allow_other,uid={BOB}")
+        assert reads(BOB, m / "source/model.safetensors")
+        assert reads(BOB, m / "source/a.txt") or "model" in str(named)
+        m.umount()
+
+
 def hub(place, uid_of_links):
     repository = place / "hub/models--org--bert"
     folder(repository / "snapshots/0123", uid_of_links)

@@ -40,7 +40,10 @@ int wfs_home_open(struct wfs_arena *arena, const char *path, struct wfs_home *re
     char *real wfs_cleanup(wfs_freep) = realpath(path, NULL);
     if (!real)
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-    struct wfs_home home = {.path = wfs_arena_strdup(arena, path),
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    struct wfs_home home = {.path = wfs_arena_strndup(arena, path, len),
                             .real = wfs_arena_strdup(arena, real),
                             .blobs = blobs_of(arena, real)};
     if (!home.path || !home.real || !home.blobs)
