@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "rules/inverse_ops.h"
+#include "rules/operations/operation.h"
 
 /* ---- names --------------------------------------------------------------------------------- */
 
@@ -147,7 +148,7 @@ static bool parts_fan(const struct wfs_rule_parts *parts, uint32_t cap)
     for (uint32_t i = 0; i < parts->n; i++)
         for (uint32_t k = 0; k < parts->part[i].ops.n; k++) {
             const struct wfs_op *op = &parts->part[i].ops.op[k];
-            if (op->cap == cap && (op->kind == WFS_OP_CONCAT || op->kind == WFS_OP_STACK))
+            if (op->cap == cap && op->operation->class == WFS_OP_JOIN)
                 return true;
         }
     return false;

@@ -6,65 +6,12 @@
 
 #include <string.h>
 
-#define MAX_OPS  64
-#define MAX_ARGS 64
+#include "rules/operations/layout.h"
+#include "rules/operations/table.h"
 
-enum cap_use { NO_CAP, MAY_CAP, MUST_CAP };
+#define MAX_OPS 64
 
-struct op_def {
-    const char *name;
-    enum wfs_op_kind kind;
-    uint32_t min_args, max_args; /* numbers, after a capture, dtype or layout */
-    enum cap_use cap;
-    bool dtype, layout, equal;
-    const char *usage;
-};
-
-static const struct op_def op_defs[] = {
-    {"transpose", WFS_OP_TRANSPOSE, 0, 0, .usage = "transpose"},
-    {"reverse", WFS_OP_REVERSE, 0, 0, .usage = "reverse"},
-    {"permute", WFS_OP_PERMUTE, 1, MAX_ARGS, .usage = "permute(axis, ...)"},
-    {"flip", WFS_OP_FLIP, 1, MAX_ARGS, .usage = "flip(axis, ...)"},
-    {"flatten", WFS_OP_FLATTEN, 0, 0, .usage = "flatten"},
-    {"reshape", WFS_OP_RESHAPE, 0, MAX_ARGS,
-     .usage = "reshape(size, ...) or reshape(size, ...; size before, ...)"},
-    {"squeeze", WFS_OP_SQUEEZE, 0, 1, .usage = "squeeze or squeeze(axis)"},
-    {"unsqueeze", WFS_OP_UNSQUEEZE, 1, 1, .usage = "unsqueeze(axis)"},
-    {"slice", WFS_OP_SLICE, 3, 4, .usage = "slice(axis, start, stop[, step])"},
-    {"part", WFS_OP_PART, 3, 3, .usage = "part(axis, i, n)"},
-    {"pad", WFS_OP_PAD, 3, 4, .usage = "pad(axis, before, after[, value])"},
-    {"tile", WFS_OP_TILE, 2, 2, .usage = "tile(axis, n)"},
-    {"repeat", WFS_OP_REPEAT, 2, 2, .usage = "repeat(axis, n)"},
-    {"rope", WFS_OP_ROPE, 1, 1, .usage = "rope(heads)"},
-    {"unrope", WFS_OP_UNROPE, 1, 1, .usage = "unrope(heads)"},
-    {"gates", WFS_OP_GATES, 0, 1, .layout = true, .usage = "gates(\"ifgo>ifog\"[, axis])"},
-    {"cast", WFS_OP_CAST, 0, 0, .dtype = true, .usage = "cast(dtype)"},
-    {"scale", WFS_OP_SCALE, 1, 1, .usage = "scale(x)"},
-    {"add", WFS_OP_ADD, 1, 1, .usage = "add(x)"},
-    {"at", WFS_OP_AT, 1, 1, .usage = "at(n)"},
-    {"pick", WFS_OP_PICK, 1, 1, .usage = "pick(n)"},
-    {"concat", WFS_OP_CONCAT, 1, MAX_ARGS, MAY_CAP, .equal = true,
-     .usage = "concat([capture,] axis[, sizes ... | equal])"},
-    {"stack", WFS_OP_STACK, 1, 1, MAY_CAP, .usage = "stack([capture,] axis)"},
-    {"sum", WFS_OP_SUM, 0, 0, .usage = "sum"},
-    {"split", WFS_OP_SPLIT, 1, MAX_ARGS, MAY_CAP, .usage = "split([capture,] axis[, sizes ...])"},
-    {"unstack", WFS_OP_UNSTACK, 1, 1, MUST_CAP, .usage = "unstack(capture, axis)"},
-    {"zeros", WFS_OP_ZEROS, 0, MAX_ARGS, .dtype = true, .usage = "zeros(dtype, size, ...)"},
-    {"ones", WFS_OP_ONES, 0, MAX_ARGS, .dtype = true, .usage = "ones(dtype, size, ...)"},
-    {"full", WFS_OP_FULL, 1, MAX_ARGS, .dtype = true, .usage = "full(dtype, value, size, ...)"},
-    {"arange", WFS_OP_ARANGE, 0, MAX_ARGS, .dtype = true, .usage = "arange(dtype, size, ...)"},
-    {"sinusoid", WFS_OP_SINUSOID, 2, 2, .dtype = true, .usage = "sinusoid(dtype, n, width)"},
-};
-
-static const struct op_def *find_def(const char *name)
-{
-    for (size_t i = 0; i < WFS_ARRAY_SIZE(op_defs); i++)
-        if (strcmp(op_defs[i].name, name) == 0)
-            return &op_defs[i];
-    return NULL;
-}
-
-static int expected_usage(struct wfs_parser *p, const struct op_def *def)
+static int expected_usage(struct wfs_parser *p, const struct wfs_operation *def)
 {
     char what[96];
     snprintf(what, sizeof(what), "%s", def->usage);
@@ -78,7 +25,7 @@ static int parse_dtype(struct wfs_parser *p, struct wfs_op *op)
     int r = wfs_parse_ident(p, "an element type, as float32", &word);
     if (r)
         return r;
-    op->dtype_like = op->kind >= WFS_OP_ZEROS && strcmp(word, "like") == 0;
+    op->dtype_like = op->operation->class == WFS_OP_FILL && strcmp(word, "like") == 0;
     if (!op->dtype_like && !wfs_dtype_by_name(word, &op->dtype))
         return wfs_parse_expected(&at, "an element type, as float32");
     return 0;
@@ -106,7 +53,7 @@ static int parse_layout(struct wfs_parser *p, struct wfs_op *op)
 }
 
 /* A capture's name before a comma or ')'. */
-static int parse_op_cap(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op,
+static int parse_op_cap(struct wfs_parser *p, const struct wfs_operation *def, struct wfs_op *op,
                         bool *ret_found)
 {
     struct wfs_parser copy = *p;
@@ -114,7 +61,7 @@ static int parse_op_cap(struct wfs_parser *p, const struct op_def *def, struct w
     struct wfs_error ignored = {0};
     copy.err = &ignored;
     *ret_found = false;
-    int r = def->cap == NO_CAP ? -EINVAL : wfs_parse_ident(&copy, "", &word);
+    int r = def->cap == WFS_OP_NO_CAP ? -EINVAL : wfs_parse_ident(&copy, "", &word);
     if (r == -ENOMEM)
         return wfs_error_nomem(p->err, "rules");
     if (!r) {
@@ -126,38 +73,38 @@ static int parse_op_cap(struct wfs_parser *p, const struct op_def *def, struct w
             *ret_found = true;
         }
     }
-    if (!*ret_found && def->cap == MUST_CAP)
+    if (!*ret_found && def->cap == WFS_OP_MUST_CAP)
         return wfs_parse_expected(p, "a capture of this rule");
     return 0;
 }
 
 /* What stands before the numbers; *ret_any says that something did. */
-static int parse_head(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op,
+static int parse_head(struct wfs_parser *p, const struct wfs_operation *def, struct wfs_op *op,
                       bool *ret_any)
 {
-    *ret_any = def->dtype || def->layout;
-    if (def->dtype)
+    *ret_any = def->takes_dtype || def->takes_layout;
+    if (def->takes_dtype)
         return parse_dtype(p, op);
-    if (def->layout)
+    if (def->takes_layout)
         return parse_layout(p, op);
     return parse_op_cap(p, def, op, ret_any);
 }
 
 /* Numbers up to ')' or, for reshape, ';'. */
-static int parse_numbers(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op,
+static int parse_numbers(struct wfs_parser *p, const struct wfs_operation *def, struct wfs_op *op,
                          bool any, const struct wfs_vexpr *const **ret, uint32_t *ret_n,
                          bool *ret_more)
 {
-    const struct wfs_vexpr *args[MAX_ARGS];
+    const struct wfs_vexpr *args[WFS_OP_MAX_ARGS];
     uint32_t n = 0;
     for (; !wfs_parse_accept(p, ")"); any = true) {
-        *ret_more = def->kind == WFS_OP_RESHAPE && wfs_parse_accept(p, ";");
+        *ret_more = def->takes_from && wfs_parse_accept(p, ";");
         if (*ret_more)
             break;
         int r = any ? wfs_parse_expect(p, ",") : 0;
         if (r)
             return r;
-        if (def->equal && n && wfs_parse_accept(p, "equal")) {
+        if (def->takes_equal && n && wfs_parse_accept(p, "equal")) {
             op->equal = true;
             continue;
         }
@@ -173,7 +120,7 @@ static int parse_numbers(struct wfs_parser *p, const struct op_def *def, struct 
     return *ret ? 0 : wfs_error_nomem(p->err, "rules");
 }
 
-static int parse_args(struct wfs_parser *p, const struct op_def *def, struct wfs_op *op)
+static int parse_args(struct wfs_parser *p, const struct wfs_operation *def, struct wfs_op *op)
 {
     bool any, more = false;
     int r = parse_head(p, def, op, &any);
@@ -195,17 +142,18 @@ int wfs_parse_op(struct wfs_parser *p, struct wfs_op *ret)
     struct wfs_op op = {.pos = wfs_parse_pos(p), .cap = WFS_NO_INDEX};
     int r;
     if (wfs_parse_peek(p) == '"') {
-        op.kind = WFS_OP_LAYOUT;
+        op.operation = &wfs_op_layout;
         r = parse_layout(p, &op);
     } else {
         const char *word;
         r = wfs_parse_ident(p, "an operation", &word);
-        const struct op_def *def = r ? NULL : find_def(word);
+        const struct wfs_operation *def = r ? NULL : wfs_operation_find(word);
         if (!r && !def)
             return wfs_parse_expected(&at, "an operation (transpose, reshape, concat, ...)");
         if (!r) {
-            op.kind = def->kind;
-            bool needs = def->min_args > 0 || def->dtype || def->layout || def->cap == MUST_CAP;
+            op.operation = def;
+            bool needs = def->min_args > 0 || def->takes_dtype || def->takes_layout ||
+                         def->cap == WFS_OP_MUST_CAP;
             if (wfs_parse_peek(p) == '(') {
                 wfs_parse_next(p);
                 r = parse_args(p, def, &op);

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "rules/operations/operation.h"
 #include "rules/parse_ops.h"
 
 static void begin(struct wfs_parser *p)
@@ -104,7 +105,7 @@ static int parse_condition(struct wfs_parser *p, struct wfs_rule *rule)
 
 static bool op_is_fill(const struct wfs_op *op)
 {
-    return op->kind >= WFS_OP_ZEROS;
+    return op->operation->class == WFS_OP_FILL;
 }
 
 static int parse_fill_op(struct wfs_parser *p, struct wfs_op *ret)
@@ -240,10 +241,8 @@ static bool name_uses(const struct wfs_name *name, uint32_t cap)
 static bool ops_fan(const struct wfs_ops *ops, uint32_t cap, bool in)
 {
     for (uint32_t i = 0; i < ops->n; i++) {
-        enum wfs_op_kind kind = ops->op[i].kind;
-        bool fan_in = kind == WFS_OP_CONCAT || kind == WFS_OP_STACK;
-        bool fan_out = kind == WFS_OP_SPLIT || kind == WFS_OP_UNSTACK;
-        if (ops->op[i].cap == cap && (in ? fan_in : fan_out))
+        enum wfs_op_class fan = in ? WFS_OP_JOIN : WFS_OP_SPLIT;
+        if (ops->op[i].cap == cap && ops->op[i].operation->class == fan)
             return true;
     }
     return false;

@@ -171,42 +171,9 @@ struct wfs_match {
 
 /* ---- operations ---------------------------------------------------------------------------- */
 
-enum wfs_op_kind {
-    WFS_OP_TRANSPOSE,
-    WFS_OP_REVERSE,
-    WFS_OP_PERMUTE,
-    WFS_OP_LAYOUT,
-    WFS_OP_FLIP,
-    WFS_OP_FLATTEN,
-    WFS_OP_RESHAPE,
-    WFS_OP_SQUEEZE,
-    WFS_OP_UNSQUEEZE,
-    WFS_OP_SLICE,
-    WFS_OP_PART,
-    WFS_OP_PAD,
-    WFS_OP_TILE,
-    WFS_OP_REPEAT,
-    WFS_OP_ROPE,
-    WFS_OP_UNROPE,
-    WFS_OP_GATES,
-    WFS_OP_CAST,
-    WFS_OP_SCALE,
-    WFS_OP_ADD,
-    WFS_OP_AT,
-    WFS_OP_PICK,
-    WFS_OP_CONCAT,
-    WFS_OP_STACK,
-    WFS_OP_SUM,
-    WFS_OP_SPLIT,
-    WFS_OP_UNSTACK,
-    WFS_OP_ZEROS,
-    WFS_OP_ONES,
-    WFS_OP_FULL,
-    WFS_OP_ARANGE,
-    WFS_OP_SINUSOID,
-};
+struct wfs_operation; /* operations/operation.h */
 struct wfs_op {
-    enum wfs_op_kind kind;
+    const struct wfs_operation *operation;
     struct wfs_pos pos;
     const char *text; /* as written */
     uint32_t cap;     /* fan-in and fan-out over this capture, or WFS_NO_INDEX */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "rules/match.h"
+#include "rules/operations/operation.h"
 
 static int parse(struct wfs_arena *arena, const char *text, struct wfs_set **ret,
                  struct wfs_error *err)
@@ -308,10 +309,10 @@ static void test_rules__an_inverse_turns_rules_around(void **state)
     assert_string_equal(back->name, "~s");
     assert_int_equal(back->n_rules, 3);
     const struct wfs_rule *rule = &back->rules[0];
-    assert_int_equal(rule->sources.part[0].ops.op[0].kind, WFS_OP_TRANSPOSE);
-    assert_int_equal(rule->clauses[0].part[0].ops.op[0].kind, WFS_OP_UNROPE);
+    assert_string_equal(rule->sources.part[0].ops.op[0].operation->name, "transpose");
+    assert_string_equal(rule->clauses[0].part[0].ops.op[0].operation->name, "unrope");
     assert_int_equal(rule->n_equations, 1);
-    assert_int_equal(back->rules[1].sources.part[0].ops.op[0].kind, WFS_OP_UNSTACK);
+    assert_string_equal(back->rules[1].sources.part[0].ops.op[0].operation->name, "unstack");
     assert_int_equal(back->rules[2].kind, WFS_RULE_FILL);
 }
 

@@ -127,11 +127,12 @@ static int check_order(struct wfs_apply *ap, const struct wfs_hit *hit, const st
 {
     for (uint32_t i = 0; i < ops->n && *open; i++) {
         const struct wfs_op *op = &ops->op[i];
-        bool joins = op->kind >= WFS_OP_PICK && op->kind <= WFS_OP_SUM;
+        enum wfs_op_class class = op->operation->class;
+        bool joins = class == WFS_OP_JOIN || class == WFS_OP_PICK;
         if (joins && op->cap != WFS_NO_INDEX)
             *open &= ~(1u << op->cap);
         else if (joins)
-            return wfs_op_error(ap->sink, op,
+            return wfs_op_error(ap->sink->err, op,
                                 "there are several tensors like %s: a fan-in over {%s} first",
                                 hit->rule->sources.part[hit->part].name->text,
                                 hit->rule->caps[__builtin_ctz(*open)].name);

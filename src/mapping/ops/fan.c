@@ -37,85 +37,31 @@ static int join_sources(const struct wfs_run *run, const struct wfs_val *v, size
     return 0;
 }
 
-static int check_equal(struct wfs_sink *sink, const struct wfs_op *op, const struct wfs_val *v,
-                       size_t n, uint32_t axis)
-{
-    for (size_t i = 1; i < n; i++)
-        if (v[i].expr->ndim <= axis || v[i].expr->shape[axis] != v[0].expr->shape[axis])
-            return wfs_op_error(sink, op, "parts of different sizes");
-    return 0;
-}
-
-static int check_sizes(const struct wfs_scope *scope, const struct wfs_op *op,
-                       const struct wfs_val *v, size_t n, uint32_t axis)
-{
-    if (op->n_args == 1)
-        return op->equal ? check_equal(scope->run.sink, op, v, n, axis) : 0;
-    if (op->n_args - 1 != n)
-        return wfs_op_error(scope->run.sink, op, "%u sizes for %zu parts", op->n_args - 1, n);
-    for (size_t i = 0; i < n; i++) {
-        int64_t size;
-        int r = wfs_eval_int(scope, op->args[i + 1], &size);
-        if (r)
-            return r;
-        uint64_t has = v[i].expr->ndim > axis ? v[i].expr->shape[axis] : 0;
-        if (size < 0 || has != (uint64_t)size)
-            return wfs_op_error(scope->run.sink, op, "part %zu has size %llu, not %lld", i,
-                                (unsigned long long)has, (long long)size);
-    }
-    return 0;
-}
-
-/* scale and add say so too (ops.c). */
-static void report_wrapping(const struct wfs_run *run, const struct wfs_op *op,
-                            const struct wfs_val *v, size_t n)
-{
-    enum wfs_dtype_kind kind = wfs_dtype_info(v[0].expr->dtype)->kind;
-    if (n > 1 && kind != WFS_KIND_FLOAT && kind != WFS_KIND_COMPLEX && v[0].item != WFS_NO_INDEX)
-        wfs_report(run->sink, WFS_INEXACT, run->world->items->items[v[0].item].path,
-                   "%s: whole numbers of %s may wrap", op->text,
-                   wfs_dtype_info(v[0].expr->dtype)->name);
-}
-
 /* Joins v[0..n) into one. */
 static int join(const struct wfs_run *run, const struct wfs_op *op, const struct wfs_val *v,
                 size_t n, struct wfs_val *ret)
 {
-    struct wfs_arena *arena = run->world->arena;
-    struct wfs_error *err = run->sink->err;
     struct wfs_scope scope = wfs_val_scope(run, &v[0]);
     struct wfs_val out = v[0];
-    uint32_t axis = 0, ndim = v[0].expr->ndim + (op->kind == WFS_OP_STACK);
-    int r = op->kind == WFS_OP_SUM ? 0 : wfs_op_axis(&scope, op, 0, ndim, &axis);
-    if (!r && op->kind == WFS_OP_CONCAT)
-        r = check_sizes(&scope, op, v, n, axis);
-    if (r)
-        return r;
     const struct wfs_expr **in = malloc(n * sizeof(*in));
     if (!in)
-        return wfs_error_nomem(err, "mapping");
+        return wfs_error_nomem(run->sink->err, "mapping");
     for (size_t i = 0; i < n; i++)
         in[i] = v[i].expr;
-    if (op->kind == WFS_OP_SUM)
-        r = wfs_expr_sum(arena, (uint32_t)n, in, &out.expr, err);
-    else if (op->kind == WFS_OP_STACK)
-        r = wfs_expr_stack(arena, (uint32_t)n, in, axis, &out.expr, err);
-    else
-        r = wfs_expr_concat(arena, (uint32_t)n, in, axis, &out.expr, err);
+    struct wfs_op_call call = wfs_op_call(&scope, op, in, (uint32_t)n);
+    int r = wfs_op_run(&call, run->sink);
     free(in);
+    if (!r)
+        r = join_sources(run, v, n, &out);
     if (r)
-        return wfs_error_prefix(err, "%s:%u:%u: %s", op->pos.file, op->pos.line, op->pos.col,
-                                op->text);
-    if (op->kind == WFS_OP_SUM)
-        report_wrapping(run, op, v, n);
-    r = join_sources(run, v, n, &out);
+        return r;
+    out.expr = call.ret;
     if (op->cap != WFS_NO_INDEX)
         out.m.b[op->cap].set = false;
     else
         out.tag = 0;
-    if (!r)
-        *ret = out;
-    return r;
+    *ret = out;
+    return 0;
 }
 
 struct joining {
@@ -156,20 +102,21 @@ static int check_complete(const struct wfs_run *run, const struct wfs_op *op,
             continue;
         const char *near = wfs_dotted(run->world->arena, run->world->items->items[v[i].item].path);
         if (i && b->i == v[i - 1].m.b[op->cap].i)
-            return wfs_op_error(run->sink, op, "two tensors for one {%s}: %s", cap->name, near);
+            return wfs_op_error(run->sink->err, op, "two tensors for one {%s}: %s", cap->name,
+                                near);
         if (cap->kind == WFS_CAP_ALT)
-            return wfs_op_error(run->sink, op, "{%s} has no '%s' beside %s", cap->name,
+            return wfs_op_error(run->sink->err, op, "{%s} has no '%s' beside %s", cap->name,
                                 cap->alts[i], near);
-        return wfs_op_error(run->sink, op, "{%s} has a hole: %lld is missing before %s", cap->name,
-                            (long long)(lo + (int64_t)i), near);
+        return wfs_op_error(run->sink->err, op, "{%s} has a hole: %lld is missing before %s",
+                            cap->name, (long long)(lo + (int64_t)i), near);
     }
     if (cap->kind == WFS_CAP_ALT && n < cap->n_alts)
         return wfs_op_error(
-            run->sink, op, "{%s} has no '%s' beside %s", cap->name, cap->alts[n],
+            run->sink->err, op, "{%s} has no '%s' beside %s", cap->name, cap->alts[n],
             wfs_dotted(run->world->arena, run->world->items->items[v[0].item].path));
     if (cap->ranged && n < (uint64_t)(cap->hi - lo) + 1)
         return wfs_op_error(
-            run->sink, op, "{%s} has a hole: %lld is missing behind %s", cap->name,
+            run->sink->err, op, "{%s} has a hole: %lld is missing behind %s", cap->name,
             (long long)(lo + (int64_t)n),
             wfs_dotted(run->world->arena, run->world->items->items[v[n - 1].item].path));
     return 0;
@@ -183,13 +130,13 @@ static int check_countable(const struct wfs_run *run, const struct wfs_op *op,
     if (cap->kind == WFS_CAP_INT || cap->kind == WFS_CAP_ALT)
         return 0;
     if (!cap->in_regex)
-        return wfs_op_error(run->sink, op, "expected {%s} to be a number or alternatives",
+        return wfs_op_error(run->sink->err, op, "expected {%s} to be a number or alternatives",
                             cap->name);
     for (size_t i = 0; i < vals->n; i++) {
         const struct wfs_binding *b = &vals->v[i].m.b[op->cap];
         if (b->set && !b->is_number)
             return wfs_op_error(
-                run->sink, op, "expected {%s} to be a number in %s", cap->name,
+                run->sink->err, op, "expected {%s} to be a number in %s", cap->name,
                 wfs_dotted(run->world->arena, run->world->items->items[vals->v[i].item].path));
     }
     return 0;
@@ -236,7 +183,7 @@ static int pick(const struct wfs_run *run, const struct wfs_op *op, struct wfs_v
     int64_t i;
     int r = wfs_eval_int(&scope, op->args[0], &i);
     if (!r && (i < 0 || (uint64_t)i >= vals->n))
-        r = wfs_op_error(run->sink, op, "there are %zu parts", vals->n);
+        r = wfs_op_error(run->sink->err, op, "there are %zu parts", vals->n);
     if (r)
         return r;
     vals->v[0] = vals->v[i];
@@ -257,7 +204,7 @@ static int piece_bounds(const struct wfs_scope *scope, const struct wfs_op *op, 
     bounds[0] = 0;
     if (op->n_args == 1) {
         if (size % n)
-            return wfs_op_error(scope->run.sink, op,
+            return wfs_op_error(scope->run.sink->err, op,
                                 "axis %u of size %llu does not divide into %llu "
                                 "equal parts",
                                 axis, (unsigned long long)size, (unsigned long long)n);
@@ -271,10 +218,10 @@ static int piece_bounds(const struct wfs_scope *scope, const struct wfs_op *op, 
         if (r)
             return r;
         if (v < 0 || !wfs_add_u64(bounds[i], (uint64_t)v, &bounds[i + 1]))
-            return wfs_op_error(scope->run.sink, op, "a size below 0");
+            return wfs_op_error(scope->run.sink->err, op, "a size below 0");
     }
     if (bounds[n] != size)
-        return wfs_op_error(scope->run.sink, op, "the sizes add up to %llu, the axis has %llu",
+        return wfs_op_error(scope->run.sink->err, op, "the sizes add up to %llu, the axis has %llu",
                             (unsigned long long)bounds[n], (unsigned long long)size);
     return 0;
 }
@@ -289,21 +236,21 @@ static int count_pieces(const struct wfs_scope *scope, const struct wfs_op *op, 
         n = cap->n_alts;
     else if (cap && cap->ranged)
         n = (uint64_t)(cap->hi - cap->lo + 1);
-    else if (op->kind == WFS_OP_UNSTACK)
+    else if (op->operation->by_steps)
         n = scope->expr->shape[axis];
     else if (op->n_args > 1)
         n = op->n_args - 1;
-    if (op->kind == WFS_OP_UNSTACK && n != scope->expr->shape[axis])
-        return wfs_op_error(scope->run.sink, op, "axis %u has size %llu, not %llu", axis,
+    if (op->operation->by_steps && n != scope->expr->shape[axis])
+        return wfs_op_error(scope->run.sink->err, op, "axis %u has size %llu, not %llu", axis,
                             (unsigned long long)scope->expr->shape[axis], (unsigned long long)n);
     if (!cap && n_targets > 1 && n != n_targets)
-        return wfs_op_error(scope->run.sink, op, "%llu parts for %u targets", (unsigned long long)n,
-                            n_targets);
-    if (op->kind == WFS_OP_SPLIT && op->n_args > 1 && op->n_args - 1 != n)
-        return wfs_op_error(scope->run.sink, op, "%u sizes for %llu parts", op->n_args - 1,
+        return wfs_op_error(scope->run.sink->err, op, "%llu parts for %u targets",
+                            (unsigned long long)n, n_targets);
+    if (op->n_args > 1 && op->n_args - 1 != n)
+        return wfs_op_error(scope->run.sink->err, op, "%u sizes for %llu parts", op->n_args - 1,
                             (unsigned long long)n);
     if (n == 0 || n > MAX_FAN_OUT)
-        return wfs_op_error(scope->run.sink, op, "%llu parts", (unsigned long long)n);
+        return wfs_op_error(scope->run.sink->err, op, "%llu parts", (unsigned long long)n);
     *ret = n;
     return 0;
 }
@@ -314,7 +261,7 @@ static int cut(const struct wfs_run *run, const struct wfs_op *op, struct wfs_va
     struct wfs_arena *arena = run->world->arena;
     struct wfs_error *err = run->sink->err;
     int r = wfs_expr_slice(arena, val->expr, axis, from, to, 1, &val->expr, err);
-    if (!r && op->kind == WFS_OP_UNSTACK)
+    if (!r && op->operation->by_steps)
         r = wfs_expr_squeeze(arena, val->expr, axis, &val->expr, err);
     return r;
 }
@@ -343,9 +290,10 @@ static int fan_out_one(const struct wfs_run *run, const struct wfs_op *op,
                        const struct wfs_val *val, struct wfs_vals *out)
 {
     struct wfs_scope scope = wfs_val_scope(run, val);
+    struct wfs_op_call call = wfs_op_call(&scope, op, &val->expr, 1);
     uint32_t axis;
     uint64_t n;
-    int r = wfs_op_axis(&scope, op, 0, val->expr->ndim, &axis);
+    int r = wfs_op_axis(&call, 0, val->expr->ndim, &axis);
     if (!r)
         r = count_pieces(&scope, op, axis, run->rule->clauses[0].n, &n);
     if (r)
@@ -353,7 +301,7 @@ static int fan_out_one(const struct wfs_run *run, const struct wfs_op *op,
     uint64_t *bounds = malloc((n + 1) * sizeof(*bounds));
     if (!bounds)
         return wfs_error_nomem(run->sink->err, "mapping");
-    if (op->kind == WFS_OP_UNSTACK)
+    if (op->operation->by_steps)
         for (uint64_t i = 0; i <= n; i++)
             bounds[i] = i;
     else
@@ -379,17 +327,17 @@ static int fan_out(const struct wfs_run *run, const struct wfs_op *op, struct wf
     return 0;
 }
 
-static int op_fan(const struct wfs_run *run, const struct wfs_op *op, struct wfs_vals *vals)
+/* The classes that are for several tensors, or make several. */
+static int run_fan(const struct wfs_run *run, const struct wfs_op *op, struct wfs_vals *vals)
 {
+    enum wfs_op_class class = op->operation->class;
     if (vals->n == 0)
         return 0;
-    if (op->kind == WFS_OP_SPLIT || op->kind == WFS_OP_UNSTACK)
+    if (class == WFS_OP_SPLIT)
         return fan_out(run, op, vals);
-    if (op->kind == WFS_OP_PICK)
+    if (class == WFS_OP_PICK)
         return pick(run, op, vals);
-    if (op->cap != WFS_NO_INDEX)
-        return join_over_capture(run, op, vals);
-    return join_all(run, op, vals);
+    return op->cap != WFS_NO_INDEX ? join_over_capture(run, op, vals) : join_all(run, op, vals);
 }
 
 /* ---- in order ------------------------------------------------------------------------------ */
@@ -441,41 +389,51 @@ static int which_part(const struct wfs_run *run, const struct wfs_op *op,
     int64_t i;
     int r = wfs_eval_int(&scope, op->args[0], &i);
     if (!r && (i < 0 || (uint64_t)i >= vals->n))
-        r = wfs_op_error(run->sink, op, "there are %zu parts", vals->n);
+        r = wfs_op_error(run->sink->err, op, "there are %zu parts", vals->n);
     if (!r)
         *ret = i;
+    return r;
+}
+
+static int run_each(const struct wfs_run *run, const struct wfs_op *op, int64_t only,
+                    struct wfs_vals *vals)
+{
+    int r = 0;
+    for (size_t k = 0; !r && k < vals->n; k++)
+        if (only < 0 || vals->v[k].tag == (uint64_t)only)
+            r = wfs_op_apply(run, op, &vals->v[k]);
+    return r;
+}
+
+/* *only: at(n) stood before it, so that it is for part n alone; -1: for all. */
+static int run_one(const struct wfs_run *run, const struct wfs_op *op, int64_t *only,
+                   struct wfs_vals *vals)
+{
+    enum wfs_op_class class = op->operation->class;
+    bool is_each = class == WFS_OP_ONE || class == WFS_OP_FILL;
+    if (*only >= 0 && !is_each)
+        return wfs_op_error(run->sink->err, op,
+                            "at(n) before it: it is for an operation on one part");
+    if (class == WFS_OP_AT)
+        return which_part(run, op, vals, only);
+    int r = is_each ? run_each(run, op, *only, vals) : run_fan(run, op, vals);
+    *only = -1;
     return r;
 }
 
 int wfs_ops_run(const struct wfs_run *run, const struct wfs_ops *ops, struct wfs_vals *vals,
                 struct wfs_buf *text)
 {
-    int64_t only = -1; /* at(n): the next operation is for part n alone */
+    int64_t only = -1;
     for (uint32_t i = 0; i < ops->n; i++) {
         const struct wfs_op *op = &ops->op[i];
         int r = text ? describe(run, op, vals->n ? &vals->v[0] : NULL, text) : 0;
-        if (r)
-            return r;
-        if (only >= 0 && wfs_op_is_fan(op))
-            return wfs_op_error(run->sink, op,
-                                "at(n) before it: it is for an operation on one part");
-        if (op->kind == WFS_OP_AT) {
-            r = which_part(run, op, vals, &only);
-            if (r)
-                return r;
-            continue;
-        }
-        if (wfs_op_is_fan(op))
-            r = op_fan(run, op, vals);
-        else
-            for (size_t k = 0; !r && k < vals->n; k++)
-                if (only < 0 || vals->v[k].tag == (uint64_t)only)
-                    r = wfs_op_apply(run, op, &vals->v[k]);
-        only = -1;
+        if (!r)
+            r = run_one(run, op, &only, vals);
         if (r)
             return r;
     }
     if (only >= 0)
-        return wfs_op_error(run->sink, &ops->op[ops->n - 1], "no operation follows it");
+        return wfs_op_error(run->sink->err, &ops->op[ops->n - 1], "no operation follows it");
     return 0;
 }

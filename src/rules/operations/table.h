@@ -1,0 +1,12 @@
+/*
+ * table.h - every operation of the language, by name.
+ */
+#ifndef WFS_RULES_OPERATIONS_TABLE_H
+#define WFS_RULES_OPERATIONS_TABLE_H
+
+#include "rules/operations/operation.h"
+
+/* The operation of that name, or NULL. */
+const struct wfs_operation *wfs_operation_find(const char *name);
+
+#endif

@@ -1,0 +1,12 @@
+/*
+ * values.h - operations that touch values: a cast, a factor, a summand.
+ */
+#ifndef WFS_RULES_OPERATIONS_VALUES_H
+#define WFS_RULES_OPERATIONS_VALUES_H
+
+#include "rules/operations/operation.h"
+
+/* The rows, NULL-terminated. */
+extern const struct wfs_operation *const wfs_values_operations[];
+
+#endif
