@@ -34,7 +34,7 @@ import zlib
 
 import numpy as np
 
-from helpers import write_safetensors
+from helpers import HANG_S, write_safetensors
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -132,7 +132,7 @@ def plan(spec, name, checkpoint):
     """(table, places): the golden text of a plan, and the rules that it names as {"flax.map:12"}."""
     with tempfile.TemporaryDirectory() as out:
         done = subprocess.run([plan_tool(), checkpoint, *spec.arguments(name), "-o", out], capture_output=True,
-                              text=True, timeout=120)
+                              text=True, timeout=HANG_S)
         hidden = [(str(checkpoint), "CHECKPOINT"), (str(spec.folder), "SPEC")]
         if done.returncode:
             text = done.stderr
@@ -201,7 +201,7 @@ def met(spec):
             places |= plan(spec, name, checkpoint)[1]
             for tensor in spec.tensors:
                 done = subprocess.run([plan_tool(), checkpoint, *spec.arguments(name), "-e", tensor],
-                                      capture_output=True, text=True, timeout=120)
+                                      capture_output=True, text=True, timeout=HANG_S)
                 places |= set(re.findall(r"^ +([\w-]+\.map:\d+): (?:takes it|renames it)", done.stdout, re.M))
     return places
 

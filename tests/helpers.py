@@ -15,6 +15,8 @@ import numpy as np
 # How long something that must end may take: a guard against hanging for good, far above what a loaded
 # machine needs. What hostile input may cost is bounded in CPU time and memory (run_bounded).
 HANG_S = 600
+# What a sanitizer's own memory may come to.
+SANITIZER_BYTES = 512 << 20 if os.environ.get("WEIGHTFS_SANITIZED") else 0
 
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
           "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"}

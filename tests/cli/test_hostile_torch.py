@@ -21,7 +21,8 @@ MEMORY_LIMIT = 1 << 30
 
 def catalog(path, cwd, *args):
     plain = "asan" not in BIN and "asan" not in TOOL
-    return run_bounded([TOOL, *args, "-o", cwd, path], cpu_s=20, data_bytes=MEMORY_LIMIT if plain else None, cwd=cwd)
+    return run_bounded([TOOL, *args, "-o", cwd, path], cpu_s=20 if plain else 120,
+                       data_bytes=MEMORY_LIMIT if plain else None, cwd=cwd)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from conftest import run
-from helpers import HANG_S, server_of, write_safetensors
+from helpers import HANG_S, SANITIZER_BYTES, server_of, write_safetensors
 
 MIB = 1 << 20
-# A sanitizer's memory is not the program's.
-SANITIZER = 512 * MIB if os.environ.get("WEIGHTFS_SANITIZED") else 0
 
 # Each prints the SHA-256 of the SHA-256s of the file's MiBs, and has little memory of its own.
 MAP = """
@@ -129,7 +127,7 @@ def test_pressure__8_readers(mount, tmp_path):
             "model.safetensors", "flax_model.msgpack", "pytorch_model.bin", "tensors.npz")):
         want[name] = digests(run("cat", "--view", "flax", "-o", "files=all", source, name, text=False).stdout)
     m = mount(source, "--view", "flax", "-o", "memory=32M,index=none,files=all")
-    pid, group = server_of(m.path), Cgroup(f"weightfs-test-{os.getpid()}", (64 + 32 + 32) * MIB + SANITIZER)
+    pid, group = server_of(m.path), Cgroup(f"weightfs-test-{os.getpid()}", (64 + 32 + 32) * MIB + SANITIZER_BYTES)
     names = itertools.cycle(want)
     end, running, n_read = time.monotonic() + seconds, {}, dict.fromkeys(READERS, 0)
     try:
