@@ -1,5 +1,6 @@
 // Writes one file of a checkpoint's tree to standard output: cat CHECKPOINT PATH [KEY=VALUE ...].
 // What a C++ program sees of the library.
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
