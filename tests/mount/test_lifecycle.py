@@ -454,6 +454,9 @@ def test_lifecycle__a_server_that_dies_early_is_3(mount, checkpoint, tmp_path):
     asked = mount(checkpoint)
     server = server_of(asked.path)
     os.kill(server, signal.SIGSTOP)  # opening a file of its mount waits
+    # A thread that has not stopped yet may take the request, and who waits for its answer cannot be killed.
+    wait_until(lambda: all(task.read_text().rsplit(")", 1)[1].split()[0] == "T"
+                           for task in pathlib.Path(f"/proc/{server}/task").glob("*/stat")), what="the stop")
     try:
         p = subprocess.Popen([BIN, "mount", asked / FILE, tmp_path / "m"], stderr=subprocess.PIPE, text=True)
         children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
