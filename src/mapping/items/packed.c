@@ -49,6 +49,18 @@ static bool marks_weight(const char *last)
            strncmp(last, "bitsandbytes__", 14) == 0;
 }
 
+/* Says that numbers beside it are multiples of something: scale, weight_scale, scale_weight,
+ * scale_input, kernel_scale, zero_point ... Plain models use such words too (a norm's `scale`, a
+ * `logit_scale`), so they mark a module only where it holds a weight of 8 bits or less. */
+static bool scales_something(const char *last)
+{
+    static const char *const words[] = {"scale", "scb", "zero_point", "zeropoint", "amax"};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(words); i++)
+        if (strcasestr(last, words[i]))
+            return true;
+    return false;
+}
+
 static size_t parent_len(const char *path, size_t len)
 {
     const char *sep = len ? memrchr(path, WFS_SEP, len) : NULL;
@@ -84,6 +96,34 @@ static bool packed_by_type(const struct wfs_mapper *mapper, const struct wfs_ite
             wfs_config_has(mapper->config, "text_config.quantization_config"));
 }
 
+static const char *last_component(const char *path)
+{
+    const char *sep = strrchr(path, WFS_SEP);
+    return sep ? sep + 1 : path;
+}
+
+/* Numbers that a scale may belong to. */
+static bool is_narrow(const struct wfs_item *item)
+{
+    const struct wfs_dtype_info *info = wfs_dtype_info(item->expr->dtype);
+    return item->expr->ndim >= 1 && info->bits <= 8 && info->kind != WFS_KIND_BOOL &&
+           !scales_something(last_component(item->path));
+}
+
+/* The module that a scale of this path speaks of: the one that it lies in, without quantisers of
+ * its own (q_proj.weight_quantizer._scale). */
+static size_t scaled_module_len(const char *path)
+{
+    size_t len = parent_len(path, strlen(path));
+    for (size_t parent = parent_len(path, len); len; parent = parent_len(path, len)) {
+        size_t from = parent ? parent + 1 : 0;
+        if (!memmem(path + from, len - from, "quant", 5))
+            break;
+        len = parent;
+    }
+    return len;
+}
+
 static int add_module(const struct wfs_mapper *mapper, struct wfs_error *err,
                       struct wfs_strmap *modules, const char *path, size_t len)
 {
@@ -110,6 +150,45 @@ static int find_modules(const struct wfs_mapper *mapper, struct wfs_error *err,
     return 0;
 }
 
+/* Adds the modules of `narrow` (those that hold a narrow weight) that a scale lies in. */
+static int add_scaled(const struct wfs_mapper *mapper, struct wfs_error *err,
+                      const struct wfs_table *items, const struct wfs_strmap *narrow,
+                      struct wfs_strmap *modules)
+{
+    for (size_t i = 0; i < items->n; i++) {
+        const char *path = items->items[i].path;
+        if (!scales_something(last_component(path)))
+            continue;
+        size_t len = scaled_module_len(path);
+        const char *module = wfs_arena_strndup(mapper->arena, path, len);
+        if (!module)
+            return wfs_error_nomem(err, "names");
+        int r =
+            wfs_strmap_get(narrow, module, NULL) ? add_module(mapper, err, modules, path, len) : 0;
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* Narrow weights with a scale beside them, whatever the model's config says or if there is none:
+ * the weight without its scale is other numbers. */
+static int find_scaled(const struct wfs_mapper *mapper, struct wfs_error *err,
+                       const struct wfs_table *items, struct wfs_strmap *modules)
+{
+    struct wfs_strmap narrow = {0};
+    int r = 0;
+    for (size_t i = 0; !r && i < items->n; i++) {
+        const char *path = items->items[i].path;
+        if (is_narrow(&items->items[i]))
+            r = add_module(mapper, err, &narrow, path, parent_len(path, strlen(path)));
+    }
+    if (!r)
+        r = add_scaled(mapper, err, items, &narrow, modules);
+    wfs_strmap_free(&narrow);
+    return r;
+}
+
 /* Is the tensor in a packed module, or below its weight? */
 static bool in_modules(const struct wfs_strmap *modules, const char *path, struct wfs_buf *scratch)
 {
@@ -131,6 +210,8 @@ int wfs_mark_packed(const struct wfs_mapper *mapper, struct wfs_sink *sink, stru
     wfs_cleanup(wfs_buf_free) struct wfs_buf scratch = {0};
     size_t n = 0;
     int r = find_modules(mapper, sink->err, items, &modules);
+    if (!r)
+        r = find_scaled(mapper, sink->err, items, &modules);
     for (size_t i = 0; !r && modules.n && i < items->n; i++) {
         items->items[i].packed |= in_modules(&modules, items->items[i].path, &scratch);
         n += items->items[i].packed;
