@@ -70,6 +70,7 @@ struct wfs_checkpoint;
  *   weights=GLOB      which weight files of a directory are meant
  *   files=LIST        loader files: names with commas between, "all" or "none"
  *   shards=BYTES      model.safetensors in shards of this size
+ *   partial           loader files are there although a tensor was refused, and lack it
  *   format=npy|raw    what a tensor's file holds
  *   memory=BYTES      for computed blocks (default: 256 MiB, or an eighth of the machine's memory)
  *

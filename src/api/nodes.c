@@ -21,7 +21,7 @@ int wfs_checkpoint_find_node(const struct wfs_checkpoint *checkpoint, const char
                              uint32_t *ret_node, struct wfs_failure *failure)
 {
     struct wfs_error err = {0};
-    int r = wfs_tree_resolve(checkpoint->session->tree, path, ret_node, &err);
+    int r = wfs_session_resolve(checkpoint->session, path, ret_node, &err);
     return wfs_api_fail(r, &err, failure);
 }
 

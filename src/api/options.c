@@ -14,6 +14,7 @@ enum kind {
     KIND_LIST,
     KIND_FORMAT,
     KIND_FILES,
+    KIND_FLAG,
 };
 
 enum list { LIST_ROOTS, LIST_SET, LIST_OWN };
@@ -37,6 +38,7 @@ static const struct row rows[] = {
     {"shards", KIND_BYTES, FIELD(session.shard_bytes), false},
     {"memory", KIND_BYTES, FIELD(cache.memory_bytes), false},
     {"format", KIND_FORMAT, FIELD(session.format), false},
+    {"partial", KIND_FLAG, FIELD(session.partial), false},
     {"root", KIND_LIST, LIST_ROOTS, false},
     {"set", KIND_LIST, LIST_SET, false},
 };
@@ -91,10 +93,12 @@ static int apply(struct wfs_api_options *o, const struct row *row, const char *i
                  struct wfs_error *err)
 {
     const char *value = strchr(item, '=');
-    if (!value || !value[1])
-        return wfs_error_set(err, EINVAL, "%s: a value is expected, as in %s=...", item, row->key);
     char *field = (char *)o + row->at;
-    value++;
+    if (row->kind == KIND_FLAG && value)
+        return wfs_error_set(err, EINVAL, "%s: it takes no value", item);
+    if (row->kind != KIND_FLAG && (!value || !value[1]))
+        return wfs_error_set(err, EINVAL, "%s: a value is expected, as in %s=...", item, row->key);
+    value += row->kind != KIND_FLAG;
     switch (row->kind) {
     case KIND_BYTES:
         return parse_bytes(item, value, (uint64_t *)(void *)field, err);
@@ -109,6 +113,9 @@ static int apply(struct wfs_api_options *o, const struct row *row, const char *i
     case KIND_FILES:
         o->session.files = value;
         return check_files(value, err);
+    case KIND_FLAG:
+        *(bool *)(void *)field = true;
+        return 0;
     case KIND_TEXT:
         *(const char **)(void *)field = value;
         return 0;

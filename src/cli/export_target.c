@@ -26,6 +26,13 @@ static int not_there(const struct wfs_session *session, const struct wfs_plan *p
                      const char *name, const char *loader_file, struct wfs_error *err)
 {
     const char *files = session->options.files;
+    uint32_t i = 0;
+    while (session->plans[i] != plan)
+        i++;
+    const char *why = wfs_session_why_unlisted(session, i, loader_file ? loader_file : name);
+    if (why)
+        return wfs_error_set(err, ENOENT, "%s/%s is not listed: %s", plan->view,
+                             loader_file ? loader_file : name, why);
     if (!loader_file)
         return wfs_error_set(
             err, ENOENT, "%s: no file of a view is called so; --as NAME says which is meant", name);
@@ -36,10 +43,8 @@ static int not_there(const struct wfs_session *session, const struct wfs_plan *p
     if (files && strcmp(files, "all") != 0)
         return wfs_error_set(err, ENOENT, "%s/%s is not there: -o files=%s", plan->view,
                              loader_file, files);
-    return wfs_error_set(err, ENOENT,
-                         "%s/%s is not there: it cannot hold every tensor of the view "
-                         "(info/report.txt says why)",
-                         plan->view, loader_file);
+    return wfs_error_set(err, ENOENT, "%s/%s is not there: -o files=%s shows it", plan->view,
+                         loader_file, wfs_writer_by_name(loader_file)->name);
 }
 
 int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *plan,

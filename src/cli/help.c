@@ -23,6 +23,7 @@ static const char source_help[] =
     "  weights=GLOB     which weight files of a directory\n"
     "  root=PATH        which tree of a nested checkpoint the views map; may be repeated\n"
     "  files=LIST       loader files to show: names joined by ':', all or none\n"
+    "  partial          show loader files that lack a refused tensor, too\n"
     "  shards=SIZE      show model.safetensors in shards of this size\n"
     "  dtype=TYPE       keep, float32, float16 or bfloat16, in views\n"
     "  set=NAME=VALUE   a value that rules ask for; may be repeated\n"

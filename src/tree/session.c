@@ -181,6 +181,36 @@ void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cac
     ret->is_network = session->catalog->is_network;
 }
 
+/* ---- files that are not listed --------------------------------------------------------------- */
+
+const char *wfs_session_why_unlisted(const struct wfs_session *session, uint32_t plan,
+                                     const char *name)
+{
+    for (const struct wfs_unlisted *u = session->unlisted; u; u = u->next)
+        if (u->plan == plan && strcmp(u->name, name) == 0)
+            return u->why;
+    return NULL;
+}
+
+int wfs_session_resolve(const struct wfs_session *session, const char *path, uint32_t *ret_node,
+                        struct wfs_error *err)
+{
+    struct wfs_error not_there = {0};
+    int r = wfs_tree_resolve(session->tree, path, ret_node, &not_there);
+    const char *view = path + strspn(path, "/");
+    size_t len = strcspn(view, "/");
+    const char *name = view + len + strspn(view + len, "/");
+    for (uint32_t i = 0; r == -ENOENT && i < session->n_plans; i++) {
+        const char *of = session->plans[i]->view;
+        const char *why = strlen(of) == len && memcmp(of, view, len) == 0
+                              ? wfs_session_why_unlisted(session, i, name)
+                              : NULL;
+        if (why)
+            return wfs_error_set(err, ENOENT, "%s is not listed: %s", path, why);
+    }
+    return r ? wfs_error_set(err, -r, "%s", not_there.message) : 0;
+}
+
 /* ---- warnings ------------------------------------------------------------------------------ */
 
 static void add_view_warning(const struct wfs_plan *plan, struct wfs_buf *out)

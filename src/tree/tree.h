@@ -39,6 +39,16 @@ struct wfs_session_options {
     bool is_shared;
     bool allow_other; /* anybody may be served */
     bool strict;
+    /* -o partial: loader files are listed although a tensor of the checkpoint was refused, and lack
+     * it. */
+    bool partial;
+};
+
+/* A loader file that a view would have and does not list. */
+struct wfs_unlisted {
+    const struct wfs_unlisted *next;
+    uint32_t plan;
+    const char *name, *why;
 };
 
 /* An open checkpoint: catalog, plans and tree. It has no threads but those of the cache. */
@@ -49,13 +59,20 @@ struct wfs_session {
     struct wfs_plan **plans; /* plans[0] is source/ */
     struct wfs_tree *tree;
     struct wfs_cache *cache; /* set by whoever starts one (after the last fork); may be NULL */
-    struct wfs_session_options options; /* kept: source, files, the views' names and paths */
-    const char *tree_report;            /* names made safe, files hidden or not listed; or NULL */
+    struct wfs_session_options options;  /* kept: source, files, the views' names and paths */
+    const char *tree_report;             /* names made safe, files hidden or not listed; or NULL */
+    const struct wfs_unlisted *unlisted; /* why which loader files are not listed */
 };
 int wfs_session_open(const struct wfs_session_options *options, struct wfs_session **ret,
                      struct wfs_error *err);
 void wfs_session_free(struct wfs_session *session); /* frees the cache too */
 void wfs_session_freep(struct wfs_session **session);
+/* Why the view's directory does not list a loader file of this name; NULL: it is not one. */
+const char *wfs_session_why_unlisted(const struct wfs_session *session, uint32_t plan,
+                                     const char *name);
+/* wfs_tree_resolve, but the message says why a loader file is not listed. */
+int wfs_session_resolve(const struct wfs_session *session, const char *path, uint32_t *ret_node,
+                        struct wfs_error *err);
 /* Fills in what the cache has to know of the checkpoint: files, id, and where it lies. */
 void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret);
 /* Puts the views' tables into the index of session->cache, in the background. Does nothing where

@@ -111,6 +111,13 @@ static int apply_strict(struct wfs_options *o, const char *value, struct wfs_err
     return 0;
 }
 
+static int apply_partial(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->mount.session.partial = true;
+    return 0;
+}
+
 static int parse_number(const char *key, const char *value, int base, unsigned long max,
                         unsigned long *ret, struct wfs_error *err)
 {
@@ -200,6 +207,7 @@ static const struct row rows[] = {
     {"memory", VALUE, apply_memory},
     {"format", VALUE, apply_format},
     {"strict", FLAG, apply_strict},
+    {"partial", FLAG, apply_partial},
     {"shards", VALUE, apply_shards},
     {"uid", VALUE, apply_uid},
     {"gid", VALUE, apply_gid},

@@ -11,7 +11,7 @@
 static int cat(struct wfs_session *session, const char *path, struct wfs_error *err)
 {
     uint32_t node;
-    int r = wfs_tree_resolve(session->tree, path, &node, err);
+    int r = wfs_session_resolve(session, path, &node, err);
     return r ? r : wfs_copy_node(session, node, STDOUT_FILENO, "stdout", NULL, err);
 }
 

@@ -125,7 +125,7 @@ static int copy_operand(struct cp *cp, const char *path, const char *to, struct 
     uint32_t node;
     uint64_t n_bytes = 0;
     void *sum[2] = {cp->session->tree, &n_bytes};
-    int r = wfs_tree_resolve(cp->session->tree, path, &node, err);
+    int r = wfs_session_resolve(cp->session, path, &node, err);
     if (r)
         return r;
     if (wfs_tree_node(cp->session->tree, node)->kind == WFS_NODE_DIR && !cp->is_recursive)

@@ -1,12 +1,14 @@
 /*
  * loader_files.c - whole files that a framework's own loader opens, each a function of the plan.
- * One that cannot hold every tensor of the view is not listed, and the report says why.
+ * One that cannot hold every tensor of the view, or would lack one that the source refused, is not
+ * listed, and the report says why.
  */
 #include "tree/contents/loader_files.h"
 
 #include <string.h>
 
 #include "tree/contents/manifest.h"
+#include "tree/contents/unlisted.h"
 #include "tree/contents/shard_files.h"
 
 static int plan_writer_file(const struct wfs_session *session, const struct wfs_tree_file *file,
@@ -45,10 +47,12 @@ static int add_writer_file(struct wfs_tree_builder *b, uint32_t dir, uint32_t pl
     const char *refusal = NULL;
     if (!whole && writer->refuses(&manifest, arena, &refusal))
         return wfs_error_nomem(err, "the tree");
-    if (refusal) {
-        wfs_tree_note_refusal(b, plan, writer->file_name, refusal);
-        return 0;
-    }
+    if (!refusal && wfs_tree_refuse_partial(b, plan, writer->file_name, &refusal))
+        return wfs_error_nomem(err, "the tree");
+    if (refusal)
+        return wfs_tree_note_refusal(b, plan, writer->file_name, refusal)
+                   ? wfs_error_nomem(err, "the tree")
+                   : 0;
     if (!wfs_tree_add_file(b, dir, writer->file_name, whole ? plan_whole_source : plan_writer_file,
                            writer, plan))
         return wfs_error_nomem(err, "the tree");
@@ -65,8 +69,9 @@ int wfs_tree_add_loader_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t
     bool shards = wfs_tree_wants_shards(session, session->plans[plan]);
     if (shards &&
         !wfs_tree_wants_file(session, session->plans[plan], wfs_writer_by_name("safetensors"))) {
-        wfs_tree_note_refusal(b, plan, WFS_SHARDS_INDEX_NAME,
-                              "-o files= leaves safetensors out, so -o shards= has no effect");
+        if (wfs_tree_note_refusal(b, plan, WFS_SHARDS_INDEX_NAME,
+                                  "-o files= leaves safetensors out, so -o shards= has no effect"))
+            return wfs_error_nomem(err, "the tree");
         shards = false;
     }
     const struct wfs_writer *w;

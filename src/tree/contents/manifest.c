@@ -51,11 +51,3 @@ bool wfs_tree_wants_file(const struct wfs_session *session, const struct wfs_pla
             return true;
     return false;
 }
-
-void wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
-                           const char *refusal)
-{
-    wfs_buf_printf(&b->renamed, "%s/%s\tis not listed: ", b->session->plans[plan]->view, file_name);
-    wfs_buf_visible(&b->renamed, refusal);
-    wfs_buf_char(&b->renamed, '\n');
-}

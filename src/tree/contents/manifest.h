@@ -12,8 +12,5 @@ int wfs_tree_manifest(const struct wfs_session *session, uint32_t plan, struct w
 /* Whether the view shows the writer's file: -o files= says so, else the view's rule sets. */
 bool wfs_tree_wants_file(const struct wfs_session *session, const struct wfs_plan *plan,
                          const struct wfs_writer *writer);
-/* Says in the report why a file is not there. */
-void wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
-                           const char *refusal);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tree/contents/manifest.h"
+#include "tree/contents/unlisted.h"
 
 bool wfs_tree_wants_shards(const struct wfs_session *session, const struct wfs_plan *plan)
 {
@@ -43,10 +44,12 @@ int wfs_tree_add_shard_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t 
     const char *refusal;
     if (writer->refuses(&manifest, session->arena, &refusal))
         return wfs_error_nomem(err, "the tree");
-    if (refusal) {
-        wfs_tree_note_refusal(b, plan, writer->file_name, refusal);
-        return 0;
-    }
+    if (!refusal && wfs_tree_refuse_partial(b, plan, writer->file_name, &refusal))
+        return wfs_error_nomem(err, "the tree");
+    if (refusal)
+        return wfs_tree_note_refusal(b, plan, writer->file_name, refusal)
+                   ? wfs_error_nomem(err, "the tree")
+                   : 0;
     int r =
         wfs_shards_split(&manifest, session->options.shard_bytes, session->arena, &shards, &n, err);
     uint32_t n_files = n > 1 ? n + 1 : 1; /* a single file needs no index */
