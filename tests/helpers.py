@@ -205,3 +205,17 @@ def sh(command, **kwargs):
                           timeout=kwargs.pop("timeout", HANG_S), **kwargs)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stderr.decode()}"
     return done.stdout
+
+
+def read_safetensors(path):
+    """{name: array} of plain types, without its library."""
+    data = path.read_bytes()
+    n = int.from_bytes(data[:8], "little")
+    types = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "U8": "u1"}
+    out = {}
+    for name, entry in json.loads(data[8:8 + n]).items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            out[name] = np.frombuffer(data[8 + n + begin:8 + n + end],
+                                      types[entry["dtype"]]).reshape(entry["shape"])
+    return out

@@ -13,7 +13,7 @@ static const char source_help[] =
     "sets;\n"
     "                               source: none beside the checkpoint as it is\n"
     "  --template FILE              target names and shapes: a checkpoint or a JSON file\n"
-    "  --rules FILE                 a rule file of your own, before the built-in ones\n"
+    "  --rules FILE                 a rule file of your own: one more set, for --view\n"
     "  --strict                     refuse where a view has problems\n"
     "  -o OPTION[,OPTION...]        see below\n"
     "  -h, --help                   this text\n"

@@ -59,6 +59,8 @@ static int add_default_view(struct wfs_session *session, const struct wfs_view_o
                             bool asked, struct wfs_error *err)
 {
     struct wfs_view_options view = *options;
+    if (view.rules) /* the view is the rules' own, under their name */
+        return add_view(session, &view, err);
     int told = wfs_plan_default_view(session->catalog, &view.name, err);
     if (told)
         return told;

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from conftest import run
-from helpers import small_bert, write_safetensors
+from helpers import read_safetensors, small_bert, write_safetensors
 
 
 @pytest.fixture
@@ -156,3 +156,66 @@ def test_map__one_rule_tells_the_separator_of_every_format(tmp_path, suffix):
     assert folders("a.b/c", "d/e") == (["a.b", "d"], False)
     usual = ["a", "c.d.npy"] if suffix == "npz" else ["a%2Fb.npy", "c"]
     assert folders("a/b", "c.d") == (usual, True)
+
+
+# ---- rules of one's own ------------------------------------------------------------------------------
+
+def toy(tmp_path, **names):
+    tensors = {name: np.arange(np.prod(shape), dtype="f4").reshape(shape) for name, shape in names.items()}
+    return write_safetensors(tmp_path / "toy.safetensors", tensors, {"format": "pt"}), tensors
+
+
+def shown(source, view, *args):
+    """{name: array} of a view's safetensors file."""
+    data = run("cat", source, f"{view}/model.safetensors", *args, text=False).stdout
+    path = source.parent / "shown.safetensors"
+    path.write_bytes(data)
+    return read_safetensors(path)
+
+
+def test_map__a_view_of_several_sets_may_name_the_files_own(tmp_path):
+    source, tensors = toy(tmp_path, **{"was.weight": (2, 3), "was.bias": (2,)})
+    (tmp_path / "a.map").write_text("set mine\nfrom torch\nto torch\nwas.{w} -> fc.{w}\n")
+    got = shown(source, "jnet", "--rules", tmp_path / "a.map", "--view", "jnet=mine+linen")
+    kernel = next(v for k, v in got.items() if k.endswith("fc.kernel"))
+    assert np.array_equal(kernel, tensors["was.weight"].T)
+
+
+def test_map__a_file_without_a_set_line_names_its_set(tmp_path):
+    source, tensors = toy(tmp_path, **{"enc.w": (4, 5), "enc.b": (5,)})
+    (tmp_path / "plain.map").write_text("enc.w -> enc.weight : transpose\nenc.b -> enc.bias\n")
+    for args, view in [((), "plain"), (("--view", "plain"), "plain"), (("--view", "x=plain+torch"), "x")]:
+        got = shown(source, view, "--rules", tmp_path / "plain.map", *args)
+        assert np.array_equal(got["enc.weight"], tensors["enc.w"].T), args
+
+
+def test_map__the_inverse_of_the_files_own_set(tmp_path):
+    source, tensors = toy(tmp_path, **{"dense.kernel": (3, 2), "dense.bias": (2,)})
+    (tmp_path / "f.map").write_text("set fwd\nfrom torch\nto flax\ninvertible\n"
+                                    "fc.weight -> dense.kernel : transpose\nfc.bias -> dense.bias\n")
+    for view, folder in [("back=~fwd", "back"), ("~fwd", "~fwd")]:
+        got = shown(source, folder, "--rules", tmp_path / "f.map", "--view", view)
+        assert np.array_equal(got["fc.weight"], tensors["dense.kernel"].T), view
+        assert np.array_equal(got["fc.bias"], tensors["dense.bias"]), view
+
+
+def test_map__rules_alone_are_shown_under_their_own_name(tmp_path):
+    source, _ = toy(tmp_path, **{"fc.weight": (2, 3), "head.kernel": (3, 2)})  # both conventions' names
+    (tmp_path / "own.map").write_text("set own\nfrom elsewhere\nto own\n{x:+} -> {x}\n")
+    assert sorted(run("ls", source, "--rules", tmp_path / "own.map").stdout.split()) == ["info", "own", "source"]
+    done = run("map", source, "--rules", tmp_path / "own.map", "--strict")
+    assert done.stdout == "view own (own): 2 mapped\n"  # what the rules read is not doubted
+
+
+@pytest.mark.parametrize("view, said", [
+    ("jnet=nosuch+linen", "nosuch: no such rule set"),
+    ("nosuch", "nosuch: no such rule set"),
+    ("linen", "--view linen=mine+linen"),
+    ("j=torch+mlx", "--view j=mine+torch+mlx"),
+    ("b=~min", "min: no such rule set")])
+def test_map__a_view_that_ignores_the_rules_is_refused(tmp_path, view, said):
+    source, _ = toy(tmp_path, **{"was.weight": (2, 3)})
+    (tmp_path / "a.map").write_text("set mine\nfrom torch\nto torch\nwas.{w} -> fc.{w}\n")
+    for verb in ("map", "ls", "table"):
+        done = run(verb, source, "--rules", tmp_path / "a.map", "--view", view, check=False)
+        assert done.returncode == 2 and said in done.stderr, (verb, done.stderr)

@@ -1,25 +1,10 @@
 """Every operation of the rules language against numpy: random shapes and types. Needs
 numpy only. The seed is printed; WEIGHTFS_SEED repeats it."""
-import json
-
 import numpy as np
 import pytest
 
 from conftest import run
-from helpers import write_safetensors
-
-
-def read_safetensors(path):
-    data = path.read_bytes()
-    n = int.from_bytes(data[:8], "little")
-    types = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "U8": "u1"}
-    out = {}
-    for name, entry in json.loads(data[8:8 + n]).items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            out[name] = np.frombuffer(data[8 + n + begin:8 + n + end],
-                                      types[entry["dtype"]]).reshape(entry["shape"])
-    return out
+from helpers import read_safetensors, write_safetensors
 
 
 def shape(rng, ndim, multiple=None):
@@ -101,8 +86,8 @@ TYPES = ["float64", "float32", "float16", "int32", "uint8"]
 
 def check(tmp_path, arrays, rules, want):
     write_safetensors(tmp_path / "m.safetensors", arrays)
-    (tmp_path / "r.map").write_text(rules)
-    run("cp", "--view", "v", "-o", f"rules={tmp_path / 'r.map'}", tmp_path / "m.safetensors",
+    (tmp_path / "v.map").write_text(rules)
+    run("cp", "--view", "v", "-o", f"rules={tmp_path / 'v.map'}", tmp_path / "m.safetensors",
         "v/model.safetensors", tmp_path / "out")
     got = read_safetensors(tmp_path / "out")
     assert set(got) == set(want)

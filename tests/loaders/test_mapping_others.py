@@ -464,10 +464,10 @@ def test_mapping_rules__the_readmes_ten_lines(tmp_path):
         "bn.num_batches_tracked": np.array(3)})
     (tmp_path / "mymodel.map").write_text(TEN_LINES)
     options = (f"rules={tmp_path / 'mymodel.map'}", "set=heads=2")
-    got = view(tmp_path / "m.safetensors", "mine", tmp_path / "out", *options)
+    got = view(tmp_path / "m.safetensors", "mymodel", tmp_path / "out", *options)
     assert {k: v.shape for k, v in got.items()} == {
         "embed.embedding": (7, 4), "layer_0.norm1.scale": (4,), "layer_0.attn.q.kernel": (4, 2, 4),
         "layer_0.fc.kernel": (4, 6), "layer_0.fc.bias": (6,), "head.kernel": (4, 7)}
     q = arrays["blocks.0.attn.q.weight"].T.reshape(4, 2, 4)
     assert np.array_equal(got["layer_0.attn.q.kernel"], q)
-    assert report(tmp_path / "m.safetensors", "mine", *options)["clean"]
+    assert report(tmp_path / "m.safetensors", "mymodel", *options)["clean"]

@@ -70,7 +70,7 @@ static inline int make(const struct wfs_catalog *c, struct options o, struct wfs
         strcpy(rules, write_text(".map", o.rules));
     if (o.template)
         strcpy(template, write_text(".json", o.template));
-    struct wfs_view_options options = {.name = o.view ? o.view : "t",
+    struct wfs_view_options options = {.name = o.view,
                                        .rules = o.rules ? rules : NULL,
                                        .template_path = o.template ? template : NULL,
                                        .dtype = o.dtype,

@@ -86,7 +86,7 @@ static int choose_views(struct map *map, const struct wfs_session_options *optio
                              "mapping to report");
     map->views = options->views;
     map->n_views = options->n_views;
-    if (map->n_views && map->views[0].name)
+    if (map->n_views && (map->views[0].name || map->views[0].rules))
         return 0;
     *own = map->n_views ? map->views[0] : (struct wfs_view_options){0};
     int r = wfs_plan_default_view(map->catalog, &own->name, err);

@@ -9,6 +9,12 @@
 
 #define MAX_CHAIN WFS_ARRAY_SIZE(((struct wfs_chain *)0)->sets)
 
+/* The set of -o rules=FILE: one more beside the compiled-in ones, by its own name. */
+struct own {
+    const struct wfs_set *set; /* NULL: no file is given */
+    bool is_used;
+};
+
 static int chain_add(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                      struct wfs_chain *chain, const struct wfs_set *set)
 {
@@ -19,23 +25,87 @@ static int chain_add(const struct wfs_mapper *mapper, struct wfs_sink *sink,
     return 0;
 }
 
+/* ---- sets by name -------------------------------------------------------------------------- */
+
+/* "dir/mine.map" is called "mine" where no line `set NAME` says otherwise. */
+static const char *name_of_file(struct wfs_arena *arena, const char *path)
+{
+    static const char end[] = ".map";
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t len = strlen(name), end_len = sizeof(end) - 1;
+    if (len > end_len && strcmp(name + len - end_len, end) == 0)
+        len -= end_len;
+    return wfs_arena_strndup(arena, name, len);
+}
+
+static int load_own(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct own *ret)
+{
+    const char *path = mapper->options->rules;
+    struct wfs_set *set;
+    if (!path)
+        return 0;
+    int r = wfs_set_load_file(mapper->arena, path, NULL, &set, sink->err);
+    if (r)
+        return r;
+    if (set->name == set->file && !(set->name = name_of_file(mapper->arena, path)))
+        return wfs_error_nomem(sink->err, "rules");
+    ret->set = set;
+    return 0;
+}
+
+/* "NAME" or "~NAME": the file's set, or a compiled-in one. */
+static int load_set(const struct wfs_mapper *mapper, struct wfs_sink *sink, const char *name,
+                    struct own *own, const struct wfs_set **ret)
+{
+    struct wfs_set *set;
+    bool is_inverse = name[0] == '~';
+    int r;
+    if (own->set && strcmp(name + is_inverse, own->set->name) == 0) {
+        own->is_used = true;
+        *ret = own->set;
+        if (!is_inverse)
+            return 0;
+        r = wfs_set_invert(mapper->arena, own->set, &set, sink->err);
+    } else {
+        r = wfs_set_load(mapper->arena, name, NULL, &set, sink->err);
+        if (r == -EINVAL && own->set)
+            wfs_error_prefix(sink->err, "%s (its set is %s)", mapper->options->rules,
+                             own->set->name);
+    }
+    if (!r)
+        *ret = set;
+    return r;
+}
+
 /* "torch+mlx" */
 static int load_named(const struct wfs_mapper *mapper, struct wfs_sink *sink, const char *spec,
-                      struct wfs_chain *chain)
+                      struct own *own, struct wfs_chain *chain)
 {
     for (const char *s = spec, *end; s; s = *end ? end + 1 : NULL) {
-        struct wfs_set *set;
+        const struct wfs_set *set;
         end = strchrnul(s, '+');
         const char *name = wfs_arena_strndup(mapper->arena, s, (size_t)(end - s));
         if (!name)
             return wfs_error_nomem(sink->err, "rules");
-        int r = wfs_set_load(mapper->arena, name, NULL, &set, sink->err);
+        int r = load_set(mapper, sink, name, own, &set);
         if (!r)
             r = chain_add(mapper, sink, chain, set);
         if (r)
             return r;
     }
     return 0;
+}
+
+/* Rules that were given and have no part in the view would be ignored without a word. */
+static int check_used(const struct wfs_mapper *mapper, struct wfs_sink *sink, const struct own *own)
+{
+    const char *view = mapper->options->name, *eq = strchr(view, '=');
+    if (!own->set || own->is_used)
+        return 0;
+    return wfs_error_set(sink->err, EINVAL,
+                         "view %s does not use %s: --view %.*s=%s+%s applies its set %s first",
+                         view, mapper->options->rules, (int)strcspn(view, "="), view,
+                         own->set->name, eq ? eq + 1 : view, own->set->name);
 }
 
 static bool same(const char *a, const char *b)
@@ -130,77 +200,104 @@ static int chain_text(const struct wfs_mapper *mapper, struct wfs_sink *sink,
     return chain->text ? 0 : wfs_error_nomem(sink->err, "rules");
 }
 
-/* A view named alone: does the source speak the convention that its set reads? */
-static int lead_in(const struct wfs_mapper *mapper, struct wfs_sink *sink,
-                   const struct wfs_set *set, struct wfs_chain *ret)
+/* ---- what leads there ---------------------------------------------------------------------- */
+
+/* The source is not of the convention that the set reads, and nothing leads there; or its names tell
+ * none. */
+static void report_unlike(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                          const char *convention, const struct wfs_set *set)
+{
+    if (convention) {
+        wfs_report(sink, WFS_AMBIGUOUS, "",
+                   "the source looks like %s, the set %s expects %s: taken for it", convention,
+                   set->name, set->from);
+        return;
+    }
+    if (wfs_convention_is_mixed(mapper->catalog))
+        wfs_report(sink, WFS_AMBIGUOUS, "",
+                   "names of PyTorch (weight) and of Flax (kernel) stand "
+                   "side by side: what is in which layout is not known");
+    wfs_report(sink, WFS_NOTE, "", "names do not tell the source's convention: taken for %s",
+               set->from);
+}
+
+static void report_channels_last(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                                 const char *convention, const struct wfs_set *set)
 {
     const struct wfs_tensor *last = wfs_convention_channels_last(mapper->catalog);
-    const char *convention;
-    bool found = false;
-    int r = wfs_convention_of(mapper->catalog, &convention, sink->err);
-    if (r)
-        return r;
     if (last && same(convention, "torch"))
         wfs_report(sink, WFS_AMBIGUOUS, last->path,
                    "its channels seem to come last, as MLX has them: taken for PyTorch's "
                    "(--view %s=%s says so)",
                    set->name, set->name);
+}
+
+/* A view named alone: does the source speak the convention that its set reads? Who wrote the rules
+ * for this source (`is_own`) knows what it has: that is not doubted. */
+static int lead_in(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                   const struct wfs_set *set, bool is_own, struct wfs_chain *ret)
+{
+    const char *convention;
+    bool found = false;
+    int r = wfs_convention_of(mapper->catalog, &convention, sink->err);
+    if (r)
+        return r;
+    if (!is_own)
+        report_channels_last(mapper, sink, convention, set);
     if (!set->from || same(convention, set->from))
         return chain_add(mapper, sink, ret, set);
-    if (!convention && wfs_convention_is_mixed(mapper->catalog))
-        wfs_report(sink, WFS_AMBIGUOUS, "",
-                   "names of PyTorch (weight) and of Flax (kernel) stand "
-                   "side by side: what is in which layout is not known");
-    if (!convention) {
-        wfs_report(sink, WFS_NOTE, "", "names do not tell the source's convention: taken for %s",
-                   set->from);
-        return chain_add(mapper, sink, ret, set);
-    }
-    if (same(convention, set->to)) {
+    if (same(convention, set->to) && !is_own) {
         wfs_report(sink, WFS_NOTE, "",
                    "the source is in the %s convention already: nothing is "
                    "transposed again",
                    convention);
         return 0;
     }
-    r = search_chain(mapper, sink, convention, set->from, ret, &found);
+    if (convention && !same(convention, set->to))
+        r = search_chain(mapper, sink, convention, set->from, ret, &found);
     if (r)
         return r;
-    if (!found)
-        wfs_report(sink, WFS_AMBIGUOUS, "",
-                   "the source looks like %s, the set %s expects %s: taken for it", convention,
-                   set->name, set->from);
-    else
+    if (found)
         wfs_report(sink, WFS_NOTE, "", "the source is in the %s convention: mapped through %s",
                    convention, set->from);
+    else if (!is_own)
+        report_unlike(mapper, sink, convention, set);
     return chain_add(mapper, sink, ret, set);
+}
+
+/* The sets that the view names: the file's own where it has no name. */
+static int find_named(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct own *own,
+                      struct wfs_chain *ret)
+{
+    const char *name = mapper->options->name, *eq = name ? strchr(name, '=') : NULL;
+    int r = load_own(mapper, sink, own);
+    if (r)
+        return r;
+    if (!name && !own->set)
+        return wfs_error_set(sink->err, EINVAL, "a view has a name, or rules");
+    own->is_used = !name;
+    if (!name)
+        return chain_add(mapper, sink, ret, own->set);
+    r = load_named(mapper, sink, eq ? eq + 1 : name, own, ret);
+    return r ? r : check_used(mapper, sink, own);
 }
 
 int wfs_chain_find(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct wfs_chain *ret)
 {
-    const struct wfs_view_options *options = mapper->options;
+    const char *name = mapper->options->name;
     struct wfs_chain named = {0}, chain = {0};
-    const char *eq = options->name ? strchr(options->name, '=') : NULL;
-    int r;
-    if (options->rules) {
-        struct wfs_set *set;
-        r = wfs_set_load_file(mapper->arena, options->rules, NULL, &set, sink->err);
-        if (!r && options->name && options->name[0] == '~')
-            r = wfs_set_invert(mapper->arena, set, &set, sink->err);
-        if (!r)
-            r = chain_add(mapper, sink, &named, set);
-    } else {
-        r = load_named(mapper, sink, eq ? eq + 1 : options->name, &named);
-    }
-    bool alone = !eq && named.n == 1;
+    struct own own = {0};
+    int r = find_named(mapper, sink, &own, &named);
+    bool alone = !(name && strchr(name, '=')) && named.n == 1;
     if (!r)
-        r = alone ? lead_in(mapper, sink, named.sets[0], &chain) : 0;
+        r = alone ? lead_in(mapper, sink, named.sets[0], own.is_used, &chain) : 0;
     if (!r && !alone)
         chain = named;
     if (!r)
         r = chain_text(mapper, sink, &chain);
-    chain.last = r ? NULL : named.sets[named.n - 1];
-    if (!r)
-        *ret = chain;
-    return r;
+    if (r)
+        return r;
+    chain.last = named.sets[named.n - 1];
+    *ret = chain;
+    return 0;
 }
