@@ -276,6 +276,8 @@ static int map_tree(struct planning *p, const struct wfs_mapper *mapper, struct 
     if (!r)
         r = wfs_unwrap(mapper, &p->sink, items);
     if (!r)
+        r = wfs_convention_take_off(&p->sink, items);
+    if (!r)
         r = wfs_mark_packed(mapper, &p->sink, items);
     if (!r)
         r = run_chain(p, mapper, items);

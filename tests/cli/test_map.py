@@ -219,3 +219,54 @@ def test_map__a_view_that_ignores_the_rules_is_refused(tmp_path, view, said):
     for verb in ("map", "ls", "table"):
         done = run(verb, source, "--rules", tmp_path / "a.map", "--view", view, check=False)
         assert done.returncode == 2 and said in done.stderr, (verb, done.stderr)
+
+
+# ---- whose names a source has ------------------------------------------------------------------------
+
+META = {"tok_embeddings.weight": (12, 8), "norm.weight": (8,), "output.weight": (12, 8),
+        "layers.0.attention_norm.weight": (8,), "layers.0.ffn_norm.weight": (8,),
+        "layers.0.attention.wq.weight": (8, 8), "layers.0.attention.wk.weight": (4, 8),
+        "layers.0.attention.wv.weight": (4, 8), "layers.0.attention.wo.weight": (8, 8),
+        "layers.0.feed_forward.w1.weight": (6, 8), "layers.0.feed_forward.w2.weight": (8, 6),
+        "layers.0.feed_forward.w3.weight": (6, 8)}
+
+
+def names_alone(tmp_path, names):
+    """A checkpoint whose metadata say nothing."""
+    tensors = {name: np.arange(np.prod(shape), dtype="f4").reshape(shape) for name, shape in names.items()}
+    return write_safetensors(tmp_path / "names.safetensors", tensors, {}), tensors
+
+
+@pytest.mark.parametrize("names", [
+    {"tok_embeddings.weight": (5, 4), "norm.scale": (4,), "layers.0.attn.q_proj.weight": (6, 4), "output.weight": (5, 4)},
+    {"token_embd.weight": (5, 4), "blocks.0.fc.weight": (3, 4)},
+    {"tok_embeddings.weight": (5, 4), "layers.0.attention.wqkv.weight": (12, 4), "norm.weight": (4,)},
+    {"_orig_mod.token_embd.weight": (5, 4), "_orig_mod.output_norm.weight": (4,), "_orig_mod.head.weight": (5, 4)}])
+def test_map__one_name_of_a_convention_tells_nothing(tmp_path, names):
+    source, tensors = names_alone(tmp_path, names)
+    got = shown(source, "torch", "--view", "torch")
+    assert got.keys() == {name.removeprefix("_orig_mod.") for name in names}
+    for name, array in tensors.items():
+        assert np.array_equal(got[name.removeprefix("_orig_mod.")], array)
+    matrix = next(n for n in names if n.count(".") > 2 or "head" in n)
+    kernel = shown(source, "flax", "--view", "flax")
+    assert np.array_equal(kernel[matrix.removeprefix("_orig_mod.").replace("weight", "kernel")], tensors[matrix].T)
+
+
+@pytest.mark.parametrize("above", ["", "model.", "_orig_mod.", "module.", "module._orig_mod.", "model._orig_mod."])
+def test_map__metas_names_are_known_below_wrappers(tmp_path, above):
+    source, tensors = names_alone(tmp_path, {above + name: shape for name, shape in META.items()})
+    got = shown(source, "hf", "--view", "torch", "--view", "hf=~meta-llama", "-o", "set=heads=2")
+    flax = shown(source, "flax", "--view", "flax", "-o", "set=heads=2")
+    q = tensors[above + "layers.0.attention.wq.weight"].reshape(2, 2, 2, 8).swapaxes(1, 2).reshape(8, 8)
+    k = tensors[above + "layers.0.attention.wk.weight"].reshape(1, 2, 2, 8).swapaxes(1, 2).reshape(4, 8)
+    for name, want in [("q_proj", q), ("k_proj", k), ("v_proj", tensors[above + "layers.0.attention.wv.weight"])]:
+        assert np.array_equal(got[f"model.layers.0.self_attn.{name}.weight"], want), name
+        assert np.array_equal(flax[f"model.layers.0.self_attn.{name}.kernel"], want.T), name
+
+
+def test_map__most_of_a_conventions_names_are_enough(tmp_path):
+    rest = {name: shape for name, shape in META.items() if name != "output.weight" and "w3" not in name}
+    source, _ = names_alone(tmp_path, rest | {"layers.0.feed_forward.gate.weight": (2, 8)})
+    done = run("map", source, "--view", "flax", "-o", "set=heads=2", check=False)
+    assert "(~meta-llama+flax)" in done.stdout

@@ -3,7 +3,10 @@
  */
 #include "mapping/chain/convention.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "mapping/items/intake.h"
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
@@ -69,31 +72,119 @@ static const char *from_metadata(const struct wfs_catalog *catalog)
     return found;
 }
 
-/* ---- names --------------------------------------------------------------------------------- */
+/* ---- the names that sets are detected by ---------------------------------------------------- */
 
-/* The `to` of the set that has one of the source's names in its `detect`. */
-static int from_sets(const struct wfs_catalog *catalog, const char **ret, struct wfs_error *err)
+/* The names that views map: of the chosen tree (of several the first, where none is chosen all),
+ * without wrappers. */
+static int load_items(struct wfs_arena *arena, const struct wfs_catalog *catalog,
+                      struct wfs_table *ret, struct wfs_error *err)
 {
-    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
-    struct wfs_error ignored = {0};
+    struct wfs_catalog seen = *catalog;
+    struct wfs_mapper mapper = {.arena = arena, .catalog = &seen};
+    struct wfs_sink mute = {.err = err};
+    bool is_chosen = false;
+    for (uint32_t i = 0; i < catalog->n_roots; i++)
+        is_chosen |= catalog->roots[i].is_chosen;
+    if (!is_chosen)
+        seen.n_roots = 0;
+    int r = wfs_intake(arena, &seen, ret, err);
+    return r ? r : wfs_unwrap(&mapper, &mute, ret);
+}
+
+/* Skips `above`, if the name is below it and there is one. */
+static const char *below(const char *path, const char *above)
+{
+    size_t len = above ? strlen(above) : 0;
+    return above && strncmp(path, above, len) == 0 && path[len] == WFS_SEP ? path + len + 1 : path;
+}
+
+/* Are most of the names there that the set is told by? One that other models share tells nothing. */
+static bool is_detected(const struct wfs_set *set, const struct wfs_strmap *names)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < set->n_detect; i++)
+        n += wfs_strmap_get(names, set->detect[i]->text, NULL);
+    return 2 * n > set->n_detect;
+}
+
+static int detect_in(struct wfs_arena *arena, const struct wfs_strmap *names, const char **ret,
+                     struct wfs_error *err)
+{
     *ret = NULL;
-    if (!arena)
-        return wfs_error_nomem(err, "rules");
-    for (size_t s = 0; s < wfs_n_rule_texts; s++) {
+    for (size_t s = 0; !*ret && s < wfs_n_rule_texts; s++) {
         struct wfs_set *set;
-        int r = wfs_set_load(arena, wfs_rule_texts[s].name, NULL, &set, &ignored);
-        if (r == -ENOMEM)
-            return wfs_error_nomem(err, "rules");
-        for (uint32_t d = 0; !r && d < set->n_detect; d++) {
-            const struct wfs_convention *c = wfs_convention_find(set->to);
-            if (c && wfs_catalog_find(catalog, set->detect[d]->text)) {
-                *ret = c->name;
-                return 0;
-            }
-        }
+        int r = wfs_set_load(arena, wfs_rule_texts[s].name, NULL, &set, err);
+        if (r)
+            return r;
+        const struct wfs_convention *c = wfs_convention_find(set->to);
+        if (c && is_detected(set, names))
+            *ret = c->name;
     }
     return 0;
 }
+
+static int index_names(struct wfs_arena *arena, const struct wfs_table *items, const char *above,
+                       struct wfs_strmap *ret)
+{
+    for (size_t i = 0; i < items->n; i++) {
+        const char *name = below(items->items[i].path, above);
+        char *joined = wfs_path_join_dup(arena, name, '.');
+        if (!joined || wfs_strmap_set(ret, joined, 1))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+/* The `to` of the set most of whose `detect` are names of these, below `above` (NULL: as they are);
+ * NULL where there is none. */
+static int detect(const struct wfs_table *items, const char *above, const char **ret,
+                  struct wfs_error *err)
+{
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_strmap names = {0};
+    int r = arena ? index_names(arena, items, above, &names) : -ENOMEM;
+    if (r)
+        wfs_error_nomem(err, "names");
+    else
+        r = detect_in(arena, &names, ret, err);
+    wfs_strmap_free(&names);
+    return r;
+}
+
+/* What a whole model is often put below: {"model": ...} of a training script. */
+#define WHOLE "model"
+
+static int from_sets(const struct wfs_catalog *catalog, const char **ret, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_table items = {0};
+    if (!arena)
+        return wfs_error_nomem(err, "names");
+    int r = load_items(arena, catalog, &items, err);
+    if (!r)
+        r = detect(&items, NULL, ret, err);
+    if (!r && !*ret && wfs_are_below(&items, WHOLE))
+        r = detect(&items, WHOLE, ret, err);
+    free(items.items);
+    return r;
+}
+
+int wfs_convention_take_off(struct wfs_sink *sink, struct wfs_table *items)
+{
+    const char *name;
+    if (!wfs_are_below(items, WHOLE))
+        return 0;
+    int r = detect(items, NULL, &name, sink->err);
+    if (!r && !name)
+        r = detect(items, WHOLE, &name, sink->err);
+    else
+        name = NULL;
+    if (!r && name)
+        wfs_take_off(sink, items, WHOLE);
+    return r;
+}
+
+/* ---- last components ------------------------------------------------------------------------- */
 
 static const char *last_component(const char *path)
 {

@@ -7,7 +7,7 @@
 #ifndef WEIGHTFS_MAPPING_CHAIN_CONVENTION_H
 #define WEIGHTFS_MAPPING_CHAIN_CONVENTION_H
 
-#include "mapping/mapping.h"
+#include "mapping/items/mapper.h"
 
 struct wfs_convention {
     const char *name;         /* "torch": as in `from` and `to` */
@@ -23,10 +23,13 @@ struct wfs_convention {
 /* NULL: nothing is known but the name. `name` may be NULL. */
 const struct wfs_convention *wfs_convention_find(const char *name);
 /* "torch", "flax", "gguf", ... for as long as the catalog lives; NULL where names do not tell. In
- * this order: the file's own metadata, names that only one convention has, the last components of
+ * this order: the file's own metadata, names most of which are a convention's (`detect`, below the chosen root, without
+ * wrappers), the last components of
  * all names (those of two conventions tell nothing), the file's format. Found once, and kept in the
  * catalog. */
 int wfs_convention_of(const struct wfs_catalog *catalog, const char **ret, struct wfs_error *err);
+/* Takes `model` off the front of all names where they are those of a convention but for that. */
+int wfs_convention_take_off(struct wfs_sink *sink, struct wfs_table *items);
 /* A convolution of PyTorch's names whose channels seem to come last, where nothing but names and
  * shapes tells; or NULL. */
 const struct wfs_tensor *wfs_convention_channels_last(const struct wfs_catalog *catalog);

@@ -177,6 +177,27 @@ static int unwrap_module(struct wfs_sink *sink, struct wfs_table *items)
     return 0;
 }
 
+static bool is_below(const char *path, const char *component)
+{
+    size_t len = strlen(component);
+    return strncmp(path, component, len) == 0 && path[len] == WFS_SEP;
+}
+
+bool wfs_are_below(const struct wfs_table *items, const char *component)
+{
+    for (size_t i = 0; i < items->n; i++)
+        if (!is_below(items->items[i].path, component))
+            return false;
+    return items->n > 0;
+}
+
+void wfs_take_off(struct wfs_sink *sink, struct wfs_table *items, const char *component)
+{
+    for (size_t i = 0; i < items->n; i++)
+        items->items[i].path += strlen(component) + 1;
+    wfs_report(sink, WFS_RENAMED, component, "taken out of the front of %zu names", items->n);
+}
+
 int wfs_unwrap(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct wfs_table *items)
 {
     size_t n = 0;
