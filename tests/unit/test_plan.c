@@ -30,6 +30,14 @@ static void test_plan__convention_is_told_by_names(void **state)
     expect_convention(c, "flax", "torch");
     c = new_catalog();
     ADD(c, "token_embd.weight", 2, 3);
+    ADD(c, "blk.0.attn_norm.weight", 3);
+    ADD(c, "blk.0.attn_output.weight", 3, 3);
+    expect_convention(c, "torch", "flax"); /* three of six are not most */
+    c = new_catalog();
+    ADD(c, "token_embd.weight", 2, 3);
+    ADD(c, "blk.0.attn_norm.weight", 3);
+    ADD(c, "blk.0.attn_output.weight", 3, 3);
+    ADD(c, "blk.0.ffn_up.weight", 3, 3);
     expect_convention(c, "gguf", NULL);
     c = new_catalog();
     ADD(c, "a.kernel", 2, 3);
