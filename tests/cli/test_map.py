@@ -270,3 +270,36 @@ def test_map__most_of_a_conventions_names_are_enough(tmp_path):
     source, _ = names_alone(tmp_path, rest | {"layers.0.feed_forward.gate.weight": (2, 8)})
     done = run("map", source, "--view", "flax", "-o", "set=heads=2", check=False)
     assert "(~meta-llama+flax)" in done.stdout
+
+
+# ---- the level of Flax's collections -------------------------------------------------------------------
+
+@pytest.mark.parametrize("names", [
+    {"fc.weight": (3, 2), "fc.bias": (3,)},
+    {"embed.weight": (5, 4), "norm.weight": (4,), "norm.bias": (4,)},
+    {"conv.weight": (3, 2, 1, 5), "conv.bias": (3,), "head.weight": (2, 3)},
+    {"fc.weight": (3, 2), "bn.weight": (3,), "bn.bias": (3,), "bn.running_mean": (3,), "bn.running_var": (3,)}])
+def test_map__linen_always_has_the_params_level(tmp_path, names):
+    source, _ = toy(tmp_path, **names)
+    keys = set(shown(source, "linen", "--view", "linen"))
+    statistics = {f"batch_stats.{n}" for n in ("bn.mean", "bn.var") if "bn.weight" in names}
+    assert all(k.startswith("params.") for k in keys - statistics) and statistics <= keys and keys - statistics
+    assert set(json.loads(run("cat", source, "info/views/linen.keys.json", "--view", "linen").stdout)) == keys
+    rows = run("cat", source, "info/views/linen.tsv", "--view", "linen").stdout.splitlines()[1:]
+    assert {row.split("\t")[0] for row in rows} == keys
+    # Hugging Face's loaders want the tree alone.
+    if not statistics:
+        assert not any(k.startswith("params.") for k in shown(source, "flax", "--view", "flax"))
+
+
+@pytest.mark.parametrize("names", [
+    {"Dense_0.kernel": (2, 3), "Dense_0.bias": (3,)},
+    {"embed.embedding": (5, 4), "norm.scale": (4,), "norm.bias": (4,)},
+    {"Conv_0.kernel": (1, 5, 2, 3), "Dense_0.kernel": (3, 2)}])
+def test_map__names_of_linen_are_read_with_params_and_without(tmp_path, names):
+    both = []
+    for level in ("", "params."):
+        source, _ = names_alone(tmp_path, {level + name: shape for name, shape in names.items()})
+        both.append(shown(source, "torch", "--view", "torch"))
+    assert both[0].keys() == both[1].keys() and all(k.startswith(n.split(".")[0]) for k, n in zip(sorted(both[0]), sorted(names)))
+    assert all(np.array_equal(both[0][k], both[1][k]) for k in both[0])

@@ -38,8 +38,8 @@ def linen_net(make):
 
 
 def variables(flat):
-    tree = nest(flat)
-    return tree if "params" in tree else {"params": tree}
+    """What apply() takes, as the view has it: {"params": ..., "batch_stats": ...}."""
+    return nest(flat)
 
 
 def close(a, b):
@@ -120,13 +120,13 @@ def test_mapping_linen__square_transposed_convolution_by_its_name(tmp_path):
 def test_mapping_linen__embedding(tmp_path, name):
     net = randomise(T.ModuleDict({name: T.Embedding(7, 4)}))
     flat = view(save(tmp_path, net), "linen", tmp_path / "out")
-    assert np.array_equal(flat[f"{name}.embedding"], net[name].weight.detach().numpy())
+    assert np.array_equal(flat[f"params.{name}.embedding"], net[name].weight.detach().numpy())
 
 
 def test_mapping_linen__an_embedding_has_no_bias(tmp_path):
     net = randomise(T.ModuleDict({"patch_embed": T.Linear(7, 4)}))
     flat = view(save(tmp_path, net), "linen", tmp_path / "out")
-    assert np.array_equal(flat["patch_embed.kernel"], net["patch_embed"].weight.detach().numpy().T)
+    assert np.array_equal(flat["params.patch_embed.kernel"], net["patch_embed"].weight.detach().numpy().T)
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
@@ -134,9 +134,10 @@ def test_mapping_linen__an_embedding_has_no_bias(tmp_path):
 def test_mapping__norm_over_several_axes_keeps_its_shape(tmp_path, shape, view_name):
     net = randomise(T.ModuleDict({"norm": T.LayerNorm(shape)}))
     flat = view(save(tmp_path, net), view_name, tmp_path / "out")
-    scale = flat["norm.weight" if view_name == "mlx" else "norm.scale"]
+    norm = "params.norm." if view_name == "linen" else "norm."
+    scale = flat[norm + ("weight" if view_name == "mlx" else "scale")]
     assert np.array_equal(scale, net["norm"].weight.detach().numpy())
-    assert np.array_equal(flat["norm.bias"], net["norm"].bias.detach().numpy())
+    assert np.array_equal(flat[norm + "bias"], net["norm"].bias.detach().numpy())
 
 
 def test_mapping_linen__norm_over_several_axes(tmp_path):
@@ -148,7 +149,7 @@ def test_mapping_linen__norm_over_several_axes(tmp_path):
 
 def test_mapping_linen__norm_of_one_channel_is_no_prelu(tmp_path):
     flat = view(save(tmp_path, T.ModuleDict({"norm": T.LayerNorm(1, bias=False)})), "linen", tmp_path / "out")
-    assert {k: v.shape for k, v in flat.items()} == {"norm.scale": (1,)}
+    assert {k: v.shape for k, v in flat.items()} == {"params.norm.scale": (1,)}
 
 
 def test_mapping_linen__embedding_of_another_name_is_a_doubt(tmp_path):

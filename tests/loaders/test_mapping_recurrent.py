@@ -58,7 +58,7 @@ def test_mapping_recurrent__linen(tmp_path, kind, both, bias):
             return x
 
     tree = nest(view(save(tmp_path, net), "linen", tmp_path / "out"))
-    close(Flax().apply({"params": tree}, x), torch_out(net, x))
+    close(Flax().apply(tree, x), torch_out(net, x))
     assert not ambiguous(tmp_path / "model.safetensors", "linen")
 
 
@@ -177,4 +177,4 @@ def test_mapping_recurrent__the_rules_that_a_doubt_asks_for(tmp_path):
         "mine/model.safetensors", tmp_path / "out")
     tree = nest(load_file(tmp_path / "out"))
     flax = nn.Sequential([nn.RNN(nn.LSTMCell(6)), nn.RNN(nn.LSTMCell(6))])
-    close(flax.apply({"params": tree}, x), torch_out(net, x))
+    close(flax.apply(tree, x), torch_out(net, x))
