@@ -23,7 +23,10 @@ struct wfs_inspect_row {
     const struct wfs_expr *expr;
     int32_t shard_axis; /* -1: replicated */
     uint32_t n_shards;
-    const char *axes;    /* names of axes where the file records them, else NULL */
+    const char *axes; /* names of axes where the file records them, else NULL */
+    /* Of torch's own quantised tensors, else NULL; scales and zero_points where they are tensors. */
+    const struct wfs_quantised *quantised;
+    const struct wfs_expr *scales, *zero_points;
     int8_t weight_decay; /* -1: no mask was asked for; else 0 or 1 */
 };
 /* What is shown where no root is named. Of a train state (a tree of parameters beside what training
@@ -80,7 +83,7 @@ void wfs_table_text(const struct wfs_inspect_rows *rows, const struct wfs_table_
 void wfs_table_tsv(const struct wfs_inspect_rows *rows, const struct wfs_table_options *options,
                    struct wfs_buf *out);
 /* [{"name", "shape", "count", "dtype", "sharding", "weight_decay"}]; weight_decay null without a
- * mask. */
+ * mask; "quantised" where a tensor is. */
 void wfs_table_json(const struct wfs_inspect_rows *rows, const struct wfs_table_options *options,
                     struct wfs_buf *out);
 /* {key: shape}: the template format. */
@@ -188,6 +191,7 @@ struct wfs_check_key {
     const uint64_t *shape;
     enum wfs_dtype dtype;
     bool has_dtype;
+    const char *quantised; /* with has_dtype: the row's, or NULL */
 };
 /* Keys of a JSON {key: shape} (or {key: {"shape", "dtype"}}) at path, and of rows, whose names are
  * borrowed. */

@@ -165,6 +165,8 @@ static void add_cell(struct wfs_buf *out, const struct line *line, unsigned colu
         break;
     case 3:
         wfs_buf_str(out, line->is_mixed ? "mixed" : wfs_dtype_info(expr->dtype)->name);
+        if (!line->is_module && line->row->quantised)
+            wfs_buf_printf(out, " %s", line->row->quantised->text);
         break;
     case 4:
         if (!line->is_module)
@@ -339,6 +341,10 @@ static void add_json_line(struct wfs_buf *out, const struct line *line)
         wfs_buf_json(out, sharding.data);
     else
         wfs_buf_str(out, "null");
+    if (!line->is_module && line->row->quantised) {
+        wfs_buf_str(out, ", \"quantised\": ");
+        wfs_buf_json(out, line->row->quantised->text);
+    }
     wfs_buf_printf(out, ", \"weight_decay\": %s}",
                    line->is_module || line->row->weight_decay < 0 ? "null"
                    : line->row->weight_decay                      ? "true"

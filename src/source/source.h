@@ -24,6 +24,16 @@ struct wfs_note {
     const char *text;
 };
 
+/* torch's own quantised tensors: what makes numbers of their integers q. Either
+ * scale * (q - zero_point); or, of slice i along `axis`, scales[i] * (q - zero_points[i]), and these
+ * two are tensors of the catalog whose paths are the tensor's and a component more. */
+struct wfs_quantised {
+    const char *text; /* "per_tensor_affine(scale=0.5, zero_point=3)" */
+    int64_t axis;     /* -1: one scale for all */
+    double scale;
+    int64_t zero_point;
+};
+
 struct wfs_tensor {
     const char *name; /* as the file has it: joined by the catalog's separator */
     const char *path; /* its components, see WFS_SEP in base.h; unique in the catalog */
@@ -36,8 +46,7 @@ struct wfs_tensor {
     uint32_t n_shards;  /* 1: not sharded */
     const char *axes;   /* axis names where the file records them ("embed,mlp"), else NULL */
     uint32_t root;      /* index into roots: the tree (state dict) it belongs to */
-    const char
-        *quantised; /* NULL, or what makes its bytes no plain numbers ("per_tensor_affine") */
+    const struct wfs_quantised *quantised; /* NULL: its bytes are plain numbers */
 };
 
 /* A source file whose bytes are shown; kept open. */

@@ -59,7 +59,7 @@ static void put_tensor(struct wfs_buf *out, const struct wfs_catalog *catalog, u
     wfs_buf_printf(out, ", \"alias_of\": %lld, \"shard_axis\": %d, \"n_shards\": %u",
                    t->alias_of == WFS_NO_INDEX ? -1LL : (long long)t->alias_of, t->shard_axis,
                    t->n_shards);
-    field(out, "quantised", t->quantised);
+    field(out, "quantised", t->quantised ? t->quantised->text : NULL);
     field(out, "root", joined.len ? joined.data : "");
     wfs_buf_str(out, "}\n");
 }

@@ -58,15 +58,27 @@ static char *shapes_text(struct wfs_arena *arena, const struct wfs_expr *expr,
     return wfs_buf_ok(&text) ? wfs_arena_strdup(arena, text.data) : NULL;
 }
 
-static void compare(struct checking *c, const char *name, const struct wfs_expr *expr,
+/* The dtypes are equal: is what makes numbers of the integers? */
+static bool is_same_quantisation(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void compare(struct checking *c, const char *name, const struct wfs_inspect_row *row,
                     const struct wfs_check_key *key)
 {
+    const struct wfs_expr *expr = row->expr;
+    const char *quantised = row->quantised ? row->quantised->text : NULL;
     if (!wfs_shape_equal(expr->ndim, expr->shape, key->ndim, key->shape))
         add(c, WFS_CHECK_SHAPE, name, shapes_text(c->arena, expr, key));
     if (key->has_dtype && key->dtype != expr->dtype)
         add(c, WFS_CHECK_DTYPE, name,
             wfs_arena_printf(c->arena, "%s against %s", wfs_dtype_info(expr->dtype)->name,
                              wfs_dtype_info(key->dtype)->name));
+    else if (key->has_dtype && !is_same_quantisation(quantised, key->quantised))
+        add(c, WFS_CHECK_DTYPE, name,
+            wfs_arena_printf(c->arena, "%s against %s", quantised ? quantised : "not quantised",
+                             key->quantised ? key->quantised : "not quantised"));
 }
 
 static int pair_names(struct checking *c, struct wfs_error *err)
@@ -94,7 +106,7 @@ static void compare_names(struct checking *c)
             continue;
         }
         c->key_used[key] = true;
-        compare(c, row->dotted, row->expr, &c->keys[key]);
+        compare(c, row->dotted, row, &c->keys[key]);
     }
     for (size_t i = 0; i < c->keys_side.n; i++)
         if (!c->key_used[i])

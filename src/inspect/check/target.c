@@ -96,7 +96,8 @@ int wfs_check_keys_from_rows(struct wfs_arena *arena, const struct wfs_inspect_r
                                          .ndim = row->expr->ndim,
                                          .shape = row->expr->shape,
                                          .dtype = row->expr->dtype,
-                                         .has_dtype = true};
+                                         .has_dtype = true,
+                                         .quantised = row->quantised ? row->quantised->text : NULL};
     }
     *ret = keys;
     *ret_n = rows->n;

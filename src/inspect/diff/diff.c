@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/diff/quantised.h"
 #include "inspect/diff/values.h"
 #include "inspect/rows/names.h"
 #include "inspect/diff/renames.h"
@@ -58,7 +59,8 @@ static int side_init(struct side *side, struct wfs_arena *arena, struct wfs_erro
     for (uint32_t i = 0; i < n; i++)
         names[i] = side->rows->rows[i].dotted;
     side->names = (struct wfs_names_side){.n = n, .names = names};
-    return wfs_inspect_hashes(side->rows, side->run, side->hashes, err);
+    int r = wfs_inspect_hashes(side->rows, side->run, side->hashes, err);
+    return r ? r : wfs_quantised_add_to_hashes(side->rows, side->run, side->hashes, err);
 }
 
 static enum wfs_diff_kind compare(const struct pairing *p, uint32_t i, uint32_t j)

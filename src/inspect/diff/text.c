@@ -5,11 +5,27 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static void add_shape_dtype(struct wfs_buf *out, const struct wfs_inspect_row *row)
 {
     wfs_shape_format(out, row->expr->ndim, row->expr->shape);
     wfs_buf_printf(out, " %s", wfs_dtype_info(row->expr->dtype)->name);
+}
+
+static bool is_quantised(const struct wfs_diff_entry *e)
+{
+    return e->a && e->b && (e->a->quantised || e->b->quantised);
+}
+
+static void add_quantisation(struct wfs_buf *out, const struct wfs_diff_entry *e)
+{
+    const char *a = e->a->quantised ? e->a->quantised->text : "not quantised";
+    const char *b = e->b->quantised ? e->b->quantised->text : "not quantised";
+    if (strcmp(a, b) != 0)
+        wfs_buf_printf(out, ": %s against %s", a, b);
+    else if (e->kind == WFS_DIFF_CHANGED && !e->has_values)
+        wfs_buf_printf(out, ": %s", a);
 }
 
 static void add_details(struct wfs_buf *out, const struct wfs_diff_entry *e)
@@ -23,8 +39,10 @@ static void add_details(struct wfs_buf *out, const struct wfs_diff_entry *e)
         wfs_buf_str(out, " against ");
         add_shape_dtype(out, e->b);
     }
+    if (is_quantised(e) && e->kind != WFS_DIFF_SHAPE && e->kind != WFS_DIFF_RENAMED)
+        add_quantisation(out, e);
     if (e->has_values && e->n_different == 0)
-        wfs_buf_str(out, e->kind == WFS_DIFF_DTYPE
+        wfs_buf_str(out, e->kind == WFS_DIFF_DTYPE || is_quantised(e)
                              ? ": the values are equal"
                              : ": the bits differ, the values do not (signed zeros, NaN)");
     else if (e->has_values)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/diff/quantised.h"
+
 /* A multiple of 4, so that 6-bit types start on bytes. */
 #define DIFF_STRETCH_ELEMS ((uint64_t)1 << 14)
 #define DIFF_ELEM_BYTES    16 /* of the widest element, raw or as numbers */
@@ -23,6 +25,7 @@ struct comparison {
     const struct wfs_expr *a, *b;
     struct wfs_cache *cache_a, *cache_b;
     struct wfs_hash hash_a, hash_b;
+    struct wfs_affine affine_a, affine_b;
     enum { AS_DOUBLE, AS_LONG, AS_COMPLEX } numbers;
     struct stretch *stretches;
 };
@@ -73,8 +76,12 @@ static int read_numbers(const struct comparison *c, bool is_b, uint64_t at, uint
                            raw, len, at * bits / 8, err);
     if (r)
         return r;
-    return c->numbers == AS_LONG ? to_long(expr->dtype, raw, n, numbers, err)
-                                 : wfs_convert_to_f64(expr->dtype, raw, n, numbers, err);
+    if (c->numbers == AS_LONG)
+        return to_long(expr->dtype, raw, n, numbers, err);
+    r = wfs_convert_to_f64(expr->dtype, raw, n, numbers, err);
+    if (!r)
+        wfs_affine_apply(is_b ? &c->affine_b : &c->affine_a, at, n, numbers);
+    return r;
 }
 
 /* ---- one stretch --------------------------------------------------------------------------- */
@@ -176,6 +183,13 @@ static bool are_comparable(enum wfs_dtype a, enum wfs_dtype b)
            (x == WFS_KIND_COMPLEX) == (y == WFS_KIND_COMPLEX);
 }
 
+static void free_comparison(struct comparison *c)
+{
+    wfs_affine_free(&c->affine_a);
+    wfs_affine_free(&c->affine_b);
+    free(c->stretches);
+}
+
 int wfs_diff_values(struct wfs_diff_entry *entry, const struct wfs_inspect_run *run_a,
                     const struct wfs_inspect_run *run_b, struct wfs_error *err)
 {
@@ -190,15 +204,21 @@ int wfs_diff_values(struct wfs_diff_entry *entry, const struct wfs_inspect_run *
                            .hash_b = wfs_expr_hash(b)};
     if (wfs_dtype_info(a->dtype)->kind == WFS_KIND_COMPLEX)
         c.numbers = AS_COMPLEX;
-    else if (is_wide_integer(a->dtype) || is_wide_integer(b->dtype))
+    else if ((is_wide_integer(a->dtype) || is_wide_integer(b->dtype)) && !entry->a->quantised &&
+             !entry->b->quantised)
         c.numbers = AS_LONG;
+    if (!wfs_affine_read(entry->a, run_a, &c.affine_a) ||
+        !wfs_affine_read(entry->b, run_b, &c.affine_b)) {
+        free_comparison(&c);
+        return 0;
+    }
     uint64_t n = (a->n_elems + DIFF_STRETCH_ELEMS - 1) / DIFF_STRETCH_ELEMS;
     c.stretches = calloc(n + 1, sizeof(*c.stretches));
-    if (!c.stretches)
-        return wfs_error_nomem(err, "comparing tensors");
-    int r = wfs_parallel_run(run_a->n_threads, n, do_stretch, &c, err);
+    int r = c.stretches ? 0 : wfs_error_nomem(err, "comparing tensors");
+    if (!r)
+        r = wfs_parallel_run(run_a->n_threads, n, do_stretch, &c, err);
     if (!r)
         sum_up(&c, n, entry);
-    free(c.stretches);
+    free_comparison(&c);
     return r;
 }

@@ -149,6 +149,32 @@ static void set_sharding(const struct wfs_catalog *catalog, const struct wfs_tar
     row->axes = t->axes;
 }
 
+/* The expression of the part `name` of a quantised tensor. */
+static int find_part(struct wfs_arena *arena, const struct wfs_catalog *catalog,
+                     const struct wfs_tensor *t, const char *name, const struct wfs_expr **ret,
+                     struct wfs_error *err)
+{
+    char *path = wfs_arena_printf(arena, "%s" WFS_SEP_STR "%s", t->path, name);
+    if (!path)
+        return wfs_error_nomem(err, "a table");
+    const struct wfs_tensor *part = wfs_catalog_find(catalog, path);
+    *ret = part ? part->expr : NULL;
+    return 0;
+}
+
+static int set_quantised(struct wfs_arena *arena, const struct wfs_catalog *catalog,
+                         const struct wfs_target *target, struct wfs_inspect_row *row,
+                         struct wfs_error *err)
+{
+    const struct wfs_tensor *t =
+        target->n_sources == 1 ? &catalog->tensors[target->sources[0]] : NULL;
+    if (!t || !t->quantised)
+        return 0;
+    row->quantised = t->quantised;
+    int r = find_part(arena, catalog, t, "scales", &row->scales, err);
+    return r ? r : find_part(arena, catalog, t, "zero_points", &row->zero_points, err);
+}
+
 static int add_row(struct wfs_inspect_rows *rows, const struct wfs_catalog *catalog,
                    const struct wfs_plan *plan, const struct wfs_target *target,
                    const struct wfs_inspect_options *options, struct wfs_error *err)
@@ -173,7 +199,7 @@ static int add_row(struct wfs_inspect_rows *rows, const struct wfs_catalog *cata
         .expr = target->expr,
         .weight_decay = -1};
     set_sharding(catalog, target, row);
-    return 0;
+    return set_quantised(rows->arena, catalog, target, row, err);
 }
 
 static int by_name(const void *a, const void *b)

@@ -339,6 +339,10 @@ static int walk_tensor(struct wfs_objects_walk *w, const struct wfs_torch_tensor
     }
     wfs_buf_str(&w->json, "{\"$tensor\": ");
     wfs_buf_json(&w->json, w->t->catalog->tensors[index].name);
+    if (tensor->quantised) {
+        wfs_buf_str(&w->json, ", \"quantised\": ");
+        wfs_buf_json(&w->json, tensor->quantised->text);
+    }
     wfs_buf_char(&w->json, '}');
     if (w->n_trees && w->t->catalog->n_tensors > n_before)
         w->trees[tree].n_direct++;
@@ -430,8 +434,10 @@ static int walk(struct wfs_objects_walk *w, const struct wfs_node *node, uint32_
     }
     if (r)
         return wfs_error_set(w->err, -r, "%s", why.message);
-    if (what == WFS_TORCH_TENSOR)
+    if (what == WFS_TORCH_TENSOR) {
+        *ret_has_plain = tensor.quantised != NULL; /* its scale is a plain value */
         return walk_tensor(w, &tensor, rest, tree);
+    }
     if (what == WFS_TORCH_WRAPPER)
         return walk_wrapped(w, rest, tree, &why, ret_has_plain);
     if (is_container(rest))

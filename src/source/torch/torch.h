@@ -59,13 +59,13 @@ int wfs_torch_note_dangers(struct wfs_torch *t, const struct wfs_pickle *pickle,
 /* ---- tensors ------------------------------------------------------------------------------- */
 
 struct wfs_torch_tensor {
-    const struct wfs_expr *expr; /* in the catalog's arena */
-    uint64_t file_off;           /* UINT64_MAX: not one place */
-    const char *quantised;       /* in the catalog's arena, or NULL */
-    const char *view;            /* key of what bytes it shows, in scratch; NULL: no bytes */
-    uint32_t file;               /* where file_off counts, unless it is the scanned file: + 1 */
-    uint32_t n_shards;           /* 0 and 1: whole */
-    int32_t shard_axis;          /* of n_shards > 1; -1: cut along several */
+    const struct wfs_expr *expr;           /* in the catalog's arena */
+    uint64_t file_off;                     /* UINT64_MAX: not one place */
+    const struct wfs_quantised *quantised; /* in the catalog's arena, or NULL */
+    const char *view;   /* key of what bytes it shows, in scratch; NULL: no bytes */
+    uint32_t file;      /* where file_off counts, unless it is the scanned file: + 1 */
+    uint32_t n_shards;  /* 0 and 1: whole */
+    int32_t shard_axis; /* of n_shards > 1; -1: cut along several */
 };
 
 /* True where an error concerns one tensor, not the file. */

@@ -86,41 +86,53 @@ static int bare_storage(struct wfs_torch *t, const struct wfs_node *persid,
 
 /* ---- quantised tensors --------------------------------------------------------------------- */
 
+/* ret_parts: the scales and zero points that are tensors. */
+static int read_quantizer(struct wfs_torch *t, const struct wfs_node *q, struct wfs_quantised *ret,
+                          const struct wfs_node **ret_parts, struct wfs_error *err)
+{
+    static const char *const names[] = {"scales", "zero_points"};
+    const struct wfs_node *scheme = wfs_node_item(q, 0), *axis = wfs_node_item(q, 3);
+    const struct wfs_node *parts[] = {wfs_node_item(q, 1), wfs_node_item(q, 2)};
+    struct wfs_arena *arena = t->catalog->arena;
+    if (!scheme || scheme->kind != WFS_NODE_GLOBAL)
+        return refuse(t, err, "a quantised tensor without its scheme");
+    *ret = (struct wfs_quantised){.axis = -1};
+    if (parts[0] && parts[0]->kind == WFS_NODE_FLOAT && wfs_node_i64(parts[1], &ret->zero_point)) {
+        ret->scale = parts[0]->f;
+        ret->text = wfs_arena_printf(arena, "%s(scale=%.17g, zero_point=%lld)",
+                                     scheme->global->name, ret->scale, (long long)ret->zero_point);
+    } else if (parts[0] && parts[1] && wfs_node_i64(axis, &ret->axis) && ret->axis >= 0) {
+        ret->text =
+            wfs_arena_printf(arena, "%s(axis=%lld)", scheme->global->name, (long long)ret->axis);
+        int r = wfs_torch_parts(t, 2, names, parts, ret_parts, err);
+        if (r)
+            return r;
+    } else {
+        return refuse(t, err, "a quantised tensor of an unknown scheme");
+    }
+    return ret->text ? 0 : wfs_error_nomem(err, "a tensor");
+}
+
 /* The quantizer: (scheme, scale, zero_point) or (scheme, scales, zero_points, axis). */
 static int rebuild_quantised(struct wfs_torch *t, const struct wfs_node *call,
                              struct wfs_torch_tensor *ret, const struct wfs_node **ret_parts,
                              struct wfs_error *err)
 {
-    const struct wfs_node *q = arg(call, 4), *scheme = wfs_node_item(q, 0);
     struct wfs_torch_view view = {.persid = arg(call, 0),
                                   .offset = arg(call, 1),
                                   .size = arg(call, 2),
                                   .stride = arg(call, 3)};
     struct wfs_torch_tensor tensor = {0};
-    if (!scheme || scheme->kind != WFS_NODE_GLOBAL)
-        return refuse(t, err, "a quantised tensor without its scheme");
+    struct wfs_quantised *quantised = wfs_arena_alloc(t->catalog->arena, sizeof(*quantised));
+    if (!quantised)
+        return wfs_error_nomem(err, "a tensor");
     int r = wfs_torch_view_tensor(t, &view, &tensor, err);
-    if (r)
-        return r;
-    const struct wfs_node *scale = wfs_node_item(q, 1), *zero = wfs_node_item(q, 2);
-    const struct wfs_node *axis = wfs_node_item(q, 3);
-    int64_t zero_point, axis_index;
-    if (scale && scale->kind == WFS_NODE_FLOAT && wfs_node_i64(zero, &zero_point)) {
-        tensor.quantised = wfs_arena_printf(t->catalog->arena, "%s(scale=%.17g, zero_point=%lld)",
-                                            scheme->global->name, scale->f, (long long)zero_point);
-    } else if (scale && zero && wfs_node_i64(axis, &axis_index)) {
-        static const char *const names[] = {"scales", "zero_points"};
-        const struct wfs_node *parts[] = {scale, zero};
-        tensor.quantised = wfs_arena_printf(t->catalog->arena, "%s(axis=%lld)",
-                                            scheme->global->name, (long long)axis_index);
-        r = wfs_torch_parts(t, 2, names, parts, ret_parts, err);
-    } else {
-        return refuse(t, err, "a quantised tensor of an unknown scheme");
-    }
-    if (!r && !tensor.quantised)
-        r = wfs_error_nomem(err, "a tensor");
     if (!r)
+        r = read_quantizer(t, arg(call, 4), quantised, ret_parts, err);
+    if (!r) {
+        tensor.quantised = quantised;
         *ret = tensor;
+    }
     return r;
 }
 

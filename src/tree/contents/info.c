@@ -32,13 +32,17 @@ static void add_tensor_row(const struct wfs_catalog *catalog, const struct wfs_t
     wfs_buf_char(out, '\t');
     if (t->alias_of != WFS_NO_INDEX)
         wfs_buf_visible(out, catalog->tensors[t->alias_of].name);
+    wfs_buf_char(out, '\t');
+    if (t->quantised)
+        wfs_buf_str(out, t->quantised->text);
     wfs_buf_char(out, '\n');
 }
 
 static void make_tensors_tsv(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
 {
     (void)plan;
-    wfs_buf_str(out, "name\tdtype\tshape\telements\tbytes\tfile\toffset\tsharding\talias_of\n");
+    wfs_buf_str(
+        out, "name\tdtype\tshape\telements\tbytes\tfile\toffset\tsharding\talias_of\tquantised\n");
     for (uint32_t i = 0; i < session->catalog->n_tensors; i++)
         add_tensor_row(session->catalog, &session->catalog->tensors[i], out);
 }

@@ -75,9 +75,22 @@ static bool get_sharding(const struct wfs_session *session, const struct wfs_pla
     return true;
 }
 
+/* "per_tensor_affine(scale=0.5, zero_point=3)": what makes numbers of the integers. */
+static bool get_quantised(const struct wfs_session *session, const struct wfs_plan *plan,
+                          const struct wfs_target *target, struct wfs_buf *out)
+{
+    (void)plan;
+    const struct wfs_quantised *q =
+        target->n_sources == 1 ? session->catalog->tensors[target->sources[0]].quantised : NULL;
+    if (q)
+        wfs_buf_str(out, q->text);
+    return q != NULL;
+}
+
 static const struct xattr xattrs[] = {
-    {"name", get_name},     {"dtype", get_dtype},           {"shape", get_shape},
-    {"source", get_source}, {"operations", get_operations}, {"sharding", get_sharding},
+    {"name", get_name},           {"dtype", get_dtype},           {"shape", get_shape},
+    {"source", get_source},       {"operations", get_operations}, {"sharding", get_sharding},
+    {"quantised", get_quantised},
 };
 
 int wfs_tree_xattr(const struct wfs_tree *tree, uint32_t index, const char *name,
