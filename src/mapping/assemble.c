@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/roles/names.h"
+
 static int compare_items(const void *pa, const void *pb)
 {
     return wfs_natural_cmp(((const struct wfs_item *)pa)->path,
@@ -70,9 +72,11 @@ int wfs_assemble(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct 
         return wfs_error_nomem(sink->err, "mapping");
     for (size_t i = 0; i < items->n; i++) {
         const struct wfs_item *item = &items->items[i];
-        targets[i] =
-            (struct wfs_target){item->path,    item->expr,       item->status, item->n_sources,
-                                item->sources, item->operations, item->rule};
+        const char *role = wfs_role_name(wfs_shown_role(item));
+        targets[i] = (struct wfs_target){
+            item->path,      item->expr,       item->status,
+            item->n_sources, item->sources,    item->operations,
+            item->rule,      role ? role : "", role && item->role_reason ? item->role_reason : ""};
         plan->n_by_status[item->status]++;
     }
     plan->n_targets = (uint32_t)items->n;

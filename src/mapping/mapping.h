@@ -36,6 +36,8 @@ struct wfs_target {
     const uint32_t *sources; /* indices into the catalog's tensors */
     const char *operations;  /* "transpose", "reshape(2, 3) permute(1, 0)"; "" = untouched */
     const char *rule;        /* "flax.map:12", for --explain and the tables; may be "" */
+    const char *role; /* "dense": what its weight was taken for, where that was asked; or "" */
+    const char *role_reason; /* ... and why; or "" */
 };
 
 /* One line of a view's report. */

@@ -11,7 +11,6 @@
 #include "mapping/items/cast.h"
 #include "mapping/chain/chain.h"
 #include "mapping/chain/convention.h"
-#include "mapping/items/convolution.h"
 #include "mapping/fit.h"
 #include "mapping/items/intake.h"
 #include "mapping/apply/namespace.h"
@@ -19,6 +18,7 @@
 #include "mapping/chain/pair.h"
 #include "mapping/chain/program.h"
 #include "mapping/chain/prove.h"
+#include "mapping/roles/roles.h"
 
 /* ---- making a plan ------------------------------------------------------------------------- */
 
@@ -203,7 +203,7 @@ static int run_set(struct planning *p, const struct wfs_mapper *mapper, const st
     struct wfs_apply_options options = {.is_last = is_last, .watch = p->watch};
     if (set->program)
         return run_program(p, mapper, set, items, ret);
-    int r = wfs_mark_convolutions(mapper, &p->sink, set, items);
+    int r = wfs_mark_roles(mapper, &p->sink, set, items);
     if (!r && is_last)
         r = wfs_pair(mapper, &p->sink, set, items);
     if (!r)

@@ -67,7 +67,7 @@ static void add_sources(const struct wfs_target *t, const struct wfs_catalog *ca
 void wfs_plan_table(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
                     struct wfs_buf *out)
 {
-    wfs_buf_str(out, "target\tdtype\tshape\tsources\toperations\tstatus\trule\n");
+    wfs_buf_str(out, "target\tdtype\tshape\tsources\toperations\tstatus\trule\trole\n");
     for (uint32_t i = 0; i < plan->n_targets; i++) {
         const struct wfs_target *t = &plan->targets[i];
         add_name(plan, t, out);
@@ -75,7 +75,11 @@ void wfs_plan_table(const struct wfs_plan *plan, const struct wfs_catalog *catal
         wfs_shape_format(out, t->expr->ndim, t->expr->shape);
         wfs_buf_char(out, '\t');
         add_sources(t, catalog, out);
-        wfs_buf_printf(out, "\t%s\t%s\t%s\n", t->operations, wfs_status_name(t->status), t->rule);
+        wfs_buf_printf(out, "\t%s\t%s\t%s\t%s", t->operations, wfs_status_name(t->status), t->rule,
+                       t->role);
+        if (t->role_reason[0])
+            wfs_buf_printf(out, ": %s", t->role_reason);
+        wfs_buf_char(out, '\n');
     }
 }
 
@@ -125,6 +129,10 @@ static void add_json_target(const struct wfs_plan *plan, const struct wfs_catalo
     wfs_buf_json(out, t->operations);
     wfs_buf_printf(out, ", \"status\": \"%s\", \"rule\": ", wfs_status_name(t->status));
     wfs_buf_json(out, t->rule);
+    wfs_buf_str(out, ", \"role\": ");
+    wfs_buf_json(out, t->role);
+    wfs_buf_str(out, ", \"role_reason\": ");
+    wfs_buf_json(out, t->role_reason);
     wfs_buf_char(out, '}');
 }
 

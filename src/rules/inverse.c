@@ -276,6 +276,7 @@ static void begin(struct wfs_inverting *v, const struct wfs_rule *rule, struct w
                              .cond = rule->cond,
                              .takes_packed = rule->takes_packed,
                              .asks_convolution = rule->asks_convolution,
+                             .asks_role = rule->asks_role,
                              .level = rule->level};
 }
 

@@ -52,6 +52,7 @@ enum wfs_vexpr_kind {
     WFS_V_TIED,
     WFS_V_PACKED,
     WFS_V_CONVOLUTION,
+    WFS_V_ROLE,
     WFS_V_NEG,
     WFS_V_NOT,
     WFS_V_BINARY,   /* op */
@@ -238,6 +239,7 @@ struct wfs_rule {
     const char *doubt;                    /* reported as ambiguous where the rule takes a tensor */
     bool takes_packed;                    /* its condition asks for `packed` */
     bool asks_convolution;                /* ... for `convolution` */
+    bool asks_role;                       /* ... for `role` */
     uint32_t level;                       /* 0: of the file itself; else how deep it was included */
     uint32_t fan_caps;                    /* bit i: capture i is fanned in */
     bool fans_in;                         /* several source parts, or a fan-in over a capture */

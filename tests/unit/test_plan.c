@@ -111,7 +111,7 @@ static void test_plan__mixed_conventions_are_in_doubt(void **state)
     (void)state;
     struct wfs_catalog *c = new_catalog();
     ADD(c, "a.kernel", 2, 3);
-    ADD(c, "b.weight", 2, 3);
+    ADD(c, "proj.weight", 2, 3);
     struct wfs_plan *p = plan(c, (struct options){.view = "flax"});
     assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
     VALUES(find(p, "a.kernel"), 0, 1, 2);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mapping/eval/eval.h"
+#include "mapping/roles/names.h"
 
 /* ---- conditions ---------------------------------------------------------------------------- */
 
@@ -70,6 +71,7 @@ static bool has_value(const struct wfs_vexpr *e)
     case WFS_V_DTYPE:
     case WFS_V_SHAPE:
     case WFS_V_CONVOLUTION:
+    case WFS_V_ROLE:
     case WFS_V_DIM:
     case WFS_V_TDIM:
         return true;
@@ -304,6 +306,12 @@ static bool is_asked_about(const struct wfs_apply *apply, const struct wfs_item 
     return strcmp(item->path, path) == 0;
 }
 
+static void add_role(const struct wfs_item *item, struct wfs_buf *out)
+{
+    if (item->role != WFS_ROLE_NONE)
+        wfs_buf_printf(out, "  its role is %s: %s\n", wfs_role_name(item->role), item->role_reason);
+}
+
 int wfs_explain_apply(struct wfs_apply *apply, const char *path, struct wfs_buf *out,
                       struct wfs_error *err)
 {
@@ -315,7 +323,9 @@ int wfs_explain_apply(struct wfs_apply *apply, const char *path, struct wfs_buf 
         if (is_asked_about(apply, &apply->in.items[i], path))
             r = explain_renames(&x, (uint32_t)i);
     for (size_t i = 0; !r && i < items->n; i++)
-        if (is_asked_about(apply, &items->items[i], path))
+        if (is_asked_about(apply, &items->items[i], path)) {
+            add_role(&items->items[i], out);
             r = explain_rules(&x, (uint32_t)i);
+        }
     return r == -ENOMEM ? wfs_error_nomem(err, "explain") : 0;
 }

@@ -264,6 +264,15 @@ static int doubt_rivals(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t
 
 /* ---- all rules ----------------------------------------------------------------------------- */
 
+/* A rule that asked for the role has its doubt from what is said of that. */
+static void report_doubt(struct wfs_sink *sink, const struct wfs_item *item,
+                         const struct wfs_rule *rule)
+{
+    bool has_reason = rule->asks_role && item->role != WFS_ROLE_NONE;
+    wfs_report(sink, WFS_AMBIGUOUS, item->path, "%s: %s%s%s%s", rule->where, rule->doubt,
+               has_reason ? " (" : "", has_reason ? item->role_reason : "", has_reason ? ")" : "");
+}
+
 int wfs_pick_rule(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t index,
                   struct wfs_pick *ret, bool *ret_found)
 {
@@ -294,7 +303,7 @@ int wfs_pick_rule(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t index
         }
     }
     if (!r && found && ret->rule->doubt)
-        wfs_report(sink, WFS_AMBIGUOUS, item->path, "%s: %s", ret->rule->where, ret->rule->doubt);
+        report_doubt(sink, item, ret->rule);
     *ret_found = found;
     return r;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "mapping/apply/apply.h"
-#include "mapping/items/convolution.h"
+#include "mapping/roles/roles.h"
 
 /* Items of `out` as a table of their own: the forward set's source. */
 static int copy_made(const struct wfs_table *out, struct wfs_table *ret, struct wfs_error *err)
@@ -73,7 +73,7 @@ int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
     if (!r && !used)
         r = wfs_error_nomem(sink->err, "names");
     if (!r)
-        r = wfs_mark_convolutions(&forward, &mute, inverse->inverse_of, &made);
+        r = wfs_mark_roles(&forward, &mute, inverse->inverse_of, &made);
     if (!r)
         r = wfs_apply(&forward, &mute, inverse->inverse_of, &options, &made, &back);
     if (!r)

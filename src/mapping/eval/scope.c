@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mapping/items/convolution.h"
+#include "mapping/roles/names.h"
 
 struct wfs_scope wfs_item_scope(const struct wfs_run *run, const struct wfs_match *match,
                                 const struct wfs_item *item)
@@ -42,6 +43,8 @@ struct wfs_value wfs_scope_value(const struct wfs_scope *scope, enum wfs_vexpr_k
         return wfs_value_bool(item && item->packed);
     case WFS_V_CONVOLUTION:
         return text(item ? wfs_convolution_name(item) : NULL);
+    case WFS_V_ROLE:
+        return text(item ? wfs_role_name(item->role) : NULL);
     default:
         return wfs_value_none();
     }

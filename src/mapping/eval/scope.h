@@ -21,7 +21,7 @@ struct wfs_scope wfs_item_scope(const struct wfs_run *run, const struct wfs_matc
 /* The scope of one tensor within a rule. */
 struct wfs_scope wfs_val_scope(const struct wfs_run *run, const struct wfs_val *val);
 
-/* rank, dtype, name, tied, packed, convolution; NONE where there is no tensor to say it. */
+/* rank, dtype, name, tied, packed, convolution, role; NONE where there is no tensor to say it. */
 struct wfs_value wfs_scope_value(const struct wfs_scope *scope, enum wfs_vexpr_kind kind);
 
 #endif

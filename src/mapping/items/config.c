@@ -208,6 +208,39 @@ struct wfs_value wfs_config_get(const struct wfs_config *config, const char *pat
     return (struct wfs_value){.kind = WFS_VALUE_NONE};
 }
 
+#define CONFIG_MAX_DEPTH 8
+
+static bool is_table_size(const char *key)
+{
+    static const char *const words[] = {"vocab_size", "position", "num_embeddings", "buckets",
+                                        "codebook_size"};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(words); i++)
+        if (strstr(key, words[i]))
+            return true;
+    return false;
+}
+
+static bool names_size(json_t *at, json_int_t size, int depth)
+{
+    const char *key;
+    json_t *value;
+    if (depth > CONFIG_MAX_DEPTH)
+        return false;
+    json_object_foreach(at, key, value)
+    {
+        if (json_is_integer(value) && json_integer_value(value) == size && is_table_size(key))
+            return true;
+        if (json_is_object(value) && names_size(value, size, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+bool wfs_config_names_size(const struct wfs_config *config, uint64_t size)
+{
+    return config->root && size <= INT64_MAX && names_size(config->root, (json_int_t)size, 0);
+}
+
 const char *wfs_config_name(const struct wfs_config *config)
 {
     return config->name;

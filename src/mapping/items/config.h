@@ -25,6 +25,9 @@ const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at);
 const char *wfs_config_name(const struct wfs_config *config);
 /* True where config.json has this key, whatever its type. */
 bool wfs_config_has(const struct wfs_config *config, const char *path);
+/* True where config.json gives this number as the size of a table: vocab_size, n_positions,
+ * max_position_embeddings, type_vocab_size, num_buckets, ... of any part of the model. */
+bool wfs_config_names_size(const struct wfs_config *config, uint64_t size);
 /* Reads a JSON file, bounded; free with json_decref. */
 struct json_t;
 int wfs_json_load(const char *path, uint64_t max_bytes, struct json_t **ret, struct wfs_error *err);

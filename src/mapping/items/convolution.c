@@ -146,10 +146,12 @@ static bool name_hints(const char *path)
 
 /* ---- shapes -------------------------------------------------------------------------------- */
 
+/* Where roles were asked for, what has another one is none. */
 static bool is_kernel(const struct wfs_item *item)
 {
     struct part last = last_part(item->path);
-    return !item->packed && item->expr->ndim >= 3 && item->expr->ndim <= 5 &&
+    bool may_be = item->role == WFS_ROLE_NONE || item->role == WFS_ROLE_CONVOLUTION;
+    return may_be && !item->packed && item->expr->ndim >= 3 && item->expr->ndim <= 5 &&
            same_word(last.s, last.len, "weight");
 }
 

@@ -17,6 +17,25 @@ enum wfs_convolution {
     WFS_CONVOLUTION_DOUBTFUL,
 };
 
+/* What a weight of two or more axes is (src/mapping/roles). */
+enum wfs_role {
+    WFS_ROLE_NONE,
+    WFS_ROLE_DENSE,    /* (out, in) */
+    WFS_ROLE_DENSE_IO, /* (in, out), as Hugging Face's Conv1D stores it */
+    WFS_ROLE_EMBEDDING,
+    WFS_ROLE_NORM,
+    WFS_ROLE_CONVOLUTION, /* which: wfs_convolution */
+    WFS_ROLE_STACKED,     /* dense layers of several experts */
+    WFS_ROLE_SCANNED,     /* Flax: layers stacked by nn.scan */
+    WFS_ROLE_BILINEAR,
+    WFS_ROLE_OPAQUE,             /* keeps its axes */
+    WFS_ROLE_DENSE_OR_EMBEDDING, /* from here on doubts: which two it may be, */
+    WFS_ROLE_DENSE_OR_IO,
+    WFS_ROLE_CONVOLUTION_OR_STACKED, /* or bilinear */
+    WFS_ROLE_DOUBTFUL,               /* or that evidence contradicts itself */
+    WFS_N_ROLES,
+};
+
 /* A tensor on its way. */
 struct wfs_item {
     const char *path;
@@ -26,7 +45,10 @@ struct wfs_item {
     bool packed;            /* never gets a layout */
     bool tied;              /* its storage is another item's too */
     enum wfs_convolution convolution;
-    uint32_t tie; /* equal for items of one storage; WFS_NO_INDEX: none */
+    enum wfs_role role;
+    enum wfs_role shown_role; /* of what it was made of: that the last set which asked gave it */
+    const char *role_reason;  /* who or what says so, of either */
+    uint32_t tie;             /* equal for items of one storage; WFS_NO_INDEX: none */
     uint32_t n_sources;
     const uint32_t *sources; /* indices into the catalog's tensors */
     const char *operations;
@@ -41,6 +63,11 @@ struct wfs_table {
     size_t n, cap; /* malloc'd */
 };
 int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct wfs_error *err);
+/* The role that tables show of what is made of an item. */
+static inline enum wfs_role wfs_shown_role(const struct wfs_item *item)
+{
+    return item->role != WFS_ROLE_NONE ? item->role : item->shown_role;
+}
 /* Appends all items of `from`. */
 int wfs_table_add_all(struct wfs_table *table, const struct wfs_table *from, struct wfs_error *err);
 
