@@ -9,7 +9,7 @@
 
 #include "tensor/tensor.h"
 
-/* name, safetensors, npy, torch, torch storage, flax, bits, kind */
+/* name, safetensors, npy, torch, torch storage, flax, bits, kind, elements of a block */
 static const struct wfs_dtype_info table[WFS_N_DTYPES] = {
     [WFS_BOOL] = {"bool", "BOOL", "|b1", "bool", "BoolStorage", "bool", 8, WFS_KIND_BOOL},
     [WFS_F4_E2M1] = {"float4_e2m1", "F4", NULL, NULL, NULL, NULL, 4, WFS_KIND_FLOAT},
@@ -65,6 +65,33 @@ static const struct wfs_dtype_info table[WFS_N_DTYPES] = {
                             WFS_KIND_FLOAT},
     [WFS_BITS8] = {"bits8", NULL, "|u1", "bits8", NULL, NULL, 8, WFS_KIND_OPAQUE},
     [WFS_BITS16] = {"bits16", NULL, "<u2", "bits16", NULL, NULL, 16, WFS_KIND_OPAQUE},
+    /* ggml.h, ggml-common.h: block_q4_0 and so on. */
+    [WFS_Q4_0] = {"q4_0", NULL, NULL, NULL, NULL, NULL, 144, WFS_KIND_OPAQUE, 32},
+    [WFS_Q4_1] = {"q4_1", NULL, NULL, NULL, NULL, NULL, 160, WFS_KIND_OPAQUE, 32},
+    [WFS_Q5_0] = {"q5_0", NULL, NULL, NULL, NULL, NULL, 176, WFS_KIND_OPAQUE, 32},
+    [WFS_Q5_1] = {"q5_1", NULL, NULL, NULL, NULL, NULL, 192, WFS_KIND_OPAQUE, 32},
+    [WFS_Q8_0] = {"q8_0", NULL, NULL, NULL, NULL, NULL, 272, WFS_KIND_OPAQUE, 32},
+    [WFS_Q8_1] = {"q8_1", NULL, NULL, NULL, NULL, NULL, 288, WFS_KIND_OPAQUE, 32},
+    [WFS_Q2_K] = {"q2_k", NULL, NULL, NULL, NULL, NULL, 672, WFS_KIND_OPAQUE, 256},
+    [WFS_Q3_K] = {"q3_k", NULL, NULL, NULL, NULL, NULL, 880, WFS_KIND_OPAQUE, 256},
+    [WFS_Q4_K] = {"q4_k", NULL, NULL, NULL, NULL, NULL, 1152, WFS_KIND_OPAQUE, 256},
+    [WFS_Q5_K] = {"q5_k", NULL, NULL, NULL, NULL, NULL, 1408, WFS_KIND_OPAQUE, 256},
+    [WFS_Q6_K] = {"q6_k", NULL, NULL, NULL, NULL, NULL, 1680, WFS_KIND_OPAQUE, 256},
+    [WFS_Q8_K] = {"q8_k", NULL, NULL, NULL, NULL, NULL, 2336, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ2_XXS] = {"iq2_xxs", NULL, NULL, NULL, NULL, NULL, 528, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ2_XS] = {"iq2_xs", NULL, NULL, NULL, NULL, NULL, 592, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ3_XXS] = {"iq3_xxs", NULL, NULL, NULL, NULL, NULL, 784, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ1_S] = {"iq1_s", NULL, NULL, NULL, NULL, NULL, 400, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ4_NL] = {"iq4_nl", NULL, NULL, NULL, NULL, NULL, 144, WFS_KIND_OPAQUE, 32},
+    [WFS_IQ3_S] = {"iq3_s", NULL, NULL, NULL, NULL, NULL, 880, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ2_S] = {"iq2_s", NULL, NULL, NULL, NULL, NULL, 656, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ4_XS] = {"iq4_xs", NULL, NULL, NULL, NULL, NULL, 1088, WFS_KIND_OPAQUE, 256},
+    [WFS_IQ1_M] = {"iq1_m", NULL, NULL, NULL, NULL, NULL, 448, WFS_KIND_OPAQUE, 256},
+    [WFS_TQ1_0] = {"tq1_0", NULL, NULL, NULL, NULL, NULL, 432, WFS_KIND_OPAQUE, 256},
+    [WFS_TQ2_0] = {"tq2_0", NULL, NULL, NULL, NULL, NULL, 528, WFS_KIND_OPAQUE, 256},
+    [WFS_MXFP4] = {"mxfp4", NULL, NULL, NULL, NULL, NULL, 136, WFS_KIND_OPAQUE, 32},
+    [WFS_NVFP4] = {"nvfp4", NULL, NULL, NULL, NULL, NULL, 288, WFS_KIND_OPAQUE, 64},
+    [WFS_Q1_0] = {"q1_0", NULL, NULL, NULL, NULL, NULL, 144, WFS_KIND_OPAQUE, 128},
 };
 
 /* Other names of torch.<name>; a pickle may hold any of them. */

@@ -20,7 +20,7 @@
 
 /* ---- element types ------------------------------------------------------------------------- */
 
-/* Order and names: safetensors' dtypes first, then torch's and ml_dtypes' own. */
+/* Order and names: safetensors' dtypes first, then torch's and ml_dtypes' own, then ggml's blocks. */
 enum wfs_dtype {
     WFS_BOOL,
     WFS_F4_E2M1,
@@ -62,6 +62,35 @@ enum wfs_dtype {
     WFS_F8_E4M3B11FNUZ,
     WFS_BITS8, /* torch.bits8, bits16, bits1x8, bits2x4, bits4x2 and other opaque bytes */
     WFS_BITS16,
+    /* ggml's block types: so many elements of the last axis share so many bytes (block_elems, bits).
+     * Such a tensor is one run of whole blocks: nothing but decoding it gives it another layout. */
+    WFS_FIRST_BLOCK_DTYPE,
+    WFS_Q4_0 = WFS_FIRST_BLOCK_DTYPE,
+    WFS_Q4_1,
+    WFS_Q5_0,
+    WFS_Q5_1,
+    WFS_Q8_0,
+    WFS_Q8_1,
+    WFS_Q2_K,
+    WFS_Q3_K,
+    WFS_Q4_K,
+    WFS_Q5_K,
+    WFS_Q6_K,
+    WFS_Q8_K,
+    WFS_IQ2_XXS,
+    WFS_IQ2_XS,
+    WFS_IQ3_XXS,
+    WFS_IQ1_S,
+    WFS_IQ4_NL,
+    WFS_IQ3_S,
+    WFS_IQ2_S,
+    WFS_IQ4_XS,
+    WFS_IQ1_M,
+    WFS_TQ1_0,
+    WFS_TQ2_0,
+    WFS_MXFP4,
+    WFS_NVFP4,
+    WFS_Q1_0,
     WFS_N_DTYPES,
 };
 
@@ -82,13 +111,19 @@ struct wfs_dtype_info {
     const char *torch;         /* "float32" of torch.float32 */
     const char *torch_storage; /* "FloatStorage"; NULL: UntypedStorage with _rebuild_tensor_v3 */
     const char *flax;          /* np.dtype(...).name as flax msgpack writes it */
-    uint16_t bits;             /* per element: 4, 6, 8, 16, 32, 64, 128 */
+    uint16_t bits; /* per element: 4, 6, 8, 16, 32, 64, 128; per block of a block type */
     enum wfs_dtype_kind kind;
+    uint16_t block_elems; /* elements that a block holds; 0: no block type */
 };
 const struct wfs_dtype_info *wfs_dtype_info(enum wfs_dtype dtype);
 static inline uint32_t wfs_dtype_bits(enum wfs_dtype d)
 {
     return wfs_dtype_info(d)->bits;
+}
+/* A type whose elements come in blocks: kind OPAQUE, and wfs_dtype_bits counts a whole block. */
+static inline bool wfs_dtype_is_block(enum wfs_dtype d)
+{
+    return d >= WFS_FIRST_BLOCK_DTYPE;
 }
 static inline bool wfs_dtype_is_float(enum wfs_dtype d)
 {
@@ -106,7 +141,8 @@ bool wfs_dtype_by_torch_storage(const char *name, enum wfs_dtype *ret);
 #define WFS_MAX_NDIM 64
 
 /* Products are checked from the left, in bits, as the reference reader does: -EOVERFLOW (so a 0
- * hides what follows it, not what stands before). Sub-byte types must fill whole bytes: -EINVAL. */
+ * hides what follows it, not what stands before). Sub-byte types must fill whole bytes, the last
+ * axis of block types whole blocks: -EINVAL. */
 int wfs_shape_size(enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
                    uint64_t *ret_n_elems, uint64_t *ret_size_bytes, struct wfs_error *err);
 bool wfs_shape_equal(uint32_t a_ndim, const uint64_t *a, uint32_t b_ndim, const uint64_t *b);
@@ -168,7 +204,8 @@ struct wfs_expr {
 int wfs_expr_contiguous(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                         enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
                         const struct wfs_expr **ret, struct wfs_error *err);
-/* Strides in elements, 0 and negative allowed; every reachable element must lie inside. */
+/* Strides in elements, 0 and negative allowed; every reachable element must lie inside. Block types
+ * have no strides: -ENOTSUP. */
 int wfs_expr_strided(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                      enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
                      const int64_t *strides, const struct wfs_expr **ret, struct wfs_error *err);
@@ -181,7 +218,8 @@ int wfs_expr_arange(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim
                     const uint64_t *shape, double start, double step, const struct wfs_expr **ret,
                     struct wfs_error *err);
 
-/* Structure: nothing is copied. numpy's semantics; a bad axis or size is -EINVAL saying which. */
+/* Structure: nothing is copied. numpy's semantics; a bad axis or size is -EINVAL saying which. A
+ * tensor of a block type is refused by all of them, and by the operations on values: -ENOTSUP. */
 int wfs_expr_permute(struct wfs_arena *arena, const struct wfs_expr *in, const uint32_t *perm,
                      const struct wfs_expr **ret, struct wfs_error *err);
 int wfs_expr_reverse_axes(struct wfs_arena *arena, const struct wfs_expr *in,

@@ -551,6 +551,74 @@ static void test_expr__half_a_byte_is_refused(void **state)
     assert_refused(f, EINVAL, wfs_expr_slice(f->arena, e, 1, 0, 1, 1, &out, &f->err));
 }
 
+/* ---- blocks -------------------------------------------------------------------------------- */
+
+static void test_expr__blocks_are_a_run_of_logical_shape(void **state)
+{
+    struct fixture *f = *state;
+    struct wfs_error *err = &f->err;
+    const struct wfs_expr *e = leaf_of(f, f->bytes, 3, WFS_Q4_K, SHAPE(3, 512));
+    struct wfs_bytes *bytes;
+    uint8_t got[864], want[864];
+    uint64_t off;
+    assert_int_equal(e->n_elems, 1536);
+    assert_int_equal(e->size_bytes, 6 * 144);
+    assert_int_equal(wfs_expr_block_bytes(e), 0);
+    assert_true(wfs_expr_is_run(e, &bytes, &off));
+    assert_int_equal(off, 3);
+    assert_int_equal(wfs_bytes_read(f->bytes, want, sizeof(want), 3, err), 0);
+    assert_int_equal(wfs_expr_read(e, got, sizeof(got), 0, err), 0);
+    assert_memory_equal(got, want, sizeof(got));
+    assert_int_equal(wfs_expr_read(e, got, 7, 150, err), 0);
+    assert_memory_equal(got, want + 150, 7);
+    /* Another shape or type over the same bytes is another function. */
+    struct wfs_hash a = wfs_expr_hash(e);
+    struct wfs_hash b = wfs_expr_hash(leaf_of(f, f->bytes, 3, WFS_Q4_K, SHAPE(6, 256)));
+    assert_memory_not_equal(&a, &b, sizeof(a));
+    assert_refused(f, EINVAL,
+                   wfs_expr_contiguous(f->arena, f->bytes, 0, WFS_Q4_K, SHAPE(3, 128), &out, err));
+    assert_refused(f, EINVAL,
+                   wfs_expr_contiguous(f->arena, f->bytes, 0, WFS_Q4_K, 0, NULL, &out, err));
+    assert_refused(
+        f, EINVAL,
+        wfs_expr_contiguous(f->arena, f->bytes, 0, WFS_Q4_K, SHAPE(1024, 256), &out, err));
+}
+
+static void test_expr__blocks_have_no_other_layout(void **state)
+{
+    struct fixture *f = *state;
+    struct wfs_arena *a = f->arena;
+    struct wfs_error *err = &f->err;
+    const struct wfs_expr *e = leaf_of(f, f->bytes, 0, WFS_Q8_0, SHAPE(1, 64));
+    const struct wfs_expr *two[] = {e, e};
+    const struct wfs_elem_op cast = {.kind = WFS_ELEM_CAST, .dtype = WFS_F32};
+    const struct wfs_elem_op swap = {.kind = WFS_ELEM_BYTESWAP, .dtype = WFS_Q8_0};
+    assert_refused(f, ENOTSUP, wfs_expr_reverse_axes(a, e, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_flip(a, e, 0, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_slice(a, e, 0, 0, 1, 1, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_squeeze(a, e, 0, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_squeeze_all(a, e, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_unsqueeze(a, e, 0, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_reshape(a, e, SHAPE(2, 32), &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_concat(a, 2, two, 0, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_stack(a, 2, two, 0, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_tile(a, e, 0, 2, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_repeat(a, e, 0, 2, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_pad(a, e, 0, 1, 0, 0, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_bitcast(a, e, WFS_U8, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_elementwise(a, e, &cast, &out, err));
+    assert_refused(f, ENOTSUP, wfs_expr_elementwise(a, e, &swap, &out, err));
+    assert_refused(f, ENOTSUP,
+                   wfs_expr_strided(a, f->bytes, 0, WFS_Q8_0, SHAPE(64), STRIDES(1), &out, err));
+    assert_refused(f, EINVAL, wfs_expr_sum(a, 2, two, &out, err));
+    assert_refused(f, EINVAL, wfs_expr_fill(a, WFS_Q8_0, SHAPE(64), 0, &out, err));
+    /* Nothing becomes blocks without being encoded. */
+    const struct wfs_elem_op to = {.kind = WFS_ELEM_CAST, .dtype = WFS_Q8_0};
+    const struct wfs_expr *plain = leaf(f, 0, SHAPE(64));
+    assert_refused(f, ENOTSUP, wfs_expr_elementwise(a, plain, &to, &out, err));
+    assert_refused(f, EINVAL, wfs_expr_bitcast(a, plain, WFS_Q8_0, &out, err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -586,6 +654,8 @@ int main(void)
         EXPR_TEST(test_expr__elements_of_less_than_a_byte),
         EXPR_TEST(test_expr__operations_on_less_than_a_byte),
         EXPR_TEST(test_expr__half_a_byte_is_refused),
+        EXPR_TEST(test_expr__blocks_are_a_run_of_logical_shape),
+        EXPR_TEST(test_expr__blocks_have_no_other_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,7 +84,7 @@ static void test_stats__every_real_type(void **state)
     static double values[ROOM];
     static uint8_t data[ROOM * 8];
     static const uint64_t lengths[] = {1, 2, 3, 15, 16, 17, 31, 4095, 4096, 4097, 8200, 69999};
-    for (enum wfs_dtype d = 0; d < WFS_N_DTYPES; d++) {
+    for (enum wfs_dtype d = 0; d < WFS_FIRST_BLOCK_DTYPE; d++) {
         const struct wfs_num_format *fmt = wfs_num_format(d);
         if (fmt->class == WFS_NUM_NONE || fmt->n_components != 1 || d == WFS_F8_E8M0FNU)
             continue;

@@ -356,7 +356,7 @@ static struct wfs_manifest random_manifest(struct wfs_arena *arena, uint64_t *rn
     uint32_t n = (uint32_t)(fx_random(rng) % 60), at = 0;
     struct wfs_manifest_entry *entries = wfs_arena_array(arena, n + 1, sizeof(*entries));
     for (uint32_t i = 0; i < n; i++) {
-        enum wfs_dtype dtype = (enum wfs_dtype)(fx_random(rng) % WFS_N_DTYPES);
+        enum wfs_dtype dtype = (enum wfs_dtype)(fx_random(rng) % WFS_FIRST_BLOCK_DTYPE);
         uint32_t ndim = (uint32_t)(fx_random(rng) % 4);
         uint64_t shape[4];
         /* numpy shows complex32 as '<V4', which says nothing to a reader. */

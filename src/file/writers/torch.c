@@ -50,7 +50,7 @@ enum op {
 #define BATCH 1000
 /* Two names a type at most, and a handful besides: one-byte memo indices do. */
 #define MEMO_MAX 128
-_Static_assert(2 * WFS_N_DTYPES + 8 < MEMO_MAX, "every global has a place in the memo");
+_Static_assert(2 * WFS_FIRST_BLOCK_DTYPE + 8 < MEMO_MAX, "every global has a place in the memo");
 
 struct pickler {
     struct wfs_buf out;

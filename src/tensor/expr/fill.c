@@ -61,7 +61,7 @@ static int check_value(enum wfs_dtype dtype, double value, struct wfs_error *err
     double back[2] = {0};
     bool fits;
     if (wfs_dtype_info(dtype)->kind == WFS_KIND_OPAQUE) {
-        fits = value == 0;
+        fits = value == 0 && !wfs_dtype_is_block(dtype);
     } else if (wfs_computed_is_integer(dtype)) {
         fits = integer_fits(dtype, value);
     } else {

@@ -31,6 +31,25 @@ static bool reach(enum wfs_dtype dtype, uint64_t off, uint32_t ndim, const uint6
     return true;
 }
 
+/* All blocks of a block type, as they lie: a box without factors. */
+static int block_piece(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
+                       enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape, bool is_empty,
+                       const struct wfs_expr **ret, struct wfs_error *err)
+{
+    struct wfs_draft draft;
+    struct wfs_sketch sketch;
+    const struct wfs_piece source = {.bytes = bytes, .base_bits = off * 8, .dtype = dtype};
+    wfs_draft_init(&draft, ndim);
+    wfs_sketch_begin(&sketch, &source);
+    for (uint32_t i = 0; i < ndim; i++)
+        wfs_sketch_axis(&sketch, 0, shape[i]);
+    if (!is_empty && wfs_draft_add(&draft, &sketch)) {
+        wfs_draft_free(&draft);
+        return wfs_error_nomem(err, "a tensor expression");
+    }
+    return wfs_draft_finish(&draft, arena, dtype, shape, ret, err);
+}
+
 /* One piece of the given element strides over [off, ...) of bytes; NULL strides: row-major. */
 static int one_piece(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                      enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
@@ -63,6 +82,9 @@ int wfs_expr_strided(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t 
     uint64_t n_elems, size_bytes;
     int64_t first, end;
     int r = wfs_shape_size(dtype, ndim, shape, &n_elems, &size_bytes, err);
+    if (!r && wfs_dtype_is_block(dtype))
+        r = wfs_error_set(err, ENOTSUP, "%s: blocks of %s have no strides", bytes->name,
+                          wfs_dtype_info(dtype)->name);
     if (r)
         return r;
     if (n_elems > 0) {
@@ -94,6 +116,11 @@ int wfs_expr_contiguous(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64
                              "%s: a tensor of %llu bytes at byte %llu, but there are only %llu",
                              bytes->name, (unsigned long long)size_bytes, (unsigned long long)off,
                              (unsigned long long)bytes->size_bytes);
+    if (n_elems > 0 && wfs_dtype_is_block(dtype) && off > WFS_EXPR_MAX_BITS / 8 - size_bytes)
+        return wfs_error_set(err, EINVAL, "%s: a tensor at byte %llu reaches out of 64 bits",
+                             bytes->name, (unsigned long long)off);
+    if (wfs_dtype_is_block(dtype))
+        return block_piece(arena, bytes, off, dtype, ndim, shape, n_elems == 0, ret, err);
     for (uint32_t i = ndim; i-- > 0;) {
         strides[i] = n_elems > 0 ? (int64_t)inner : 0;
         inner *= shape[i];

@@ -13,6 +13,7 @@ bool wfs_expr_is_any_run(const struct wfs_expr *expr, struct wfs_bytes **ret_byt
         return false;
     const struct wfs_piece *piece = &expr->pieces[0];
     uint64_t stride = wfs_dtype_bits(piece->dtype);
+    /* A piece of blocks has no factors: it is a run. */
     for (uint32_t f = piece->first_factor[expr->ndim]; f-- > 0;) {
         if ((uint64_t)piece->factors[f].stride_bits != stride)
             return false;

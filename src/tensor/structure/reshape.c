@@ -18,6 +18,7 @@
 #include "tensor/expr/nested.h"
 #include "tensor/expr/range.h"
 #include "tensor/expr/run.h"
+#include "tensor/structure/structure.h"
 
 struct group {
     uint32_t in_at, in_n, out_at, out_n;
@@ -337,6 +338,8 @@ static int reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t 
 int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ndim,
                      const uint64_t *shape, const struct wfs_expr **ret, struct wfs_error *err)
 {
-    int r = check_reshape(in, ndim, shape, err);
+    int r = wfs_check_layout("reshape", in, err);
+    if (!r)
+        r = check_reshape(in, ndim, shape, err);
     return r ? r : reshape(arena, unnested(in), ndim, shape, ret, err);
 }

@@ -10,10 +10,18 @@
 #include "tensor/expr/draft.h"
 #include "tensor/expr/nested.h"
 
+int wfs_check_layout(const char *op, const struct wfs_expr *in, struct wfs_error *err)
+{
+    if (!wfs_dtype_is_block(in->dtype))
+        return 0;
+    return wfs_error_set(err, ENOTSUP, "%s: a tensor of %s blocks has no other layout", op,
+                         wfs_dtype_info(in->dtype)->name);
+}
+
 int wfs_check_axis(const char *op, const struct wfs_expr *in, uint32_t axis, struct wfs_error *err)
 {
     if (axis < in->ndim)
-        return 0;
+        return wfs_check_layout(op, in, err);
     return wfs_error_set(err, EINVAL, "%s: axis %u of a tensor of %u axes", op, axis, in->ndim);
 }
 
@@ -125,6 +133,9 @@ static int keep_axes(struct wfs_arena *arena, const struct wfs_expr *in, const s
     uint64_t shape[WFS_MAX_NDIM];
     for (uint32_t i = 0; i < keep->n; i++)
         shape[i] = in->shape[keep->axes[i]];
+    int r = wfs_check_layout("squeeze", in, err);
+    if (r)
+        return r;
     return redraw(arena, in, in->dtype, keep->n, shape, draw_kept, keep, ret, err);
 }
 
@@ -175,6 +186,9 @@ int wfs_expr_unsqueeze(struct wfs_arena *arena, const struct wfs_expr *in, uint3
                              in->ndim);
     if (in->ndim == WFS_MAX_NDIM)
         return wfs_error_set(err, EINVAL, "unsqueeze: more than %d axes", WFS_MAX_NDIM);
+    int r = wfs_check_layout("unsqueeze", in, err);
+    if (r)
+        return r;
     for (uint32_t i = 0; i <= in->ndim; i++)
         shape[i] = i < axis ? in->shape[i] : i == axis ? 1 : in->shape[i - 1];
     return redraw(arena, in, in->dtype, in->ndim + 1, shape, draw_unsqueezed, &axis, ret, err);
@@ -234,7 +248,10 @@ static void draw_bitcast(const struct wfs_expr *in, const struct wfs_piece *piec
 int wfs_expr_bitcast(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
                      const struct wfs_expr **ret, struct wfs_error *err)
 {
-    if (wfs_dtype_bits(in->dtype) != wfs_dtype_bits(dtype))
+    int r = wfs_check_layout("bitcast", in, err);
+    if (r)
+        return r;
+    if (wfs_dtype_is_block(dtype) || wfs_dtype_bits(in->dtype) != wfs_dtype_bits(dtype))
         return wfs_error_set(err, EINVAL, "bitcast: %s and %s have different widths",
                              wfs_dtype_info(in->dtype)->name, wfs_dtype_info(dtype)->name);
     /* Values that were computed have the computation's type: they are read again as bytes. */
@@ -309,8 +326,12 @@ int wfs_expr_elementwise(struct wfs_arena *arena, const struct wfs_expr *in,
     uint64_t out[2];
     struct wfs_draft draft;
     struct chained last = {0};
+    int r = wfs_check_layout("an operation on values", in, err);
+    if (!r && wfs_dtype_is_block(op->dtype))
+        r = wfs_error_set(err, ENOTSUP, "cast: to %s blocks", wfs_dtype_info(op->dtype)->name);
     /* Tried on one element: an operation that has no meaning fails here, not in a read. */
-    int r = wfs_elem_apply(in->dtype, op, zero, out, 1, err);
+    if (!r)
+        r = wfs_elem_apply(in->dtype, op, zero, out, 1, err);
     if (r)
         return r;
     if (op->kind == WFS_ELEM_CAST && op->dtype == in->dtype) {
