@@ -13,6 +13,7 @@
  * reader, which needs no other declaration. */
 #define WFS_FORMATS(ROW)                                                                           \
     ROW(safetensors)                                                                               \
+    ROW(gguf)                                                                                      \
     ROW(npy)                                                                                       \
     ROW(npz)                                                                                       \
     ROW(torch_zip)                                                                                 \

@@ -6,6 +6,7 @@
  * n until a run succeeds.
  */
 #include "failing_open.h"
+#include "gguf_fixture.h"
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
@@ -31,6 +32,25 @@ static void test_source_faults__memory_runs_out_in_a_folder(void **state)
     scratch_text(
         &s, "model.safetensors.index.json",
         "{\"weight_map\":{\"a\":\"m-1-of-2.safetensors\",\"d\":\"m-2-of-2.safetensors\"}}");
+    open_out_of_memory(s.dir);
+    scratch_remove(&s);
+}
+
+static void test_source_faults__memory_runs_out_in_a_gguf_file(void **state)
+{
+    (void)state;
+    static struct gguf g;
+    struct scratch s;
+    scratch_make(&s);
+    g_start(&g, true, 3, 2, 3);
+    g_key_text(&g, "general.architecture", "llama");
+    g_key(&g, "list", G_ARR), g_number(&g, 4, G_STR), g_number(&g, 8, 2);
+    g_text(&g, "a"), g_text(&g, "\xff");
+    g_key_u32(&g, "general.alignment", 8);
+    g_tensor(&g, "blk.0.w", SIZES(2), 0, 0);
+    g_tensor(&g, "blk.1.w", SIZES(32), 39, 8);
+    g_data(&g, 8, 32);
+    scratch_write(&s, "model.gguf", g.data, g.len);
     open_out_of_memory(s.dir);
     scratch_remove(&s);
 }
@@ -101,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_source_faults__memory_runs_out_in_a_folder),
+        cmocka_unit_test(test_source_faults__memory_runs_out_in_a_gguf_file),
         cmocka_unit_test(test_source_faults__reads_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

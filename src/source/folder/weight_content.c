@@ -15,7 +15,6 @@ static const struct {
     size_t len;
 } magics[] = {
     {0, "\x89HDF\r\n\x1a\n", 8},
-    {0, "GGUF", 4},
     {0, "ggml", 4},
     {0, "lmgg", 4},
     {0, "tjgg", 4},

@@ -45,7 +45,6 @@ static const struct row foreign[] = {
     {"*.h5", WFS_NAME_WEIGHTS},
     {"*.hdf5", WFS_NAME_WEIGHTS},
     {"*.keras", WFS_NAME_WEIGHTS},
-    {"*.gguf", WFS_NAME_WEIGHTS},
     {"*.ggml", WFS_NAME_WEIGHTS},
     {"*.ggmf", WFS_NAME_WEIGHTS},
     {"*.llamafile", WFS_NAME_WEIGHTS},
