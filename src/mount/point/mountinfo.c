@@ -17,13 +17,14 @@ void wfs_mount_entry_free(struct wfs_mount_entry *entry)
 {
     free(entry->path);
     free(entry->fs_type);
+    free(entry->options);
     *entry = (struct wfs_mount_entry){0};
 }
 
-/* Replaces \040 and the like by the character, in place. */
-static void unescape(char *s)
+void wfs_mountinfo_unescape(char *path)
 {
-    char *out = s;
+    const char *s = path;
+    char *out = path;
     for (; *s; s++) {
         unsigned octal;
         if (*s == '\\' && sscanf(s + 1, "%3o", &octal) == 1) {
@@ -45,14 +46,14 @@ static bool parse_line(const char *line, struct wfs_mount_entry *ret)
     if (!rest || sscanf(line, "%d %d %u:%u %*s %ms", &entry.mount_id, &parent, &entry.dev_major,
                         &entry.dev_minor, &entry.path) != 5)
         return false;
-    if (sscanf(rest, " - %ms", &entry.fs_type) != 1) {
+    if (sscanf(rest, " - %ms %*s %ms", &entry.fs_type, &entry.options) != 2) {
         wfs_mount_entry_free(&entry);
         return false;
     }
-    const char *owner = strstr(rest, "user_id=");
+    const char *owner = strstr(entry.options, "user_id=");
     if (owner)
         entry.owner = (uid_t)strtoul(owner + strlen("user_id="), NULL, 10);
-    unescape(entry.path);
+    wfs_mountinfo_unescape(entry.path);
     *ret = entry;
     return true;
 }
@@ -130,6 +131,53 @@ char *wfs_mountinfo_below(const struct wfs_mount_entry *entry)
 char *wfs_mountinfo_elsewhere(const struct wfs_mount_entry *entry)
 {
     return path_of(match_elsewhere, entry);
+}
+
+const char *wfs_mount_entry_inside(const struct wfs_mount_entry *entry, const char *path)
+{
+    size_t len = strlen(entry->path);
+    if (strncmp(path, entry->path, len) || (path[len] && path[len] != '/'))
+        return NULL;
+    return path[len] ? path + len + 1 : "";
+}
+
+/* Layers are joined by ':'; one that is part of a path stands behind a backslash. `layers` is
+ * changed. */
+static bool has_layer_in(const struct wfs_mount_entry *entry, char *layers)
+{
+    wfs_mountinfo_unescape(layers);
+    while (*layers) {
+        char *out = layers, *layer = layers;
+        for (; *layers && *layers != ':'; layers++) {
+            if (*layers == '\\' && layers[1])
+                layers++;
+            *out++ = *layers;
+        }
+        layers += *layers == ':';
+        *out = '\0';
+        if (wfs_mount_entry_inside(entry, layer))
+            return true;
+    }
+    return false;
+}
+
+static bool match_overlay(const struct wfs_mount_entry *overlay, const void *ctx)
+{
+    if (strcmp(overlay->fs_type, "overlay"))
+        return false;
+    bool found = false;
+    char *at = overlay->options, *option; /* cut in pieces here: nobody reads it afterwards */
+    while (!found && (option = strsep(&at, ","))) {
+        char *equals = strchr(option, '=');
+        if (equals && (strncmp(option, "lowerdir", 8) == 0 || strncmp(option, "datadir", 7) == 0))
+            found = has_layer_in(ctx, equals + 1);
+    }
+    return found;
+}
+
+char *wfs_mountinfo_overlay(const struct wfs_mount_entry *entry)
+{
+    return path_of(match_overlay, entry);
 }
 
 bool wfs_mount_entry_is_fuse(const struct wfs_mount_entry *entry)

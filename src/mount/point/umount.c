@@ -9,12 +9,14 @@
 
 #include "mount/point/mountinfo.h"
 #include "mount/point/detach.h"
+#include "mount/point/holders.h"
 #include "mount/point/rendezvous.h"
 #include "mount/point/users.h"
 
 #define PATIENCE_MS 5000 /* after this time umount says which process it is waiting for */
 
-/* Says what keeps the mount busy: a mount below it, or the processes that use it. */
+/* Says what keeps the mount busy: a mount below it, or the processes and the parts of the kernel
+ * that use it. */
 static int busy(const struct wfs_mount_entry *entry, struct wfs_error *err)
 {
     struct wfs_buf users wfs_cleanup(wfs_buf_free) = {0};
@@ -23,18 +25,25 @@ static int busy(const struct wfs_mount_entry *entry, struct wfs_error *err)
         return wfs_error_set(err, EBUSY, "%s: busy: another file system is mounted at %s",
                              entry->path, below);
     wfs_mount_users(entry, &users);
+    wfs_mount_holders(entry, &users);
     return wfs_error_set(err, EBUSY, "%s: busy: %s", entry->path,
                          users.len ? users.data : "by a process that cannot be seen from here");
 }
 
-/* Waits for the server. It goes on serving where the same mount is bound elsewhere, or copied into
- * another mount namespace; then nobody waits. */
+/* Waits for the server. It goes on serving where the same mount is bound elsewhere, copied into
+ * another mount namespace, or a layer of an overlay; then nobody waits. */
 static int wait_gone(const struct wfs_mount_entry *entry, const struct wfs_rendezvous *server)
 {
     char *elsewhere wfs_cleanup(wfs_freep) = wfs_mountinfo_elsewhere(entry);
     if (elsewhere) {
         wfs_log(WFS_LOG_WARNING, "%s: still mounted at %s, so the server stays", entry->path,
                 elsewhere);
+        return 0;
+    }
+    char *overlay wfs_cleanup(wfs_freep) = wfs_mountinfo_overlay(entry);
+    if (overlay) {
+        wfs_log(WFS_LOG_WARNING, "%s: a layer of the overlay at %s, so the server stays",
+                entry->path, overlay);
         return 0;
     }
     if (wfs_rendezvous_wait(server, PATIENCE_MS))

@@ -14,15 +14,6 @@
 #define PROC_PATH_MAX  4352 /* PATH_MAX and what /proc adds */
 #define PROC_ENTRY_MAX 300  /* "/proc/NAME/fdinfo" */
 
-/* The part of a /proc link's target that lies in the mount; NULL when it does not. */
-static const char *inside(const struct wfs_mount_entry *entry, const char *target)
-{
-    size_t len = strlen(entry->path);
-    if (strncmp(target, entry->path, len) || (target[len] && target[len] != '/'))
-        return NULL;
-    return target[len] ? target + len + 1 : "";
-}
-
 static bool read_link(const char *path, char target[PROC_PATH_MAX])
 {
     ssize_t n = readlink(path, target, PROC_PATH_MAX - 1);
@@ -40,7 +31,7 @@ static bool link_user(const struct wfs_mount_entry *entry, const char *pid, char
     char path[PROC_ENTRY_MAX], target[PROC_PATH_MAX];
     for (size_t i = 0; i < WFS_ARRAY_SIZE(links); i++) {
         snprintf(path, sizeof(path), "/proc/%s/%s", pid, links[i].link);
-        if (read_link(path, target) && inside(entry, target)) {
+        if (read_link(path, target) && wfs_mount_entry_inside(entry, target)) {
             snprintf(ret_what, PROC_PATH_MAX, "%s", links[i].what);
             return true;
         }
@@ -74,7 +65,7 @@ static bool fd_user(const struct wfs_mount_entry *entry, const char *pid, char *
         if (!isdigit((unsigned char)d->d_name[0]) || !fd_is_on(entry, pid, d->d_name))
             continue;
         snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, d->d_name);
-        const char *name = read_link(path, target) ? inside(entry, target) : NULL;
+        const char *name = read_link(path, target) ? wfs_mount_entry_inside(entry, target) : NULL;
         snprintf(ret_what, PROC_PATH_MAX, "%s", name && *name ? name : "an open file");
         found = true;
     }
@@ -95,7 +86,7 @@ static bool map_user(const struct wfs_mount_entry *entry, const char *pid, char 
             dev_major != entry->dev_major || dev_minor != entry->dev_minor)
             continue;
         line[strcspn(line, "\n")] = '\0';
-        const char *name = at ? inside(entry, line + at) : NULL;
+        const char *name = at ? wfs_mount_entry_inside(entry, line + at) : NULL;
         snprintf(ret_what, PROC_PATH_MAX, "%s, mapped", name && *name ? name : "a file");
         return true;
     }

@@ -11,12 +11,25 @@
 #define STATFS_BLOCK   4096u
 #define NAME_BYTES_MAX 255u /* the kernel does not check it for a FUSE server */
 
+/* The kernel wants the root to have generation 0. */
 static int make_entry(fuse_req_t req, uint32_t node, struct fuse_entry_param *ret)
 {
     *ret = (struct fuse_entry_param){.ino = (fuse_ino_t)node + 1,
+                                     .generation = node ? wfs_server_of(req)->generation : 0,
                                      .attr_timeout = WFS_MOUNT_TIMEOUT_S,
                                      .entry_timeout = WFS_MOUNT_TIMEOUT_S};
     return wfs_tree_stat(wfs_server_tree(req), node, &ret->attr);
+}
+
+/* "." and ".." are asked for by who serves the mount over NFS: they turn a client's handle back into
+ * a file that the kernel has forgotten. Here alone may `node` be no directory. */
+static uint32_t find_name(const struct wfs_tree *tree, uint32_t node, const char *name)
+{
+    if (strcmp(name, ".") == 0)
+        return node;
+    if (strcmp(name, "..") == 0)
+        return wfs_tree_node(tree, node)->parent;
+    return wfs_tree_lookup(tree, node, name);
 }
 
 /* The kernel may remember that a name is not there as well, since no file ever appears. */
@@ -26,7 +39,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     uint32_t dir;
     if (!wfs_server_node(req, parent, &dir))
         return;
-    uint32_t node = wfs_tree_lookup(wfs_server_tree(req), dir, name);
+    uint32_t node = find_name(wfs_server_tree(req), dir, name);
     int r = strlen(name) > NAME_BYTES_MAX ? -ENAMETOOLONG
             : node == WFS_NO_INDEX        ? 0
                                           : make_entry(req, node, &entry);

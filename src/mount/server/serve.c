@@ -22,6 +22,7 @@
 #include "mount/point/detach.h"
 #include "mount/server/watch.h"
 #include "mount/server/files.h"
+#include "mount/server/generation.h"
 #include "mount/server/ops.h"
 #include "mount/server/readahead.h"
 
@@ -31,7 +32,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
     struct wfs_server *server = userdata;
     unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS |
-                      FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA;
+                      FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_EXPORT_SUPPORT;
     unsigned unwanted = FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
                         FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA;
     conn->want |= conn->capable & wanted;
@@ -195,6 +196,7 @@ int wfs_serve_start(const struct wfs_mount_options *options, struct wfs_session 
 {
     *ret = (struct wfs_serve){
         .server = {.session = session, .event_fd = -1}, .mountpoint = mountpoint, .signal_fd = -1};
+    ret->server.generation = wfs_generation(session);
     wfs_buffers_init(&ret->server.buffers);
     pthread_mutex_init(&ret->server.handles_lock, NULL);
     int r = start(ret, options, err);

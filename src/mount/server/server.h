@@ -23,6 +23,7 @@ struct wfs_server {
     struct fuse_session *fuse;
     struct wfs_session *session;
     struct wfs_buffers buffers;
+    uint32_t generation; /* of all inodes but the root's (generation.h) */
     bool noxattr;
     bool no_opendir; /* the kernel lists directories without opening them: set at INIT */
     int event_fd;    /* wakes the main thread: a worker ended, or n_changed grew */
