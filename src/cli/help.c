@@ -35,9 +35,11 @@ static const char source_help[] =
     "  memory=SIZE      of the blocks in memory\n"
     "-o options, of the mount:\n"
     "  uid=N, gid=N, umask=OCTAL, mode=OCTAL, noxattr, nonempty, log=FILE\n"
-    "  allow_other, fsname=NAME, subtype=NAME, nosuid, nodev, noexec, noatime\n"
-    "  and what fstab lines hold: ro, rw, defaults, auto, noauto, user, nofail, _netdev, dev,\n"
-    "  suid, x-*\n";
+    "  allow_other, allow_root, auto_unmount, fsname=NAME, subtype=NAME, nosuid, nodev,\n"
+    "  noexec, exec, noatime, context=CONTEXT\n"
+    "  and what fstab lines hold: ro, rw, defaults, auto, noauto, user, nouser, users, group,\n"
+    "  owner, nofail, _netdev, dev, suid, async, sync, atime, relatime, strictatime,\n"
+    "  nodiratime, lazytime, silent, comment=TEXT, default_permissions, x-*\n";
 
 int wfs_help_program(const struct wfs_verb *const *verbs, FILE *out)
 {

@@ -1,14 +1,18 @@
 """-o options over a real mount: attributes, xattrs, logs, what FUSE takes and what fstab lines hold."""
 import errno
 import os
+import pathlib
 import re
+import shutil
+import signal
 import stat
+import subprocess
 
 import numpy as np
 import pytest
 
 from conftest import run
-from helpers import files_below, small_bert, write_safetensors
+from helpers import files_below, server_of, small_bert, wait_until, write_safetensors
 
 
 @pytest.fixture
@@ -91,8 +95,64 @@ def test_options__fstab_words(mount, checkpoint):
     assert (m / TENSOR).exists()
 
 
+FSTAB_WORDS = ("exec", "relatime", "async", "sync", "users", "group", "owner", "nouser", "atime", "nodiratime",
+               "strictatime", "lazytime", "silent", "comment=of mine", "auto_unmount",
+               "default_permissions", "user=me")
+
+
+@pytest.mark.parametrize("word", [*FSTAB_WORDS, ",".join(FSTAB_WORDS)])
+def test_options__more_fstab_words(mount, checkpoint, word):
+    m = mount(checkpoint, "-o", word)
+    assert m.done.stderr == "" and (m / TENSOR).exists()
+    m.umount()
+    again = mount(checkpoint)  # what auto_unmount leaves running does not take a later mount down
+    assert (again / TENSOR).exists()
+
+
+def test_options__exec_undoes_noexec(mount, checkpoint):
+    assert "noexec" not in mount_line(mount(checkpoint, "-o", "user,noexec,exec").path)
+    assert "noexec" in mount_line(mount(checkpoint, "-o", "exec,noexec").path)
+
+
+def test_options__a_context_without_selinux_is_said_to_have_no_effect(mount, checkpoint):
+    if os.path.exists("/sys/fs/selinux/enforce"):
+        pytest.skip("SELinux is active here")
+    m = mount(checkpoint, "-o", "context=system_u:object_r:usr_t:s0")
+    assert "context=system_u:object_r:usr_t:s0: of no effect" in m.done.stderr
+    assert (m / TENSOR).exists()
+
+
+def test_options__remount_is_refused(mount, checkpoint):
+    m = mount(checkpoint)
+    done = run("mount", checkpoint, m.path, "-o", "remount,ro", check=False)
+    assert done.returncode == 2 and "umount and mount" in done.stderr
+    assert (m / TENSOR).exists()
+
+
+def test_options__allow_root_lets_nobody_else_in(mount, checkpoint):
+    """The first user is who mounts, here root himself: all others stay out."""
+    m = mount(checkpoint, "-o", "allow_root")
+    done = subprocess.run(["cat", m / TENSOR], user=65534, group=65534, extra_groups=[], capture_output=True)
+    assert done.returncode != 0 and os.path.getsize(m / TENSOR) > 0
+
+
+@pytest.mark.parametrize("options", ["allow_root,allow_other", "allow_other,allow_root"])
+def test_options__root_and_others_exclude_each_other(checkpoint, tmp_path, options):
+    done = run("mount", checkpoint, tmp_path / "m", "-o", options, check=False)
+    assert done.returncode == 2 and "allow_root" in done.stderr and "allow_other" in done.stderr
+
+
+def test_options__auto_unmount_follows_a_killed_server(mount, checkpoint):
+    if shutil.which("fusermount3") is None:
+        pytest.skip("fusermount3 is not installed")
+    m = mount(checkpoint, "-o", "auto_unmount")
+    os.kill(server_of(m.path), signal.SIGKILL)
+    wait_until(lambda: not os.path.ismount(m.path) and " " + str(m.path) + " " not in
+               pathlib.Path("/proc/self/mountinfo").read_text(), what="unmounting")
+
+
 @pytest.mark.parametrize("option, named", [
-    ("bogus", "bogus"), ("bogus=1", "bogus"), ("allow_root", "allow_root"), ("max_read=4096", "max_read"),
+    ("bogus", "bogus"), ("bogus=1", "bogus"), ("context", "context"), ("max_read=4096", "max_read"),
     ("cache=sometimes", "sometimes"), ("format=png", "png"), ("memory=lots", "lots"), ("memory=0", "memory"),
     ("memory=-1", "memory"), ("cache_size=1X", "1X"), ("uid=me", "me"), ("umask=888", "888"),
     ("umask=1777", "1777"), ("view", "view"), ("view=", "view"), ("noxattr=1", "noxattr"), ("set=x", "set"),

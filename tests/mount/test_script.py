@@ -68,12 +68,25 @@ def test_script__mount_t(installed, checkpoint, tmp_path):
     wait_until(lambda: not os.listdir(at), what="unmounting")
 
 
+def test_script__remount_is_refused(installed, checkpoint, tmp_path):
+    at = tmp_path / "m"
+    subprocess.run(["mount", "-t", "weightfs", checkpoint, at, "-o", "X-mount.mkdir"], check=True)
+    try:
+        done = subprocess.run(["mount", "-t", "weightfs", "-o", "remount,ro", checkpoint, at], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode != 0 and "umount and mount" in done.stderr
+        assert (at / "source/model.safetensors").read_bytes() == checkpoint.read_bytes()
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
 def test_script__fstab_line(installed, checkpoint, tmp_path):
     at = tmp_path / "m"
     at.mkdir()
     table = tmp_path / "fstab"
     source = str(checkpoint).replace(" ", "\\040")
-    table.write_text(f"{source} {at} weightfs defaults,view=flax,noauto,nofail,_netdev,x-gvfs-hide 0 0\n")
+    table.write_text(f"{source} {at} weightfs defaults,view=flax,noauto,users,exec,relatime,sync,lazytime,"
+                     "comment=mine,nofail,_netdev,x-gvfs-hide 0 0\n")
     subprocess.run(["mount", "-T", table, at], check=True)
     try:
         assert (at / "source/model.safetensors").read_bytes() == checkpoint.read_bytes()

@@ -7,11 +7,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/options/size.h"
 #include "cli/options/views.h"
 
 #define MODE_MAX 0777
+#define SELINUX  "/sys/fs/selinux/enforce" /* is there where SELinux is active */
 
 typedef int (*apply_fn)(struct wfs_options *o, const char *value, struct wfs_error *err);
 
@@ -20,6 +22,17 @@ struct row {
     enum { FLAG, VALUE, FUSE_FLAG, FUSE_VALUE, ACCEPTED } kind;
     apply_fn apply;
 };
+
+/* Adds to the list that libfuse gets, which splits it at commas: those in values are escaped. */
+static void pass_to_fuse(struct wfs_options *o, const char *key, const char *value)
+{
+    wfs_buf_printf(&o->fuse, "%s%s%s", o->fuse.len ? "," : "", key, value ? "=" : "");
+    for (const char *p = value; p && *p; p++) {
+        if (*p == ',' || *p == '\\')
+            wfs_buf_char(&o->fuse, '\\');
+        wfs_buf_char(&o->fuse, *p);
+    }
+}
 
 static int apply_weights(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
@@ -189,11 +202,42 @@ static int apply_log(struct wfs_options *o, const char *value, struct wfs_error 
     return wfs_options_set_path(o->arena, &o->mount.log, value, err);
 }
 
+/* Only allow_other and allow_root have set is_shared while the list is read. */
 static int apply_allow_other(struct wfs_options *o, const char *value, struct wfs_error *err)
 {
-    (void)value, (void)err;
-    o->mount.session.is_shared = o->mount.session.allow_other = true;
+    struct wfs_session_options *session = &o->mount.session;
+    (void)value;
+    if (session->is_shared && !session->allow_other)
+        return wfs_error_set(err, EINVAL, "-o allow_other: not with allow_root");
+    session->is_shared = session->allow_other = true;
     return 0;
+}
+
+static int apply_allow_root(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value;
+    if (o->mount.session.allow_other)
+        return wfs_error_set(err, EINVAL, "-o allow_root: not with allow_other");
+    o->mount.session.is_shared = true;
+    return 0;
+}
+
+/* A kernel without SELinux would refuse the mount. */
+static int apply_context(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)err;
+    if (access(SELINUX, F_OK) == 0)
+        pass_to_fuse(o, "context", value);
+    else
+        wfs_log(WFS_LOG_WARNING, "-o context=%s: of no effect, SELinux is not active here", value);
+    return 0;
+}
+
+static int apply_remount(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)o, (void)value;
+    return wfs_error_set(
+        err, EINVAL, "-o remount: a mount cannot be changed while it is there; umount and mount");
 }
 
 static const struct row rows[] = {
@@ -217,23 +261,44 @@ static const struct row rows[] = {
     {"nonempty", FLAG, apply_nonempty},
     {"log", VALUE, apply_log},
     {"allow_other", FUSE_FLAG, apply_allow_other},
+    {"allow_root", FUSE_FLAG, apply_allow_root},
+    {"auto_unmount", FUSE_FLAG, NULL},
+    {"context", VALUE, apply_context},
+    {"remount", FLAG, apply_remount},
     {"fsname", FUSE_VALUE, NULL},
     {"subtype", FUSE_VALUE, NULL},
     {"nosuid", FUSE_FLAG, NULL},
     {"nodev", FUSE_FLAG, NULL},
     {"noexec", FUSE_FLAG, NULL},
+    {"exec", FUSE_FLAG, NULL},
     {"noatime", FUSE_FLAG, NULL},
-    /* words of fstab lines, and what mount(8) adds to them; the mount is read-only in any case */
+    /* Words of fstab lines, and what mount(8) adds to them. They mean nothing to the mount, or what it
+     * does in any case: it is read-only, so that nothing is written sooner or later; the times are the
+     * checkpoint's, so that reading sets none; and the kernel judges by the modes shown. */
     {"ro", ACCEPTED, NULL},
     {"rw", ACCEPTED, NULL},
     {"defaults", ACCEPTED, NULL},
     {"auto", ACCEPTED, NULL},
     {"noauto", ACCEPTED, NULL},
     {"user", ACCEPTED, NULL},
+    {"nouser", ACCEPTED, NULL},
+    {"users", ACCEPTED, NULL},
+    {"group", ACCEPTED, NULL},
+    {"owner", ACCEPTED, NULL},
     {"nofail", ACCEPTED, NULL},
     {"_netdev", ACCEPTED, NULL},
     {"dev", ACCEPTED, NULL},
     {"suid", ACCEPTED, NULL},
+    {"async", ACCEPTED, NULL},
+    {"sync", ACCEPTED, NULL},
+    {"atime", ACCEPTED, NULL},
+    {"relatime", ACCEPTED, NULL},
+    {"strictatime", ACCEPTED, NULL},
+    {"nodiratime", ACCEPTED, NULL},
+    {"lazytime", ACCEPTED, NULL},
+    {"silent", ACCEPTED, NULL},
+    {"comment", ACCEPTED, NULL},
+    {"default_permissions", ACCEPTED, NULL},
 };
 
 static const struct row *find_row(const char *key)
@@ -245,17 +310,6 @@ static const struct row *find_row(const char *key)
         if (strcmp(rows[i].key, key) == 0)
             return &rows[i];
     return NULL;
-}
-
-/* Adds to the list that libfuse gets, which splits it at commas: those in values are escaped. */
-static void pass_to_fuse(struct wfs_options *o, const char *key, const char *value)
-{
-    wfs_buf_printf(&o->fuse, "%s%s%s", o->fuse.len ? "," : "", key, value ? "=" : "");
-    for (const char *p = value; p && *p; p++) {
-        if (*p == ',' || *p == '\\')
-            wfs_buf_char(&o->fuse, '\\');
-        wfs_buf_char(&o->fuse, *p);
-    }
 }
 
 int wfs_options_apply(struct wfs_options *options, const char *key, const char *value,
