@@ -264,6 +264,10 @@ int wfs_expr_elementwise(struct wfs_arena *arena, const struct wfs_expr *in,
 /* Element by element in float64 (integers exactly), rounded once to the common dtype. */
 int wfs_expr_sum(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *const *in,
                  const struct wfs_expr **ret, struct wfs_error *err);
+/* The values of a tensor of a block type, as float16, bfloat16, float32 or float64: decoded to float32,
+ * rounded once. The same bits on every CPU, NaNs included. -ENOTSUP: the type has no decoder. */
+int wfs_expr_decode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
+                    const struct wfs_expr **ret, struct wfs_error *err);
 /* The row-major bytes of an expression as a byte source (registered with the arena). */
 int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
                       struct wfs_error *err);
