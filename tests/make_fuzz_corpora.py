@@ -60,8 +60,40 @@ def safetensors_seeds():
     put("safetensors", "should-fail-deep", file(b'{"a":{"x":' + b"[" * 10000, 0))
 
 
+def gguf_seeds():
+    """Files; and, behind three bytes that say how many tensors, keys and data bytes there are, the rest."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value
+
+    def tensor(name, sizes, kind, off, order="<"):
+        return (struct.pack(order + "Q", len(name)) + name + struct.pack(order + "I", len(sizes))
+                + struct.pack(f"{order}{len(sizes)}Q", *sizes) + struct.pack(order + "IQ", kind, off))
+
+    def file(n_tensors, n_keys, body, n_data=0, order="<"):
+        head = b"GGUF" + struct.pack(order + "IQQ", 3, n_tensors, n_keys) + body
+        return head + bytes(-len(head) % 32) + bytes(n_data)
+
+    keys = (text(b"general.architecture") + struct.pack("<I", 8) + text(b"llama")
+            + text(b"general.alignment") + struct.pack("<II", 4, 32)
+            + text(b"x.rate") + struct.pack("<If", 6, 0.5)
+            + text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"\xff"))
+    tensors = tensor(b"blk.0.w", [4, 2], 0, 0) + tensor(b"blk.0.q", [32], 8, 32) + tensor(b"s", [], 30, 96)
+    put("gguf", "plain", file(3, 4, keys + tensors, 128))
+    put("gguf", "body", bytes([3, 4, 16]) + keys + tensors)
+    put("gguf", "split", file(1, 2, text(b"split.no") + struct.pack("<IH", 2, 0) + text(b"split.count")
+                              + struct.pack("<IH", 2, 1) + tensor(b"w", [1], 24, 0), 1))
+    put("gguf", "big-endian", file(2, 0, tensor(b"w", [4], 0, 0, ">") + tensor(b"b", [32], 39, 32, ">"), 64, ">"))
+    put("gguf", "big-endian-body", bytes([2, 0, 9]) + tensor(b"w", [4], 0, 0, ">") + tensor(b"b", [32], 39, 32, ">"))
+    put("gguf", "should-fail-offset", file(1, 0, tensor(b"w", [4], 0, 16), 64))
+    put("gguf", "should-fail-twice", file(2, 0, tensor(b"w", [4], 0, 0) + tensor(b"w", [4], 0, 32), 64))
+    put("gguf", "should-fail-overflow", file(1, 0, tensor(b"w", [2**62, 4], 0, 0), 64))
+    put("gguf", "should-fail-nested", file(0, 1, text(b"a") + struct.pack("<IIQ", 9, 9, 1), 64))
+    put("gguf", "should-fail-string", file(0, 1, text(b"a") + struct.pack("<IQ", 8, 2**63), 64))
+
+
 def main():
     safetensors_seeds()
+    gguf_seeds()
     a = np.arange(6, dtype="<f4").reshape(2, 3)
     put("npy", "c-order", npy(a))
     put("npy", "fortran-order", npy(np.asfortranarray(a)))
