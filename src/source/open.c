@@ -1,6 +1,8 @@
 /*
  * open.c - from a path to a catalog: a weight file, an index or a directory.
  */
+#include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -26,11 +28,38 @@ static int set_home(struct wfs_catalog *catalog, const char *dir,
     return r;
 }
 
+/* The first file of a split GGUF model stands for all of them, as in llama.cpp. */
+#define FIRST_SPLIT      "*-00001-of-[0-9][0-9][0-9][0-9][0-9].gguf"
+#define SPLIT_NAME_BYTES (sizeof("-00001-of-00000.gguf") - 1)
+
+static unsigned long n_split_files(const char *path)
+{
+    if (fnmatch(FIRST_SPLIT, path, 0) != 0)
+        return 1;
+    return strtoul(path + strlen(path) - strlen("00000.gguf"), NULL, 10);
+}
+
+static int scan_file_or_split(struct wfs_catalog *catalog, const char *path,
+                              const struct wfs_source_options *options, struct wfs_error *err)
+{
+    unsigned long n = n_split_files(path);
+    catalog->is_set = n > 1;
+    int r = wfs_source_scan_file(catalog, path, wfs_source_base_name(path), options, NULL, err);
+    for (unsigned long i = 2; !r && i <= n; i++) {
+        const char *next = wfs_arena_printf(catalog->arena, "%.*s-%05lu-of-%05lu.gguf",
+                                            (int)(strlen(path) - SPLIT_NAME_BYTES), path, i, n);
+        if (!next)
+            return wfs_error_nomem(err, path);
+        r = wfs_source_scan_file(catalog, next, wfs_source_base_name(next), options, NULL, err);
+    }
+    return r;
+}
+
 /* A file alone shows its config beside it, but not the rest of its folder: that may be anything. */
 static int open_file(struct wfs_catalog *catalog, const char *path,
                      const struct wfs_source_options *options, struct wfs_error *err)
 {
-    int r = wfs_source_scan_file(catalog, path, wfs_source_base_name(path), options, NULL, err);
+    int r = scan_file_or_split(catalog, path, options, err);
     return r || !catalog->config_path ? r : wfs_source_add_config_file(catalog, err);
 }
 

@@ -151,6 +151,8 @@ def test_a_split_model_is_the_whole(tmp_path, seed):
     whole, split = rows_of(tmp_path / "whole.gguf"), rows_of(folder)
     assert {n: (r["dtype"], r["shape"]) for n, r in whole.items()} == {
         n: (r["dtype"], r["shape"]) for n, r in split.items()}
+    first = rows_of(sorted(folder.iterdir())[0])  # stands for all
+    assert list(first) == list(split)
     for name, array in tensors.items():
         assert raw_of(folder, name, array.dtype.name) == array.tobytes(), name
 

@@ -413,14 +413,25 @@ static void test_gguf__splits(void **state)
     split_file(0, 2, 2, "a");
     scratch_write(&s, "m-00001-of-00002.gguf", g.data, g.len);
     refuse_folder(&s, "1 of the 2 files");
-    assert_int_equal(wfs_catalog_open(scratch_path(&s, "m-00001-of-00002.gguf"),
-                                      &(struct wfs_source_options){0}, &c, &err),
-                     0);
+    const struct wfs_source_options options = {0};
+    memset(&err, 0, sizeof(err));
+    assert_int_equal(
+        wfs_catalog_open(scratch_path(&s, "m-00001-of-00002.gguf"), &options, &c, &err), -ENOENT);
+    assert_non_null(strstr(err.message, "m-00002-of-00002.gguf"));
+    split_file(1, 2, 2, "b");
+    scratch_write(&s, "m-00002-of-00002.gguf", g.data, g.len);
+    /* The first file stands for all, another one for itself. */
+    assert_int_equal(
+        wfs_catalog_open(scratch_path(&s, "m-00001-of-00002.gguf"), &options, &c, NULL), 0);
+    assert_int_equal(c->n_tensors, 2);
+    assert_int_equal(c->n_notes, 0);
+    wfs_catalog_free(c);
+    assert_int_equal(
+        wfs_catalog_open(scratch_path(&s, "m-00002-of-00002.gguf"), &options, &c, NULL), 0);
+    assert_int_equal(c->n_tensors, 1);
     assert_int_equal(c->n_notes, 1);
     assert_non_null(strstr(c->notes[0].text, "one of the 2 files"));
     wfs_catalog_free(c);
-    split_file(1, 2, 2, "b");
-    scratch_write(&s, "m-00002-of-00002.gguf", g.data, g.len);
     if (open_folder(&s, &c, &err))
         fail_msg("%s", err.message);
     assert_int_equal(c->n_tensors, 2);
@@ -439,6 +450,11 @@ static void test_gguf__splits(void **state)
     split_file(1, 3, 2, "b");
     scratch_write(&s, "m-00002-of-00002.gguf", g.data, g.len);
     refuse_folder(&s, "one of 3 files");
+    split_file(0, 3, 3, "a"); /* a third one is not there */
+    scratch_write(&s, "m-00001-of-00002.gguf", g.data, g.len);
+    refuse_folder(&s, "call for a name that ends in \"-00001-of-00003.gguf\"");
+    split_file(0, 2, 2, "a");
+    scratch_write(&s, "m-00001-of-00002.gguf", g.data, g.len);
     split_file(1, 2, 2, "a");
     scratch_write(&s, "m-00002-of-00002.gguf", g.data, g.len);
     refuse_folder(&s, "tensor \"a\" is in m-00001-of-00002.gguf and in");

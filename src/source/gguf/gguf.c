@@ -291,6 +291,21 @@ static const char *metadata(const struct wfs_catalog *catalog, const char *key)
     return NULL;
 }
 
+/* Whether the set is whole is told by the names (choose.c): they must say what the keys say. */
+static int check_split_name(const struct scan *s, struct wfs_error *err)
+{
+    const struct wfs_gguf_keys *k = &s->keys;
+    const char *name = name_of(s);
+    char want[64];
+    int n = snprintf(want, sizeof(want), "-%05" PRIu64 "-of-%05" PRIu64 ".gguf", k->split_no + 1,
+                     k->split_count);
+    if (strlen(name) >= (size_t)n && strcmp(name + strlen(name) - n, want) == 0)
+        return 0;
+    return wfs_error_set(err, EINVAL,
+                         "%s: split.no and split.count call for a name that ends in \"%s\"", name,
+                         want);
+}
+
 /* After the keys of a file: does it belong to those that were scanned before? */
 static int check_split(const struct scan *s, struct wfs_error *err)
 {
@@ -310,7 +325,7 @@ static int check_split(const struct scan *s, struct wfs_error *err)
     if (k->split_no != s->file)
         return wfs_error_set(err, EINVAL, "%s is file %" PRIu64 " of its model, where %u is next",
                              name_of(s), k->split_no, s->file);
-    return 0;
+    return check_split_name(s, err);
 }
 
 /* After a file's tensors: were those all? */
@@ -321,8 +336,8 @@ static int check_split_end(const struct scan *s, struct wfs_error *err)
         return 0;
     if (!s->catalog->is_set) {
         wfs_catalog_note(s->catalog, WFS_NOTE_WARNING, name_of(s),
-                         "one of the %" PRIu64 " files of a split model: its folder, or -o "
-                         "weights=GLOB, gives the whole",
+                         "one of the %" PRIu64 " files of a split model: its first file, or its "
+                         "folder, gives the whole",
                          k->split_count);
         return 0;
     }
