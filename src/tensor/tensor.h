@@ -268,6 +268,11 @@ int wfs_expr_sum(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *con
  * rounded once. The same bits on every CPU, NaNs included. -ENOTSUP: the type has no decoder. */
 int wfs_expr_decode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
                     const struct wfs_expr **ret, struct wfs_error *err);
+/* A tensor of floats as blocks of `code`, rounded to float32 first. The last axis divides into blocks:
+ * -EINVAL. -ENOTSUP: the type has no encoder. A read of a block with an element that is infinite or NaN,
+ * or too large for the code's scale, is -ERANGE and names the element. */
+int wfs_expr_encode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype code,
+                    const struct wfs_expr **ret, struct wfs_error *err);
 /* The row-major bytes of an expression as a byte source (registered with the arena). */
 int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
                       struct wfs_error *err);

@@ -104,3 +104,66 @@ def test_a_type_without_a_reference_is_refused(kind):
     done = subprocess.run([TOOL, "decode", kind.lower(), "float32"], input=b"", timeout=HANG_S,
                           capture_output=True)
     assert done.returncode == 1 and b"no decoder of " + kind.lower().encode() in done.stderr
+
+
+# ---- encoders ------------------------------------------------------------------------------------
+
+ENCODED = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
+           "IQ4_XS", "MXFP4"]
+
+
+def encode(kind, rows):
+    return run("encode", kind.lower(), rows.dtype.name, data=rows.tobytes())
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_encode_is_ggml_quantize_chunk_s(kind, corpus):
+    from safetensors.numpy import load_file
+    data = load_file(corpus / "values" / "ggml_quantize" / "data.safetensors")
+    if f"expected.{kind}" not in data:
+        pytest.skip(f"the corpus has no {kind}")
+    rows, want = data["rows"], data[f"expected.{kind}"]
+    got = np.frombuffer(encode(kind, rows), np.uint8).reshape(want.shape)
+    bad = np.flatnonzero((got != want).any(axis=1))
+    assert bad.size == 0, f"{bad.size} of {len(want)} rows differ: {bad[:20]}"
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4"])
+def test_encode_is_gguf_py_s(kind):
+    rng = np.random.default_rng([2, *kind.encode()])
+    rows = rng.standard_normal((3000, 256), dtype=np.float32)
+    rows *= np.exp2(rng.integers(-12, 12, (3000, 1))).astype(np.float32)
+    rows[::7, ::5] = 0
+    want = gguf.quants.quantize(rows, gguf.GGMLQuantizationType[kind])
+    assert encode(kind, rows) == want.tobytes()
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_encode_then_decode_is_near(kind):
+    """The error of a normal distribution: of four bits about a tenth, of eight below a hundredth."""
+    rows = np.random.default_rng(3).standard_normal((100, 512), dtype=np.float32)
+    back = reference(kind, np.frombuffer(encode(kind, rows), np.uint8).reshape(100, -1))
+    bits = 8 * len(encode(kind, rows)) / rows.size
+    error = np.sqrt(np.mean((back - rows) ** 2))
+    assert 0 < error < 2.2 * 2 ** -(bits - 1.5), (bits, error)
+
+
+def test_encode_rounds_to_float32_first():
+    rows = np.random.default_rng(4).standard_normal((40, 512))
+    assert encode("Q4_K", rows) == encode("Q4_K", rows.astype(np.float32))
+    half = rows.astype(np.float16)
+    assert encode("Q4_K", half) == encode("Q4_K", half.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_encode_refuses_what_no_code_holds(kind):
+    rows = np.ones((4, 256), np.float32)
+    cases = [(np.nan, b"element 700 is NaN"), (-np.inf, b"element 700 is infinite")]
+    if kind != "MXFP4":
+        cases += [(value, b"are too large for " + kind.lower().encode())
+                  for value in (3e38, -3e38, 1e20, -1e13, 3e9)]
+    for value, message in cases:
+        rows[2, 188] = value
+        done = subprocess.run([TOOL, "encode", kind.lower(), "float32"], input=rows.tobytes(),
+                              timeout=HANG_S, capture_output=True)
+        assert done.returncode == 1 and message in done.stderr, done.stderr

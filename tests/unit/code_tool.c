@@ -1,6 +1,7 @@
 /*
  * code_tool.c - not a test: `code_tool decode TYPE DTYPE` reads blocks of a ggml type from standard
- * input and writes their values as DTYPE, through an expression; so tests in Python can judge.
+ * input and writes their values as DTYPE, `code_tool encode TYPE DTYPE` reads values of DTYPE and
+ * writes blocks, both through an expression; so tests in Python can judge.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,20 +49,33 @@ static int decode(struct wfs_arena *arena, struct wfs_bytes *bytes, enum wfs_dty
     return r ? r : write_all(out, err);
 }
 
+static int encode(struct wfs_arena *arena, struct wfs_bytes *bytes, enum wfs_dtype code,
+                  enum wfs_dtype from, struct wfs_error *err)
+{
+    uint64_t n_elems = bytes->size_bytes * 8 / wfs_dtype_bits(from);
+    const struct wfs_expr *in, *out;
+    int r = wfs_expr_contiguous(arena, bytes, 0, from, 1, &n_elems, &in, err);
+    if (!r)
+        r = wfs_expr_encode(arena, in, code, &out, err);
+    return r ? r : write_all(out, err);
+}
+
 int main(int argc, char **argv)
 {
-    enum wfs_dtype code, to;
+    enum wfs_dtype code, other;
     struct wfs_error err = {0};
     struct wfs_bytes *bytes wfs_cleanup(wfs_bytes_unrefp) = NULL;
     size_t len;
-    if (argc != 4 || strcmp(argv[1], "decode") != 0 || !wfs_dtype_by_name(argv[2], &code) ||
-        !wfs_dtype_by_name(argv[3], &to) || !wfs_dtype_is_block(code))
+    if (argc != 4 || !wfs_dtype_by_name(argv[2], &code) || !wfs_dtype_by_name(argv[3], &other) ||
+        !wfs_dtype_is_block(code))
         return 2;
     char *data wfs_cleanup(wfs_freep) = read_all(&len);
     struct wfs_arena *arena = wfs_arena_new();
     int r = !data || !arena ? -ENOMEM : wfs_bytes_from_memory("stdin", data, len, &bytes, &err);
-    if (!r)
-        r = decode(arena, bytes, code, to, &err);
+    if (!r && strcmp(argv[1], "decode") == 0)
+        r = decode(arena, bytes, code, other, &err);
+    else if (!r)
+        r = encode(arena, bytes, code, other, &err);
     if (r)
         fprintf(stderr, "%s\n", err.message);
     wfs_arena_free(arena);

@@ -276,6 +276,172 @@ static void test_failures_pass_through(void **state)
     assert_int_equal(wfs_expr_check(out, &f->err), -EIO);
 }
 
+/* ---- encoders ------------------------------------------------------------------------------ */
+
+static const struct wfs_expr *encoded(struct fixture *f, const struct wfs_expr *in,
+                                      enum wfs_dtype code)
+{
+    const struct wfs_expr *out = NULL;
+    int r = wfs_expr_encode(f->arena, in, code, &out, &f->err);
+    if (r)
+        fail_msg("%s", f->err.message);
+    return out;
+}
+
+/* n_elems values of a dtype, made of small integers and quarters. */
+static const struct wfs_expr *values(struct fixture *f, enum wfs_dtype dtype, size_t ndim,
+                                     const uint64_t *shape)
+{
+    const struct wfs_expr *integers = leaf(f, 0, ndim, shape);
+    const struct wfs_expr *floats = mapped(f, integers, WFS_ELEM_CAST, WFS_F32, 0);
+    return mapped(f, mapped(f, floats, WFS_ELEM_ADD, WFS_F32, -31000), WFS_ELEM_SCALE, dtype,
+                  0.25 / 1024);
+}
+
+/* Any range is the whole's, and the whole is the blocks one by one; the input is transposed, so that a
+ * block's elements lie apart. */
+static void test_encode_expressions(void **state)
+{
+    struct fixture *f = *state;
+    static const enum wfs_dtype from[] = {WFS_F32, WFS_F16, WFS_BF16, WFS_F64};
+    int n_codes = 0;
+    for (int d = WFS_FIRST_BLOCK_DTYPE; d < WFS_N_DTYPES; d++) {
+        const struct wfs_code *code = wfs_code_of((enum wfs_dtype)d);
+        if (!code || !code->encode)
+            continue;
+        enum wfs_dtype dtype = from[n_codes++ % 4];
+        const struct wfs_expr *in = permuted(f, values(f, dtype, SHAPE(512, 80)), PERM(1, 0));
+        const struct wfs_expr *out = encoded(f, in, (enum wfs_dtype)d);
+        size_t n = wfs_code_elems(code), size = wfs_code_bytes(code),
+               width = wfs_dtype_bits(dtype) / 8;
+        assert_int_equal(out->size_bytes, N_ELEMS / n * size);
+        for (uint64_t b = 0; b < N_ELEMS / n; b += 5) {
+            uint8_t stored[8 * WFS_CODE_MAX_ELEMS], want[WFS_CODE_MAX_BYTES],
+                got[WFS_CODE_MAX_BYTES];
+            float lanes[WFS_CODE_MAX_ELEMS];
+            assert_int_equal(wfs_expr_read(in, stored, n * width, b * n * width, &f->err), 0);
+            assert_int_equal(wfs_convert(dtype, stored, WFS_F32, lanes, n, &f->err), 0);
+            assert_true(code->encode(lanes, want));
+            assert_int_equal(wfs_expr_read(out, got, size, b * size, &f->err), 0);
+            assert_memory_equal(got, want, size);
+        }
+        assert_ranges_equal_whole(f, out, (uint32_t)d);
+    }
+    assert_int_equal(n_codes, 13);
+}
+
+/* A float32 expression over numbers that the test holds. */
+static const struct wfs_expr *held(struct fixture *f, const float *data, size_t n)
+{
+    struct wfs_bytes *bytes = NULL;
+    assert_int_equal(wfs_bytes_from_memory("values", data, n * sizeof(*data), &bytes, &f->err), 0);
+    assert_int_equal(wfs_arena_on_free(f->arena, wfs_bytes_unref_void, bytes), 0);
+    return leaf_of(f, bytes, 0, WFS_F32, SHAPE(n));
+}
+
+/* Zeros are the reference's zeros: minus zero as the scale, codes in the middle. */
+static void test_encode_zeros(void **state)
+{
+    (void)state;
+    static const float zeros[256];
+    uint8_t block[WFS_CODE_MAX_BYTES], q4_0[18] = {0, 0x80}, none[210] = {0};
+    memset(q4_0 + 2, 0x88, 16);
+    assert_true(wfs_code_of(WFS_Q4_0)->encode(zeros, block));
+    assert_memory_equal(block, q4_0, sizeof(q4_0));
+    assert_true(wfs_code_of(WFS_Q6_K)->encode(zeros, block));
+    assert_memory_equal(block, none, 210);
+    assert_true(wfs_code_of(WFS_MXFP4)->encode(zeros, block));
+    assert_memory_equal(block, none, 17);
+}
+
+/* The exponent is floorf(log2f(x)): what lies next to a power of two counts as it where log2f rounds. */
+static void test_encode_mxfp4_exponents(void **state)
+{
+    (void)state;
+    static const struct {
+        float largest;
+        uint8_t exponent;
+    } cases[] = {
+        {1.0f, 125},           {0x1.fffffep0f, 125},   {2.0f, 126},
+        {0x1.fffffep10f, 136}, {0x1.ffff00p10f, 135},  {0x1.fffffep-1f, 124},
+        {0x1.fffffep-9f, 117}, {0x1p-125f, 0},         {0x1p-126f, 255},
+        {-3.0f, 126},          {0x1.fffffep127f, 253},
+    };
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++) {
+        float in[32] = {0};
+        uint8_t block[17];
+        in[7] = cases[i].largest;
+        assert_true(wfs_code_of(WFS_MXFP4)->encode(in, block));
+        assert_int_equal(block[0], cases[i].exponent);
+    }
+}
+
+/* The block that holds it fails, and no other. */
+static void test_encode_refuses_elements(void **state)
+{
+    struct fixture *f = *state;
+    static float data[2048];
+    uint8_t got[34];
+    for (size_t i = 0; i < 2048; i++)
+        data[i] = (float)(i % 17);
+    data[1000] = NAN;
+    data[1100] = -INFINITY;
+    data[1200] = 1e9f;
+    const struct wfs_expr *out = encoded(f, held(f, data, 2048), WFS_Q8_0);
+    static const struct {
+        size_t elem;
+        const char *message;
+    } cases[] = {{1000, "element 1000 is NaN"},
+                 {1100, "element 1100 is infinite"},
+                 {1200, "elements 1184 to 1215 are too large for q8_0"}};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++) {
+        uint64_t block = cases[i].elem / 32;
+        memset(&f->err, 0, sizeof(f->err));
+        assert_int_equal(wfs_expr_read(out, got, 1, 34 * block, &f->err), -ERANGE);
+        assert_non_null(strstr(f->err.message, cases[i].message));
+        assert_int_equal(wfs_expr_read(out, got, 34, 34 * (block - 1), &f->err), 0);
+        assert_int_equal(wfs_expr_read(out, got, 34, 34 * (block + 1), &f->err), 0);
+    }
+}
+
+static void test_encode_refusals(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *in = values(f, WFS_F32, SHAPE(4, 48));
+    const struct wfs_expr *q4 = leaf_of(f, f->bytes, 0, WFS_Q4_0, SHAPE(256));
+    assert_refused(f, EINVAL, wfs_expr_encode(f->arena, in, WFS_Q4_0, &out, &f->err));
+    assert_refused(f, ENOTSUP, wfs_expr_encode(f->arena, in, WFS_F16, &out, &f->err));
+    in = values(f, WFS_F32, SHAPE(4, 256));
+    assert_refused(f, ENOTSUP, wfs_expr_encode(f->arena, in, WFS_IQ2_S, &out, &f->err));
+    assert_refused(f, EINVAL,
+                   wfs_expr_encode(f->arena, leaf(f, 0, SHAPE(256)), WFS_Q4_0, &out, &f->err));
+    assert_refused(f, EINVAL, wfs_expr_encode(f->arena, q4, WFS_Q4_1, &out, &f->err));
+}
+
+static void test_encode_hashes(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *in = values(f, WFS_F32, SHAPE(4, 256));
+    const struct wfs_expr *half = values(f, WFS_F16, SHAPE(4, 256));
+    assert_same_hash(encoded(f, in, WFS_Q4_0), encoded(f, in, WFS_Q4_0));
+    assert_other_hash(encoded(f, in, WFS_Q4_0), encoded(f, in, WFS_IQ4_NL));
+    assert_other_hash(encoded(f, in, WFS_Q4_0), encoded(f, half, WFS_Q4_0));
+}
+
+/* Each level of codes counts as an expression inside another one. */
+static void test_depth(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *at = values(f, WFS_F32, SHAPE(1, 256)), *out = NULL;
+    int r = 0;
+    for (int i = 0; !r && i < 40; i++) {
+        r = wfs_expr_encode(f->arena, at, WFS_Q8_0, &out, &f->err);
+        if (!r)
+            r = wfs_expr_decode(f->arena, out, WFS_F32, &at, &f->err);
+    }
+    assert_int_equal(r, -E2BIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +455,13 @@ int main(void)
         EXPR_TEST(test_hashes),
         EXPR_TEST(test_refusals),
         EXPR_TEST(test_failures_pass_through),
+        EXPR_TEST(test_encode_expressions),
+        cmocka_unit_test(test_encode_zeros),
+        cmocka_unit_test(test_encode_mxfp4_exponents),
+        EXPR_TEST(test_encode_refuses_elements),
+        EXPR_TEST(test_encode_refusals),
+        EXPR_TEST(test_encode_hashes),
+        EXPR_TEST(test_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,10 +9,14 @@
 #ifndef WFS_TENSOR_CODES_BLOCK_H
 #define WFS_TENSOR_CODES_BLOCK_H
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "tensor/tensor.h"
+
+/* float32 operations round to float32 (x87 would keep more). */
+_Static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16, "float32 is computed as float32");
 
 /* The largest block that there is. */
 #define WFS_CODE_MAX_ELEMS 256

@@ -10,6 +10,8 @@
  */
 #include "tensor/codes/float4.h"
 
+#include "tensor/codes/search.h"
+
 static const int8_t twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 static void look_up(int8_t *q, size_t n)
@@ -30,6 +32,46 @@ static void mxfp4_decode(const uint8_t *block, float *out)
     wfs_code_unpack(block + 1, 16, 16, 4, q);
     look_up(q, 32);
     wfs_code_scale(out, q, 32, half_e8m0(block[0]));
+}
+
+/* floorf(log2f(x)) of x > 0, log2f correctly rounded: what lies so closely below 2^k that its logarithm
+ * rounds to k is k. With t units of 2^-24 between x / 2^k and 1 that is t / ln 2 <= half a unit of
+ * the last place below k; no t comes near the bound. */
+static int floor_log2(float x)
+{
+    int exponent;
+    float fraction = frexpf(x, &exponent); /* [0.5, 1) * 2^exponent */
+    if (fraction == 0.5f)
+        return exponent - 1;
+    int k = exponent < 0 ? -exponent : exponent, place = 0;
+    while ((2 << place) <= k)
+        place++;
+    if (exponent > 0 && (1 << place) == k)
+        place--; /* below a power of two units are half as large */
+    float t = (1.0f - fraction) * 0x1p24f;
+    return k != 0 && t * 1.442695f <= ldexpf(1.0f, place) ? exponent : exponent - 1;
+}
+
+/* The code of the least error, the first of equals; the exponent wraps as the reference's uint8_t. */
+static bool mxfp4_encode(const float *in, uint8_t *block)
+{
+    uint8_t q[32];
+    float largest = fabsf(wfs_code_extreme(in, 32));
+    block[0] = largest > 0.0f ? (uint8_t)(floor_log2(largest) - 2 + 127) : 0;
+    float d = half_e8m0(block[0]);
+    for (size_t i = 0; i < 32; i++) {
+        float least = fabsf((float)twice[0] * d - in[i]);
+        q[i] = 0;
+        for (uint8_t code = 1; code < 16; code++) {
+            float error = fabsf((float)twice[code] * d - in[i]);
+            if (error < least) {
+                least = error;
+                q[i] = code;
+            }
+        }
+    }
+    wfs_code_pack(block + 1, 16, 16, 4, q);
+    return true;
 }
 
 /* Half of an E4M3 without its sign, where all ones (NaN in E4M3FN) is 0; with a sign bit it is 480. */
@@ -53,7 +95,7 @@ static void nvfp4_decode(const uint8_t *block, float *out)
 }
 
 static const struct wfs_code rows[] = {
-    {WFS_MXFP4, 1, mxfp4_decode, NULL},
+    {WFS_MXFP4, 1, mxfp4_decode, mxfp4_encode},
     {WFS_NVFP4, 1, nvfp4_decode, NULL},
 };
 const struct wfs_code_family wfs_codes_float4 = {rows, WFS_ARRAY_SIZE(rows)};

@@ -18,6 +18,7 @@
 #include "tensor/codes/i.h"
 
 #include "tensor/codes/grids.h"
+#include "tensor/codes/search.h"
 
 #define N 256
 
@@ -50,6 +51,95 @@ static void iq4_xs_decode(const uint8_t *block, float *out)
         int sc = (int)(low | (high >> 2 * g & 3) << 4) - 32;
         wfs_code_scale(out + 32 * g, q + 32 * g, 32, wfs_code_mul(d, (float)sc));
     }
+}
+
+/* ---- encoders of IQ4 (quantize_row_iq4_nl_impl) --------------------------------------------- */
+
+/* The nearest of the 16 values; in the middle the higher one. */
+static uint8_t nearest_value(float x)
+{
+    if (x <= (float)iq4_values[0])
+        return 0;
+    if (x >= (float)iq4_values[15])
+        return 15;
+    uint8_t above = 1;
+    while (x >= (float)iq4_values[above])
+        above++;
+    bool is_lower = x - (float)iq4_values[above - 1] < (float)iq4_values[above] - x;
+    return is_lower ? above - 1 : above;
+}
+
+/* Sums of w x v and w v^2 with the weights x^2 for the values v next to inverse * x. */
+static void iq4_sums(const float *x, float inverse, float *ret_xv, float *ret_v2)
+{
+    float xv = 0.0f, v2 = 0.0f;
+    for (size_t i = 0; i < 32; i++) {
+        float v = (float)iq4_values[nearest_value(inverse * x[i])], w = x[i] * x[i];
+        xv += w * v * x[i];
+        v2 += w * v * v;
+    }
+    *ret_xv = xv;
+    *ret_v2 = v2;
+}
+
+/* The scale of 32 elements: 16 are tried. */
+static float iq4_search(const float *x)
+{
+    float extreme = wfs_code_extreme(x, 32), lowest = (float)iq4_values[0], xv, v2;
+    if (fabsf(extreme) < WFS_CODE_ZERO)
+        return 0.0f;
+    iq4_sums(x, 1.0f / (-extreme / lowest), &xv, &v2);
+    float d = xv / v2, best = d * xv;
+    for (int step = -7; step <= 7; step++) {
+        iq4_sums(x, ((float)step + lowest) / extreme, &xv, &v2);
+        if (v2 > 0.0f && xv * xv > best * v2) {
+            d = xv / v2;
+            best = d * xv;
+        }
+    }
+    return d;
+}
+
+static void iq4_codes(const float *x, float d, uint8_t *q)
+{
+    float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    for (size_t i = 0; i < 32; i++)
+        q[i] = nearest_value(inverse * x[i]);
+}
+
+static bool iq4_nl_encode(const float *in, uint8_t *block)
+{
+    uint8_t q[32];
+    if (!wfs_code_in_reach(in, 32))
+        return false;
+    float d = iq4_search(in);
+    iq4_codes(in, d, q); /* by the scale before it is rounded to float16 */
+    wfs_code_pack(block + 2, 16, 16, 4, q);
+    return wfs_code_put_f16(block, d);
+}
+
+static bool iq4_xs_encode(const float *in, uint8_t *block)
+{
+    uint8_t q[N], sc[8];
+    float scales[8];
+    if (!wfs_code_in_reach(in, N))
+        return false;
+    for (size_t g = 0; g < 8; g++)
+        scales[g] = iq4_search(in + 32 * g);
+    float d = -wfs_code_extreme(scales, 8) / 32.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    uint32_t high = 0;
+    for (size_t g = 0; g < 8; g++) {
+        int n = wfs_code_nearest_in(inverse * scales[g], -32, 31);
+        iq4_codes(in + 32 * g, d * (float)n, q + 32 * g);
+        sc[g] = (uint8_t)(n + 32);
+        high |= (uint32_t)(sc[g] >> 4) << 2 * g;
+    }
+    block[2] = (uint8_t)high;
+    block[3] = (uint8_t)(high >> 8);
+    for (size_t g = 0; g < 8; g += 2)
+        block[4 + g / 2] = (uint8_t)((sc[g] & 15) | (sc[g + 1] & 15) << 4);
+    wfs_code_pack(block + 8, 128, 16, 4, q);
+    return wfs_code_put_f16(block, d);
 }
 
 /* ---- grids --------------------------------------------------------------------------------- */
@@ -211,10 +301,14 @@ static void iq1_m_decode(const uint8_t *block, float *out)
 }
 
 static const struct wfs_code rows[] = {
-    {WFS_IQ4_NL, 1, iq4_nl_decode, NULL},   {WFS_IQ4_XS, 1, iq4_xs_decode, NULL},
-    {WFS_IQ2_XXS, 1, iq2_xxs_decode, NULL}, {WFS_IQ2_XS, 1, iq2_xs_decode, NULL},
-    {WFS_IQ2_S, 1, iq2_s_decode, NULL},     {WFS_IQ3_XXS, 1, iq3_xxs_decode, NULL},
-    {WFS_IQ3_S, 1, iq3_s_decode, NULL},     {WFS_IQ1_S, 1, iq1_s_decode, NULL},
+    {WFS_IQ4_NL, 1, iq4_nl_decode, iq4_nl_encode},
+    {WFS_IQ4_XS, 1, iq4_xs_decode, iq4_xs_encode},
+    {WFS_IQ2_XXS, 1, iq2_xxs_decode, NULL},
+    {WFS_IQ2_XS, 1, iq2_xs_decode, NULL},
+    {WFS_IQ2_S, 1, iq2_s_decode, NULL},
+    {WFS_IQ3_XXS, 1, iq3_xxs_decode, NULL},
+    {WFS_IQ3_S, 1, iq3_s_decode, NULL},
+    {WFS_IQ1_S, 1, iq1_s_decode, NULL},
     {WFS_IQ1_M, 1, iq1_m_decode, NULL},
 };
 const struct wfs_code_family wfs_codes_i = {rows, WFS_ARRAY_SIZE(rows)};

@@ -13,6 +13,8 @@
  */
 #include "tensor/codes/k.h"
 
+#include "tensor/codes/k_encode.h"
+
 #define N 256
 
 static void q2_k_decode(const uint8_t *block, float *out)
@@ -103,8 +105,8 @@ static void q6_k_decode(const uint8_t *block, float *out)
 }
 
 static const struct wfs_code rows[] = {
-    {WFS_Q2_K, 1, q2_k_decode, NULL}, {WFS_Q3_K, 1, q3_k_decode, NULL},
-    {WFS_Q4_K, 1, q4_k_decode, NULL}, {WFS_Q5_K, 1, q5_k_decode, NULL},
-    {WFS_Q6_K, 1, q6_k_decode, NULL},
+    {WFS_Q2_K, 1, q2_k_decode, wfs_q2_k_encode}, {WFS_Q3_K, 1, q3_k_decode, wfs_q3_k_encode},
+    {WFS_Q4_K, 1, q4_k_decode, wfs_q4_k_encode}, {WFS_Q5_K, 1, q5_k_decode, wfs_q5_k_encode},
+    {WFS_Q6_K, 1, q6_k_decode, wfs_q6_k_encode},
 };
 const struct wfs_code_family wfs_codes_k = {rows, WFS_ARRAY_SIZE(rows)};

@@ -59,25 +59,38 @@ void wfs_computed_store(enum wfs_dtype dtype, uint64_t value, uint8_t *out)
 
 /* ---- computed element by element ----------------------------------------------------------- */
 
+/* The fewest elements that fill bytes: a block, or two or four of a sub-byte type. */
+static uint32_t unit_elems(enum wfs_dtype dtype)
+{
+    uint32_t bits = wfs_dtype_bits(dtype);
+    if (wfs_dtype_is_block(dtype))
+        return wfs_dtype_info(dtype)->block_elems;
+    return bits == 4 ? 2 : bits == 6 ? 4 : 1;
+}
+
+static uint32_t unit_bytes(enum wfs_dtype dtype)
+{
+    return wfs_dtype_bits(dtype) * (wfs_dtype_is_block(dtype) ? 1 : unit_elems(dtype)) / 8;
+}
+
 size_t wfs_computed_chunk_bytes(enum wfs_dtype dtype)
 {
-    return WFS_CHUNK_ELEMS * wfs_dtype_bits(dtype) / 8;
+    return (size_t)WFS_CHUNK_ELEMS / unit_elems(dtype) * unit_bytes(dtype);
 }
 
 int wfs_computed_read(struct wfs_computed *c, uint8_t *buf, size_t len, uint64_t off,
                       wfs_compute_fn fn, void *work, uint8_t *chunk, struct wfs_error *err)
 {
     size_t chunk_bytes = wfs_computed_chunk_bytes(c->dtype);
-    uint32_t bits = wfs_dtype_bits(c->dtype);
-    uint32_t unit_elems = bits == 4 ? 2 : bits == 6 ? 4 : 1, unit_bytes = unit_elems * bits / 8;
+    uint32_t elems = unit_elems(c->dtype), bytes = unit_bytes(c->dtype);
     while (len > 0) {
-        uint64_t unit = off / unit_bytes;
-        size_t skip = off % unit_bytes;
-        size_t n_units = wfs_min_u64(chunk_bytes / unit_bytes, (skip + len - 1) / unit_bytes + 1);
-        int r = fn(c, chunk, unit * unit_elems, n_units * unit_elems, work, err);
+        uint64_t unit = off / bytes;
+        size_t skip = off % bytes;
+        size_t n_units = wfs_min_u64(chunk_bytes / bytes, (skip + len - 1) / bytes + 1);
+        int r = fn(c, chunk, unit * elems, n_units * elems, work, err);
         if (r)
             return r;
-        size_t n = wfs_min_u64(len, n_units * unit_bytes - skip);
+        size_t n = wfs_min_u64(len, n_units * bytes - skip);
         memcpy(buf, chunk + skip, n);
         buf += n;
         off += n;
