@@ -3,8 +3,8 @@
  *
  * Every rule is turned around: targets become patterns, patterns become targets, operations their
  * inverses in reverse order. What has no inverse (a sum, a lost capture, a reshape that does not
- * say what it came from) refuses the set and says where. Conditions are asked of what the inverse
- * makes (its rank and shape); names that are not known yet count as possible. Whether the result is
+ * say what it came from) refuses the set and says where, unless the rule is marked `forward`: then
+ * rules marked `inverse` stand for it. Conditions are asked of what the inverse makes (its rank and shape); names that are not known yet count as possible. Whether the result is
  * really an inverse on the names at hand is proved afterwards, by mapping it back
  * (wfs_inverse_prove).
  */
@@ -280,26 +280,21 @@ static void begin(struct wfs_inverting *v, const struct wfs_rule *rule, struct w
                              .level = rule->level};
 }
 
-/* `inverse drop`, as it is. */
-static int keep_drop(struct wfs_inverting *v, struct wfs_rule *out)
-{
-    out->kind = WFS_RULE_DROP;
-    out->sources = v->rule->sources;
-    return 0;
-}
-
 static int invert_rule(struct wfs_inverting *v, struct wfs_rule *out)
 {
-    if (v->rule->kind == WFS_RULE_MAP)
-        return invert_map(v, out);
-    return v->rule->inverse_only ? keep_drop(v, out) : invert_drop(v, out);
+    if (v->rule->direction == WFS_INVERSE_ONLY) {
+        *out = *v->rule; /* it is written for this direction */
+        return 0;
+    }
+    return v->rule->kind == WFS_RULE_MAP ? invert_map(v, out) : invert_drop(v, out);
 }
 
 /* A rename only brings names into the form that comes back. */
 static bool has_inverse(const struct wfs_rule *rule)
 {
-    return rule->kind == WFS_RULE_MAP ||
-           (rule->kind == WFS_RULE_DROP && (rule->restore || rule->inverse_only));
+    if (rule->direction != WFS_BOTH_WAYS)
+        return rule->direction == WFS_INVERSE_ONLY;
+    return rule->kind == WFS_RULE_MAP || (rule->kind == WFS_RULE_DROP && rule->restore);
 }
 
 static int invert_mappings(struct wfs_inverting *v, const struct wfs_set *set,
@@ -328,7 +323,8 @@ static int invert_rules(struct wfs_inverting *v, const struct wfs_set *set, stru
     for (uint32_t i = 0; !r && i < set->n_rules; i++) {
         const struct wfs_rule *rule = &set->rules[i];
         uint32_t first = rule->kind == WFS_RULE_MAP ? 1 : 0;
-        bool copies = rule->kind == WFS_RULE_MAP || rule->kind == WFS_RULE_FILL;
+        bool copies = rule->direction == WFS_BOTH_WAYS &&
+                      (rule->kind == WFS_RULE_MAP || rule->kind == WFS_RULE_FILL);
         for (uint32_t c = first; !r && copies && c < rule->n_clauses; c++) {
             begin(v, rule, &rules[n]);
             r = invert_fill(v, &rule->clauses[c].part[0], &rules[n]);
@@ -351,6 +347,17 @@ static void add_collection(const char **list, uint32_t *n, const char *name)
     list[(*n)++] = name;
 }
 
+/* Collections that the rule's targets name; one for the inverse alone names those of the source. */
+static void add_rule_collections(const struct wfs_rule *rule, const char **list, uint32_t *n)
+{
+    if (rule->direction == WFS_INVERSE_ONLY)
+        return;
+    for (uint32_t c = 0; c < rule->n_clauses; c++)
+        for (uint32_t k = 0; k < rule->clauses[c].n; k++)
+            if (rule->clauses[c].part[k].collection)
+                add_collection(list, n, rule->clauses[c].part[k].collection);
+}
+
 /* The default collection and those that targets name. */
 static int list_collections(struct wfs_inverting *v, const struct wfs_set *in,
                             struct wfs_namespace *ret)
@@ -366,11 +373,7 @@ static int list_collections(struct wfs_inverting *v, const struct wfs_set *in,
     if (in->target.collection)
         add_collection(list, &ret->n_collections, in->target.collection);
     for (uint32_t i = 0; i < in->n_rules; i++)
-        for (uint32_t c = 0; c < in->rules[i].n_clauses; c++)
-            for (uint32_t k = 0; k < in->rules[i].clauses[c].n; k++)
-                if (in->rules[i].clauses[c].part[k].collection)
-                    add_collection(list, &ret->n_collections,
-                                   in->rules[i].clauses[c].part[k].collection);
+        add_rule_collections(&in->rules[i], list, &ret->n_collections);
     ret->collections = list;
     return 0;
 }

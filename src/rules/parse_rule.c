@@ -370,28 +370,41 @@ int wfs_parse_when(struct wfs_parser *p)
     return 0;
 }
 
+static int parse_kind(struct wfs_parser *p, struct wfs_rule *rule)
+{
+    if (wfs_parse_accept(p, "drop "))
+        return parse_drop(p, rule);
+    if (wfs_parse_accept(p, "alias "))
+        return parse_alias(p, rule);
+    if (wfs_parse_accept(p, "rename "))
+        return parse_rename(p, rule);
+    if (wfs_parse_accept(p, "fill "))
+        return parse_fill(p, rule);
+    int r = parse_parts(p, false, &rule->sources);
+    return r ? r : parse_clauses(p, rule);
+}
+
+/* [inverse|forward] and what kind of rule it is, with its names and operations. */
+static int parse_directed(struct wfs_parser *p, struct wfs_rule *rule)
+{
+    if (wfs_parse_accept(p, "inverse "))
+        rule->direction = WFS_INVERSE_ONLY;
+    else if (wfs_parse_accept(p, "forward "))
+        rule->direction = WFS_FORWARD_ONLY;
+    int r = parse_kind(p, rule);
+    if (!r && rule->direction != WFS_BOTH_WAYS && rule->restore)
+        return wfs_parse_error(p, rule->restore->pos,
+                               "expected a drop that restores nothing, since it is for one "
+                               "direction: `inverse fill` says what the other one fills");
+    return r;
+}
+
 int wfs_parse_rule(struct wfs_parser *p, struct wfs_rule *ret)
 {
     struct wfs_rule rule = {.pos = wfs_parse_pos(p)};
     size_t start = p->pos;
-    int r;
     begin(p);
-    rule.inverse_only = wfs_parse_accept(p, "inverse ");
-    if (rule.inverse_only && !wfs_parse_accept(p, "drop "))
-        return wfs_parse_expected(p, "drop");
-    if (rule.inverse_only || wfs_parse_accept(p, "drop ")) {
-        r = parse_drop(p, &rule);
-    } else if (wfs_parse_accept(p, "alias ")) {
-        r = parse_alias(p, &rule);
-    } else if (wfs_parse_accept(p, "rename ")) {
-        r = parse_rename(p, &rule);
-    } else if (wfs_parse_accept(p, "fill ")) {
-        r = parse_fill(p, &rule);
-    } else {
-        r = parse_parts(p, false, &rule.sources);
-        if (!r)
-            r = parse_clauses(p, &rule);
-    }
+    int r = parse_directed(p, &rule);
     if (!r)
         r = check_captures(p, &rule); /* before any() in the condition adds its own */
     if (!r)

@@ -219,8 +219,14 @@ struct wfs_equation {
     const struct wfs_vexpr *expr;
 };
 
+/* For which direction a rule is written. One for both is turned around for the inverse; one for the
+ * inverse alone is a part of it as it is, and one for the forward direction alone has no inverse of
+ * its own: rules for the inverse alone stand for it. */
+enum wfs_direction { WFS_BOTH_WAYS, WFS_FORWARD_ONLY, WFS_INVERSE_ONLY };
+
 struct wfs_rule {
     enum wfs_rule_kind kind;
+    enum wfs_direction direction;
     struct wfs_pos pos;
     const char *text;  /* as written, one line, for --explain */
     const char *where; /* "flax.map:12" */
@@ -245,9 +251,8 @@ struct wfs_rule {
     bool fans_in;                         /* several source parts, or a fan-in over a capture */
     uint32_t n_equations;                 /* of an inverse */
     const struct wfs_equation *equations;
-    bool asks_result;  /* of an inverse: the condition is about what it makes */
-    bool inverse_only; /* DROP: of the other direction */
-    bool for_target;   /* FILL made by an inverse: `for` matches targets */
+    bool asks_result; /* of an inverse: the condition is about what it makes */
+    bool for_target;  /* FILL made by an inverse: `for` matches targets */
 };
 
 enum wfs_match_policy { WFS_MATCH_ONE, WFS_MATCH_FIRST, WFS_MATCH_LONGEST };

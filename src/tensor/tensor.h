@@ -213,6 +213,9 @@ int wfs_expr_strided(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t 
 int wfs_expr_fill(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
                   const uint64_t *shape, double value, const struct wfs_expr **ret,
                   struct wfs_error *err);
+/* Is it made of filled zeros alone (of +0, where there are two)? Told by its structure: no element
+ * is read, and false of zeros in a file. */
+bool wfs_expr_is_zeros(const struct wfs_expr *e);
 /* start + step * i in row-major order. */
 int wfs_expr_arange(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
                     const uint64_t *shape, double start, double step, const struct wfs_expr **ret,

@@ -302,6 +302,108 @@ static void test_plan_inverse__equations_may_ask_for_long_names(void **state)
     done(c, p);
 }
 
+/* Rules for one direction: the other one neither sees nor undoes them. */
+static void test_plan_inverse__rules_of_one_direction(void **state)
+{
+    (void)state;
+    const char *rules = "set s\ninvertible\nmatch first\n"
+                        "forward {p}.a & {p}.b -> {p}.c : sum\n"
+                        "inverse {p}.c -> {p}.a\n"
+                        "inverse fill {p}.b : zeros(like, shape[0]) for {p}.c\n"
+                        "inverse rename old.{x} -> new.{x} if exists(old.w)\n"
+                        "forward rename was.{x} -> is.{x}\n"
+                        "forward drop gone\n"
+                        "inverse fill gone : ones(float32, 2) if exists(q.c)\n"
+                        "inverse alias {p}.copy of {p}.c if true\n"
+                        "{p:+} -> {p}\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "q.a", 2);
+    ADD(c, "q.b", 2);
+    ADD(c, "was.w", 2);
+    ADD(c, "gone", 2);
+    ADD(c, "old.w", 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "s", .rules = rules});
+    assert_int_equal(p->n_targets, 3);
+    VALUES(find(p, "q.c"), 1000, 1002);
+    find(p, "is.w");
+    find(p, "old.w"); /* the inverse's rename is not for this direction */
+    done(c, p);
+    c = new_catalog();
+    ADD(c, "q.c", 2);
+    ADD(c, "q.copy", 2);
+    ADD(c, "old.w", 2);
+    p = plan(c, (struct options){.view = "~s", .rules = rules});
+    assert_int_equal(p->n_targets, 4);
+    VALUES(find(p, "q.a"), 0, 1);
+    VALUES(find(p, "q.b"), 0, 0);
+    VALUES(find(p, "gone"), 1, 1);
+    find(p, "new.w");
+    assert_int_equal(p->n_by_status[WFS_ALIASED], 1);
+    done(c, p);
+}
+
+/* The proof takes b + 0 for b, and nothing else: neither ones, nor zeros of a file. */
+static void test_plan_inverse__a_sum_with_zeros_is_proved(void **state)
+{
+    (void)state;
+    const struct {
+        const char *fill;
+        unsigned n_doubts, n_notes;
+    } cases[] = {{"inverse fill b : zeros(like, shape[0]) for c\n", 0, 1},
+                 {"inverse fill b : ones(like, shape[0]) for c\n", 1, 0},
+                 {"inverse fill b : full(like, -0.0, shape[0]) for c\n", 1, 0},
+                 {"inverse z -> b\n", 1, 0},
+                 {"", 1, 0}};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(cases); i++) {
+        char rules[256];
+        struct wfs_catalog *c = new_catalog();
+        ADD(c, "c", 4);
+        ADD(c, "z", 4);
+        snprintf(rules, sizeof(rules),
+                 "set s\ninvertible\nmatch first\nforward a & b -> c : sum\ninverse c -> a\n"
+                 "%sinverse drop z\n",
+                 cases[i].fill);
+        struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+        VALUES(find(p, "a"), 0, 1, 2, 3);
+        /* `z` alone comes back nowhere where it became `b` */
+        unsigned more = strstr(cases[i].fill, "z ->") ? 1 : 0;
+        assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], cases[i].n_doubts + more);
+        assert_int_equal(p->n_by_status[WFS_NOTE], cases[i].n_notes);
+        done(c, p);
+    }
+}
+
+/* A collection in front of an inverse rule's target is one of the source, not of what is read. */
+static void test_plan_inverse__an_inverse_rule_names_collections_of_the_source(void **state)
+{
+    (void)state;
+    const char *rules = "set s\nsource collections params\ntarget collection made\n"
+                        "forward w -> v\ninverse v -> stats:w\n{p:+} -> {p}\n";
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "made.v", 2);
+    ADD(c, "made.stats.u", 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "~s", .rules = rules});
+    find(p, "stats.w");
+    find(p, "params.stats.u"); /* `stats` is no collection of the names that are read */
+    done(c, p);
+}
+
+static void test_plan_inverse__what_one_direction_cannot_say(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "a", 2);
+    expect_refused(c,
+                   (struct options){.view = "~s", .rules = "set s\ninvertible\na & b -> c : sum\n"},
+                   "this operation loses what it came from");
+    expect_refused(
+        c, (struct options){.rules = "set s\ninverse drop a : zeros(float32) for b\n"},
+        ".map:2:18: expected a drop that restores nothing, since it is for one direction");
+    expect_refused(c, (struct options){.rules = "set s\nforward inverse a -> b\n"},
+                   "expected '->'");
+    wfs_catalog_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +421,10 @@ int main(void)
         cmocka_unit_test(test_plan_inverse__a_number_of_its_own_is_asked_of_the_names_it_reads),
         cmocka_unit_test(test_plan_inverse__the_proof_knows_convolutions),
         cmocka_unit_test(test_plan_inverse__two_rules_for_one_name_are_in_doubt),
+        cmocka_unit_test(test_plan_inverse__rules_of_one_direction),
+        cmocka_unit_test(test_plan_inverse__a_sum_with_zeros_is_proved),
+        cmocka_unit_test(test_plan_inverse__an_inverse_rule_names_collections_of_the_source),
+        cmocka_unit_test(test_plan_inverse__what_one_direction_cannot_say),
         cmocka_unit_test(test_plan_inverse__equations_may_ask_for_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

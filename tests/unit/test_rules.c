@@ -85,7 +85,7 @@ static void test_rules__mistakes_say_where_and_what(void **state)
         {"let a = 1\nlet a = 2", "x.map:2:5: expected a new name: a is set in line 1"},
         {"inverse let a = 1", "x.map:1:13: expected a value that `let` sets above, once: a"},
         {"let a = 1\ninverse let a = 2\ninverse let a = 3", "x.map:3:13: expected a value"},
-        {"inverse a", "expected drop"},
+        {"inverse a", "x.map:1:10: expected '->'"},
         {"fill a : transpose", "expected zeros, ones, full, arange or sinusoid"},
         {"drop a : cast(float32) for b", "expected zeros, ones, full, arange or sinusoid"},
         {"alias a b", "expected 'of'"},

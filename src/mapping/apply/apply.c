@@ -152,7 +152,8 @@ static int run_fills(struct wfs_apply *ap)
         const struct wfs_rule *rule = &ap->set->rules[i];
         const struct wfs_run run = wfs_apply_run(ap, rule);
         bool may_hold = false;
-        r = rule->kind == WFS_RULE_FILL ? wfs_rule_may_hold(&run, &may_hold) : 0;
+        if (rule->kind == WFS_RULE_FILL && wfs_apply_has(ap, rule))
+            r = wfs_rule_may_hold(&run, &may_hold);
         if (r || !may_hold)
             continue;
         struct wfs_match none = {0};
@@ -204,7 +205,7 @@ static int rename_items(struct wfs_apply *ap)
     if (!renames)
         return wfs_error_nomem(ap->sink->err, "names");
     for (uint32_t i = 0; i < ap->set->n_rules; i++)
-        if (ap->set->rules[i].kind == WFS_RULE_RENAME)
+        if (ap->set->rules[i].kind == WFS_RULE_RENAME && wfs_apply_has(ap, &ap->set->rules[i]))
             renames[n++] = &ap->set->rules[i];
     if (!n)
         return 0;
@@ -297,7 +298,8 @@ int wfs_apply(const struct wfs_mapper *mapper, struct wfs_sink *sink, const stru
                                   .set = set,
                                   .items = &ap.in,
                                   .names = &ap.in_names,
-                                  .memo = &ap.memo};
+                                  .memo = &ap.memo,
+                                  .zero_terms = options->zero_terms};
     ap.unrenamed = ap.world;
     int r = wfs_table_add_all(&ap.in, in, sink->err); /* names are edited while they are read */
     if (!r)

@@ -23,8 +23,9 @@ int wfs_inverse_report_losses(const struct wfs_apply *apply)
     for (uint32_t i = 0; i < set->n_rules; i++) {
         const struct wfs_rule *rule = &set->rules[i];
         struct wfs_run run = wfs_apply_run(apply, rule);
-        bool drops = rule->kind == WFS_RULE_DROP && !rule->restore && !rule->inverse_only;
-        bool lost = drops || rule->kind == WFS_RULE_ALIAS || rule->kind == WFS_RULE_RENAME;
+        bool drops = rule->kind == WFS_RULE_DROP && !rule->restore;
+        bool lost = rule->direction == WFS_BOTH_WAYS &&
+                    (drops || rule->kind == WFS_RULE_ALIAS || rule->kind == WFS_RULE_RENAME);
         bool mended = rule->kind == WFS_RULE_RENAME && apply->mapper->template;
         bool may_hold = false;
         int r = lost && !mended ? wfs_rule_may_hold(&run, &may_hold) : 0;

@@ -12,7 +12,8 @@
 static int takes_items(struct wfs_apply *apply, const struct wfs_rule *rule, bool *ret)
 {
     struct wfs_run run = wfs_apply_run(apply, rule);
-    *ret = rule->kind != WFS_RULE_FILL && rule->kind != WFS_RULE_RENAME && !rule->inverse_only;
+    *ret =
+        rule->kind != WFS_RULE_FILL && rule->kind != WFS_RULE_RENAME && wfs_apply_has(apply, rule);
     return *ret && rule->origin ? wfs_rule_may_hold(&run, ret) : 0;
 }
 

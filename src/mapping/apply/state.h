@@ -20,6 +20,8 @@ struct wfs_apply_options {
     bool is_last;                  /* of the chain: the template is its target */
     bool is_lenient;               /* an item that a rule fails on is kept, as if no rule took it */
     bool is_aligned;               /* the template's prefix is known: leave it */
+    uint32_t *zero_terms;          /* a proof's, which asks for values: terms of a sum that are
+                                    * zeros are left out, and counted here; or NULL */
     const struct wfs_watch *watch; /* or NULL */
 };
 
@@ -42,5 +44,7 @@ struct wfs_apply {
 };
 /* A rule of the set at work. */
 struct wfs_run wfs_apply_run(const struct wfs_apply *apply, const struct wfs_rule *rule);
+/* Is the rule one of the direction that is applied? */
+bool wfs_apply_has(const struct wfs_apply *apply, const struct wfs_rule *rule);
 
 #endif

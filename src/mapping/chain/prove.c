@@ -1,5 +1,8 @@
 /*
  * prove.c - the proof of an inverse: what it made, mapped forward, is what it was made from.
+ *
+ * Expressions are compared, not values: equal ones read the same elements in the same order. The one
+ * thing beyond that is that a sum with zeros that a rule filled has the values of its other term.
  */
 #include "mapping/chain/prove.h"
 
@@ -65,7 +68,8 @@ int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
 {
     struct wfs_table made = {0}, back = {0};
     struct wfs_sink mute = {.err = sink->err}; /* a failure of the proof is one of the view */
-    struct wfs_apply_options options = {0};
+    uint32_t zero_terms = 0;
+    struct wfs_apply_options options = {.zero_terms = &zero_terms};
     struct wfs_mapper forward = *mapper;
     forward.template = NULL; /* it is the inverse's target */
     int r = copy_made(out, &made, sink->err);
@@ -78,6 +82,12 @@ int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         r = wfs_apply(&forward, &mute, inverse->inverse_of, &options, &made, &back);
     if (!r)
         r = compare(sink, inverse, in, &back, used);
+    if (!r && zero_terms)
+        wfs_report(
+            sink, WFS_NOTE, "",
+            "%s fills zeros that %s adds: the sums come back with the same values, but for a "
+            "-0, which is 0 then",
+            inverse->name, inverse->inverse_of->name);
     free(made.items);
     free(back.items);
     return r;

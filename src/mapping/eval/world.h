@@ -37,6 +37,7 @@ struct wfs_world {
     const struct wfs_table *items;
     const struct wfs_name_index *names; /* of the items */
     struct wfs_memo *memo;
+    uint32_t *zero_terms; /* or NULL; see struct wfs_apply_options */
 };
 /* First item that the name's pattern matches, the captures in `match` being bound; WFS_NO_INDEX:
  * there is none. */

@@ -27,6 +27,7 @@ struct wfs_op_call wfs_op_call(const struct wfs_scope *scope, const struct wfs_o
                                 .integer = integer_in,
                                 .real = real_in,
                                 .scope = scope,
+                                .zero_terms = scope->run.world->zero_terms,
                                 .n_in = n,
                                 .in = in};
 }

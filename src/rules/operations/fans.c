@@ -89,9 +89,29 @@ static int invert_unstack(struct wfs_inverting *v, struct wfs_op *op)
     return 0;
 }
 
+/* The one term of a sum that is not zeros throughout; NULL where it is not one alone. */
+static const struct wfs_expr *only_term(const struct wfs_op_call *call)
+{
+    const struct wfs_expr *term = NULL;
+    for (uint32_t i = 0; i < call->n_in; i++) {
+        if (wfs_expr_is_zeros(call->in[i]))
+            continue;
+        if (term)
+            return NULL;
+        term = call->in[i];
+    }
+    return term;
+}
+
 static int apply_sum(struct wfs_op_call *call)
 {
-    return wfs_expr_sum(call->arena, call->n_in, call->in, &call->ret, call->err);
+    int r = wfs_expr_sum(call->arena, call->n_in, call->in, &call->ret, call->err);
+    const struct wfs_expr *term = !r && call->zero_terms ? only_term(call) : NULL;
+    if (term) {
+        *call->zero_terms += call->n_in - 1;
+        call->ret = term;
+    }
+    return r;
 }
 
 static int sum_loses(struct wfs_op_call *call, const char **ret)

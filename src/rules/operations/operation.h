@@ -37,6 +37,8 @@ struct wfs_op_call {
     const void *scope;
     uint32_t n_in; /* ONE, SPLIT: 1; JOIN: all; FILL: 1 where it stands beside a tensor, or 0 */
     const struct wfs_expr *const *in;
+    uint32_t *zero_terms; /* where values are asked for, not bytes: sum leaves out terms that are
+                           * zeros and counts them here; or NULL */
     const struct wfs_expr *ret;
 };
 

@@ -188,6 +188,21 @@ int wfs_expr_fill(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
     return r ? r : wfs_expr_strided(arena, bytes, 0, dtype, ndim, shape, still, ret, err);
 }
 
+static bool is_zero_piece(const struct wfs_piece *piece)
+{
+    static const uint8_t zeros[ELEM_MAX_BYTES];
+    return piece->bytes->ops == &fill_ops && piece->n_ops == 0 &&
+           memcmp(((const struct fill *)piece->bytes)->value, zeros, sizeof(zeros)) == 0;
+}
+
+bool wfs_expr_is_zeros(const struct wfs_expr *e)
+{
+    for (uint32_t i = 0; i < e->n_pieces; i++)
+        if (!is_zero_piece(&e->pieces[i]))
+            return false;
+    return true;
+}
+
 int wfs_expr_arange(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
                     const uint64_t *shape, double start, double step, const struct wfs_expr **ret,
                     struct wfs_error *err)
