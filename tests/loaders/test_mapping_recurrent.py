@@ -148,6 +148,30 @@ def test_mapping_recurrent__mlx(tmp_path, kind, bias):
     close(np.array(h), torch_out(net, x))
 
 
+class Layers(T.Module):
+    """Recurrent layers of one layer each."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.abc = T.ModuleList(layers)
+
+    def forward(self, x):
+        for layer in self.abc:
+            x = layer(x)[0]
+        return x
+
+
+@pytest.mark.parametrize("kind, bias", [(k, b) for k in KINDS for b in (False, True)])
+def test_mapping_recurrent__mlx_and_back(tmp_path, kind, bias):
+    net, x = make(kind, bias=bias), rand(2, 5, 4)
+    view(save(tmp_path, net), "mlx", tmp_path / "mlx.safetensors")
+    back = view(tmp_path / "mlx.safetensors", "~mlx", tmp_path / "out")
+    layers = Layers([KINDS[kind](w, 6, batch_first=True, bias=bias) for w in (4, 6, 6)])
+    layers.load_state_dict({k: torch.from_numpy(v) for k, v in back.items()})  # strict
+    close(torch_out(layers, x), torch_out(net, x))
+    assert not ambiguous(tmp_path / "mlx.safetensors", "~mlx")
+
+
 @pytest.mark.parametrize("view_name", ["linen", "nnx", "keras", "mlx"])
 def test_mapping_recurrent__a_projection_is_a_doubt(tmp_path, view_name):
     source = save(tmp_path, make("lstm", 2, proj_size=3))
