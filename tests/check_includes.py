@@ -2,13 +2,10 @@
 """The house rules of src/, checked from its text and from the object files of a build.
 
 The meson.build files are the order: files(...) and subdir(...), read in sequence, put all .c files in
-one line, and a file uses (by #include and by symbol) only what stands before it. Exceptions stand in
-tests/check_includes.allow, one a line by names alone (so a move to a room keeps them); a line that no
-longer excuses anything is an error, so the list can only shrink.
+one line, and a file uses (by #include and by symbol) only what stands before it.
 
-usage: tests/check_includes.py [--shrink] [BUILD]
-BUILD is a build directory, by default the newest build*/ that is not older than the sources. --shrink
-removes the lines of the list that excuse nothing any more."""
+usage: tests/check_includes.py [BUILD]
+BUILD is a build directory, by default the newest build*/ that is not older than the sources."""
 import collections
 import pathlib
 import re
@@ -43,8 +40,7 @@ PUBLIC_MARK = "Public to the stages above."
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)[">]')
 
 
-class Problem(collections.namedtuple("Problem", "where text key")):
-    """key: what the allow-list calls it."""
+Problem = collections.namedtuple("Problem", "where text")
 
 
 class Tree:
@@ -146,7 +142,7 @@ class Tree:
 def check_listed(tree):
     for file in tree.files:
         if file.endswith(".c") and file not in tree.at:
-            yield Problem(file, "no meson.build lists this file", f"listed {name_of(file)}")
+            yield Problem(file, "no meson.build lists this file")
 
 
 def check_includes(tree):
@@ -154,7 +150,7 @@ def check_includes(tree):
         for number, is_angle, name in tree.includes(file):
             text = judge_angle(tree, file, name) if is_angle else judge_quoted(tree, file, name)
             if text:
-                yield Problem(f"{file}:{number}", text, f"include {name_of(file)} {name_of(name)}")
+                yield Problem(f"{file}:{number}", text)
 
 
 def judge_angle(tree, file, name):
@@ -192,24 +188,22 @@ def check_header_circles(tree):
     edges = {f: {tree.find(f, n) for _, is_angle, n in tree.includes(f) if not is_angle} - {None}
              for f in tree.files if f.endswith(".h")}
     for circle in circles(edges):
-        yield Problem(circle[0], "headers include each other: " + ", ".join(circle),
-                      "headers " + " ".join(map(name_of, circle)))
+        yield Problem(circle[0], "headers include each other: " + ", ".join(circle))
 
 
 def check_sizes(tree):
     folders = collections.Counter(f.rsplit("/", 1)[0] for f in tree.files)
     for folder, n in sorted(folders.items()):
         if n > FOLDER_MAX:
-            yield Problem(folder, f"{n} files in one folder: more than {FOLDER_MAX}", f"folder {folder}")
+            yield Problem(folder, f"{n} files in one folder: more than {FOLDER_MAX}")
     for file in tree.files:
         lines = tree.text[file].splitlines()
         most = RECURSION_MAX if file in RECURSIONS else FILE_MAX
         if len(lines) > most:
-            yield Problem(file, f"{len(lines)} lines: more than {most}", f"lines {name_of(file)}")
+            yield Problem(file, f"{len(lines)} lines: more than {most}")
         for name, number, n in functions(lines):
             if n > FUNCTION_MAX:
-                yield Problem(f"{file}:{number}", f"{name} has {n} lines: more than {FUNCTION_MAX}",
-                              f"function {name_of(file)} {name}")
+                yield Problem(f"{file}:{number}", f"{name} has {n} lines: more than {FUNCTION_MAX}")
 
 
 def functions(lines):
@@ -242,8 +236,7 @@ def check_symbols(tree, symbols):
             for symbol in sorted(names):
                 text = judge_use(tree, unit, other, symbol)
                 if text:
-                    yield Problem(f"{unit}{line_of(tree, unit, symbol)}", text + circle_text(rings.get(unit, ()), other, ties),
-                                  f"symbol {name_of(unit)} {symbol}")
+                    yield Problem(f"{unit}{line_of(tree, unit, symbol)}", text + circle_text(rings.get(unit, ()), other, ties))
 
 
 def judge_use(tree, unit, other, symbol):
@@ -261,7 +254,26 @@ def circle_text(ring, other, ties):
     return "; a circle: " + ", ".join(tied)
 
 
+def table_rows(tree):
+    """stage -> the names that tables of its headers declare: TABLE(DECLARE) stands for one declaration
+    a row, where `#define TABLE(ROW) ROW(a) ROW(b)` lists them and `#define DECLARE(row) ... wfs_x_##row;`
+    makes them. What is one of many alike needs no header of its own."""
+    found = collections.defaultdict(set)
+    for file in (f for f in tree.files if f.endswith(".h")):
+        text = tree.text[file].replace("\\\n", " ")
+        macros = {name: (argument, body) for name, argument, body in
+                  re.findall(r"(?m)^#define (\w+)\((\w+)\) +(.*)$", text)}
+        for table, declare in re.findall(r"(?m)^(\w+)\((\w+)\);?$", text):
+            if table in macros and declare in macros:
+                row, rows = macros[table]
+                argument, body = macros[declare]
+                for prefix in re.findall(rf"\b(\w+?)##{argument}\b", body):
+                    found[tree.stage(file)].update(prefix + r for r in re.findall(rf"\b{row}\((\w+)\)", rows))
+    return found
+
+
 def check_exports(tree, symbols):
+    rows = table_rows(tree)
     for unit, (defined, _) in symbols.items():
         own, stage = unit[:-1] + "h", tree.stage(unit)
         headers = [own, f"src/{stage}/{stage}.h"] + ([f"include/weightfs.h"] if stage == "api" else [])
@@ -272,10 +284,9 @@ def check_exports(tree, symbols):
             if symbol == "main":
                 continue
             if not symbol.startswith("wfs_"):
-                yield Problem(where, f"{symbol} is exported without the prefix wfs_", f"prefix {symbol}")
-            if not re.search(rf"\b{symbol}\b", declared):
-                yield Problem(where, f"{symbol} is declared neither in {own} nor in {headers[1]}",
-                              f"export {symbol}")
+                yield Problem(where, f"{symbol} is exported without the prefix wfs_")
+            if symbol not in rows[stage] and not re.search(rf"\b{symbol}\b", declared):
+                yield Problem(where, f"{symbol} is declared neither in {own} nor in {headers[1]}")
 
 
 # ---- helpers ----
@@ -319,9 +330,9 @@ def find_objects(tree, build):
         name = unit.replace("/", "_") if is_source else "meson-generated_.._" + unit.replace("/", "_")
         path = objects.get(name + ".o") or objects.get(f"meson-generated_.._{name_of(unit)}.o")
         if path is None and unit not in tree.optional:
-            problems.append(Problem(unit, f"{build} holds no object of it: run ninja -C {build}", ""))
+            problems.append(Problem(unit, f"{build} holds no object of it: run ninja -C {build}"))
         elif path is not None and is_source and path.stat().st_mtime < (tree.root / unit).stat().st_mtime:
-            problems.append(Problem(unit, f"{path} is older: run ninja -C {build}", ""))
+            problems.append(Problem(unit, f"{path} is older: run ninja -C {build}"))
         elif path is not None:
             found[unit] = path
     return found, problems
@@ -355,7 +366,7 @@ def check(root, build=None):
     problems = [p for f in (check_listed, check_includes, check_header_circles, check_sizes) for p in f(tree)]
     build = build or choose_build(tree)
     if build is None:
-        problems.append(Problem("build", "there is no build to take symbols from: give one, or run meson setup build", ""))
+        problems.append(Problem("build", "there is no build to take symbols from: give one, or run meson setup build"))
         return problems, tree, build
     objects, missing = find_objects(tree, build)
     symbols = read_symbols(objects)
@@ -364,23 +375,12 @@ def check(root, build=None):
 
 def main(arguments):
     root = pathlib.Path(__file__).resolve().parent.parent
-    builds = [pathlib.Path(a).resolve() for a in arguments if not a.startswith("--")]
-    problems, tree, build = check(root, builds[0] if builds else None)
-    allow = root / "tests/check_includes.allow"
-    lines = allow.read_text().splitlines() if allow.exists() else []
-    keys = {p.key for p in problems}
-    stale = [line for line in lines if line and not line.startswith("#") and line not in keys]
-    if "--shrink" in arguments and stale:
-        allow.write_text("".join(line + "\n" for line in lines if line not in stale))
-        stale = []
-    shown = [p for p in problems if p.key not in lines]
-    for problem in shown:
-        print(f"{problem.where}: {problem.text}" + (f"  [{problem.key}]" if problem.key else ""))
-    for line in stale:
-        print(f"tests/check_includes.allow: nothing needs this line any more (--shrink removes it): {line}")
-    if not shown and not stale:
-        print(f"{len(tree.files)} files, {len(tree.units)} units in order, {len(problems)} known exceptions, symbols of {build.name}")
-    return bool(shown or stale)
+    problems, tree, build = check(root, pathlib.Path(arguments[0]).resolve() if arguments else None)
+    for problem in problems:
+        print(f"{problem.where}: {problem.text}")
+    if not problems:
+        print(f"{len(tree.files)} files, {len(tree.units)} units in order, symbols of {build.name}")
+    return bool(problems)
 
 
 if __name__ == "__main__":

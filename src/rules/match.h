@@ -1,5 +1,5 @@
 /*
- * match.h - matching names against patterns.
+ * match.h - matching names against patterns. Public to the stages above.
  */
 #ifndef WEIGHTFS_RULES_MATCH_H
 #define WEIGHTFS_RULES_MATCH_H
