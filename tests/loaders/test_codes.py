@@ -3,6 +3,7 @@
 tests/unit/code_tool.c decodes blocks through an expression. Blocks are random bytes, so scales are
 often infinite or NaN: results are compared as integers, NaNs included.
 """
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -136,6 +137,17 @@ def test_encode_is_gguf_py_s(kind):
     rows[::7, ::5] = 0
     want = gguf.quants.quantize(rows, gguf.GGMLQuantizationType[kind])
     assert encode(kind, rows) == want.tobytes()
+
+
+def test_encode_iq4_xs_is_ggml_s():
+    """The corpus has no IQ4_XS: the hash is of quantize_iq4_xs's blocks (llama.cpp as vendored in
+    llama-cpp-python 0.3.16), without an importance matrix."""
+    k = np.arange(200 * 256, dtype=np.uint32) * np.uint32(2654435761)
+    rows = (k.view(np.int32) >> 8).astype(np.float32) / np.float32(2 ** 23)
+    rows = (rows * rows * rows).reshape(200, 256)
+    rows[::9, ::4] = 0
+    assert hashlib.sha256(encode("IQ4_XS", rows)).hexdigest() == \
+        "d3ab40a45c3da111f9ff0b7f8ae6864892e1407ab2c7854a5fc1dbdbdb9d3b4f"
 
 
 @pytest.mark.parametrize("kind", ENCODED)
