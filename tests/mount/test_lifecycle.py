@@ -251,6 +251,44 @@ def test_lifecycle__dead_mount_can_be_unmounted(mount, checkpoint):
     assert not os.path.ismount(m.path)
 
 
+def has_attributes(folder):
+    """Whether the file system keeps the mark of a directory that a mount made."""
+    try:
+        os.setxattr(folder, "user.weightfs.test", b"")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("how", ["mounted again", "unmounted"])
+@pytest.mark.parametrize("made", [True, False])
+def test_lifecycle__the_directory_that_a_killed_server_left(mount, checkpoint, tmp_path, made, how):
+    """One that the mount made goes away with the next one or with umount; one that was there stays."""
+    if not has_attributes(tmp_path):
+        pytest.skip("no extended attributes here")
+    if not made:
+        (tmp_path / "mnt0").mkdir()
+    m = mount(checkpoint)
+    kill(server_of(m.path), signal.SIGKILL)
+    wait_until(lambda: not processes_of(m.path), what="the server's death")
+    if how == "mounted again":
+        assert run("mount", checkpoint, m.path).stderr == ""
+        assert (m / FILE).read_bytes() == checkpoint.read_bytes()
+    run("umount", m.path)
+    assert m.path.exists() != made
+
+
+def test_lifecycle__a_directory_left_with_files_in_it_stays(mount, checkpoint, tmp_path):
+    m = mount(checkpoint)
+    kill(server_of(m.path), signal.SIGKILL)
+    wait_until(lambda: not processes_of(m.path), what="the server's death")
+    subprocess.run(["umount", m.path], check=True)
+    (m.path / "mine").write_text("mine")
+    run("mount", checkpoint, m.path, "-o", "nonempty")
+    run("umount", m.path)
+    assert (m.path / "mine").read_text() == "mine"
+
+
 # ---- busy ---------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "mount/point/mountinfo.h"
 #include "mount/point/detach.h"
 
+/* Marks a directory that a mount made, so that one which a killed server left is known for what it
+ * is. Where the file system has no such attributes it stays. */
+#define MADE_XATTR       "user.weightfs.made"
 #define STACKED_DEAD_MAX 16 /* how many dead mounts on top of one another are detached */
 
 /* statfs always asks the server, while stat may be answered from what the kernel remembers of the
@@ -57,6 +61,19 @@ static int check_empty(const char *path, struct wfs_error *err)
     return r;
 }
 
+static bool is_made(const char *path)
+{
+    return getxattr(path, MADE_XATTR, NULL, 0) >= 0;
+}
+
+static int make_directory(const char *path, struct wfs_error *err)
+{
+    if (mkdir(path, 0755))
+        return wfs_error_set(err, errno, "%s: cannot be made: %s", path, strerror(errno));
+    setxattr(path, MADE_XATTR, "", 0, 0);
+    return 0;
+}
+
 int wfs_mountpoint_prepare(const char *path, bool nonempty, struct wfs_mountpoint *ret,
                            struct wfs_error *err)
 {
@@ -67,16 +84,16 @@ int wfs_mountpoint_prepare(const char *path, bool nonempty, struct wfs_mountpoin
     if (stat(path, &st)) {
         if (errno != ENOENT)
             return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
-        if (mkdir(path, 0755))
-            return wfs_error_set(err, errno, "%s: cannot be made: %s", path, strerror(errno));
-        *ret = (struct wfs_mountpoint){.path = path, .made = true};
-        return 0;
+        r = make_directory(path, err);
+        if (!r)
+            *ret = (struct wfs_mountpoint){.path = path, .made = true};
+        return r;
     }
     if (!S_ISDIR(st.st_mode))
         return wfs_error_set(err, ENOTDIR, "%s: not a directory", path);
     r = nonempty ? 0 : check_empty(path, err);
     if (!r)
-        *ret = (struct wfs_mountpoint){.path = path};
+        *ret = (struct wfs_mountpoint){.path = path, .made = is_made(path)};
     return r;
 }
 
@@ -122,4 +139,15 @@ void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint)
     if (mountpoint->made && rmdir(mountpoint->path) && errno != ENOENT && errno != ENOTEMPTY)
         wfs_log(WFS_LOG_WARNING, "%s: cannot be removed: %s", mountpoint->path, strerror(errno));
     mountpoint->made = false;
+}
+
+void wfs_mountpoint_remove_left(const char *path)
+{
+    struct wfs_mount_entry entry;
+    if (wfs_mountinfo_at(path, &entry, NULL) == 0) {
+        wfs_mount_entry_free(&entry);
+        return;
+    }
+    struct wfs_mountpoint left = {.path = path, .made = is_made(path)};
+    wfs_mountpoint_remove(&left);
 }

@@ -11,7 +11,7 @@
 
 struct wfs_mountpoint {
     const char *path; /* borrowed */
-    bool made;        /* by wfs_mountpoint_prepare, so it is removed at the end */
+    bool made;        /* by a wfs_mountpoint_prepare, so it is removed at the end */
 };
 /* Detaches a dead mount, makes the directory when it is missing, refuses one that is not empty
  * unless `nonempty`. */
@@ -25,5 +25,8 @@ int wfs_mountpoint_check_apart(const char *path, const char *other, const char *
 bool wfs_mountpoint_is_at_or_above(const struct stat *st, const char *path);
 /* Removes the directory where wfs_mountpoint_prepare made it and it is empty. */
 void wfs_mountpoint_remove(struct wfs_mountpoint *mountpoint);
+/* The same for a directory whose server was killed and could not. Where something is still mounted
+ * there nothing is done: it may be a mount that hangs. */
+void wfs_mountpoint_remove_left(const char *path);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "mount/point/mountinfo.h"
 #include "mount/point/detach.h"
+#include "mount/point/mountpoint.h"
 #include "mount/point/holders.h"
 #include "mount/point/rendezvous.h"
 #include "mount/point/users.h"
@@ -32,26 +33,25 @@ static int busy(const struct wfs_mount_entry *entry, struct wfs_error *err)
 
 /* Waits for the server. It goes on serving where the same mount is bound elsewhere, copied into
  * another mount namespace, or a layer of an overlay; then nobody waits. */
-static int wait_gone(const struct wfs_mount_entry *entry, const struct wfs_rendezvous *server)
+static void wait_gone(const struct wfs_mount_entry *entry, const struct wfs_rendezvous *server)
 {
     char *elsewhere wfs_cleanup(wfs_freep) = wfs_mountinfo_elsewhere(entry);
     if (elsewhere) {
         wfs_log(WFS_LOG_WARNING, "%s: still mounted at %s, so the server stays", entry->path,
                 elsewhere);
-        return 0;
+        return;
     }
     char *overlay wfs_cleanup(wfs_freep) = wfs_mountinfo_overlay(entry);
     if (overlay) {
         wfs_log(WFS_LOG_WARNING, "%s: a layer of the overlay at %s, so the server stays",
                 entry->path, overlay);
-        return 0;
+        return;
     }
     if (wfs_rendezvous_wait(server, PATIENCE_MS))
-        return 0;
+        return;
     wfs_log(WFS_LOG_WARNING, "%s: unmounted; waiting for its server, process %ld", entry->path,
             (long)server->servers[0].pid);
     wfs_rendezvous_wait(server, -1);
-    return 0;
 }
 
 static int umount_entry(const struct wfs_mount_entry *entry, struct wfs_error *err)
@@ -64,7 +64,7 @@ static int umount_entry(const struct wfs_mount_entry *entry, struct wfs_error *e
         r = wfs_error_set(err, EINVAL, "%s: a mount of type %s, not of weightfs", entry->path,
                           entry->fs_type);
     else if ((r = wfs_mountpoint_unmount(entry->path, false, &why)) == 0)
-        r = wait_gone(entry, &server);
+        wait_gone(entry, &server);
     else if (r == -EBUSY)
         r = busy(entry, err);
     else
@@ -85,6 +85,8 @@ int wfs_mount_umount(const char *mountpoint, struct wfs_error *err)
     if (chdir("/")) /* the working directory may be in the mount, and would keep it busy */
         wfs_log(WFS_LOG_WARNING, "/: %s", strerror(errno));
     r = umount_entry(&entry, err);
+    if (!r)
+        wfs_mountpoint_remove_left(entry.path);
     wfs_mount_entry_free(&entry);
     return r;
 }
