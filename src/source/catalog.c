@@ -163,6 +163,11 @@ int wfs_catalog_check_link(const struct wfs_catalog *catalog, const char *path,
     return r;
 }
 
+int wfs_catalog_hold(struct wfs_catalog *catalog, struct wfs_bytes *bytes)
+{
+    return wfs_arena_on_free(catalog->arena, wfs_bytes_unref_void, wfs_bytes_ref(bytes));
+}
+
 int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const char *name,
                          struct wfs_bytes *bytes, uint32_t *ret_file, struct wfs_error *err)
 {
@@ -179,7 +184,7 @@ int wfs_catalog_add_file(struct wfs_catalog *catalog, const char *path, const ch
         wfs_grow(&catalog->files, &c->cap_files, (size_t)catalog->n_files + 1,
                  sizeof(*catalog->files)))
         return wfs_error_nomem(err, "the list of files");
-    if (wfs_arena_on_free(catalog->arena, wfs_bytes_unref_void, wfs_bytes_ref(bytes)))
+    if (wfs_catalog_hold(catalog, bytes))
         return wfs_error_nomem(err, "the list of files");
     catalog->files[catalog->n_files] = file;
     *ret_file = catalog->n_files++;

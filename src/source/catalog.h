@@ -15,6 +15,8 @@ int wfs_catalog_merge_file(struct wfs_catalog *catalog, const struct wfs_bytes *
  * Beyond 64 MiB in all they are left out with a note. `file` lives as long as the catalog. */
 int wfs_catalog_add_objects(struct wfs_catalog *catalog, const char *file, const char *json,
                             struct wfs_error *err);
+/* Keeps a reference on `bytes` until the catalog is freed. 0 or -ENOMEM. */
+int wfs_catalog_hold(struct wfs_catalog *catalog, struct wfs_bytes *bytes);
 /* Settles what needs every file: roots, identity, the whole-file flag. Call once, last. */
 int wfs_catalog_finish(struct wfs_catalog *catalog, const struct wfs_source_options *options,
                        struct wfs_error *err);

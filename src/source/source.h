@@ -67,6 +67,9 @@ struct wfs_side_file {
     uid_t uid;
     gid_t gid;
     bool leads_out; /* by a link out of the checkpoint; false where nobody else is served */
+    /* Kept open, so that one which is replaced by rename is shown as it was, like weights; NULL: it is
+     * one of many, or leads out, and is opened by its path when it is read. */
+    struct wfs_bytes *bytes;
 };
 
 /* A tree of tensors inside a source ("state_dict", "optimizer.state"); roots[0] is the whole. */

@@ -69,10 +69,22 @@ static int open_side(struct wfs_open *open, const struct wfs_side_file *side, st
     return 0;
 }
 
+/* One that is held is the file of the mount, whatever has its name now; a change in place is EIO. */
+static int open_held(struct wfs_open *open, const struct wfs_side_file *side, struct wfs_error *err)
+{
+    int r = wfs_bytes_check(side->bytes, err);
+    if (r)
+        return r;
+    open->bytes = wfs_bytes_ref(side->bytes);
+    open->size_bytes = side->identity.size_bytes;
+    return 0;
+}
+
 static int open_vfile(struct wfs_open *open, struct wfs_tree_file *file, struct wfs_error *err)
 {
     if (file->side)
-        return open_side(open, file->side, err);
+        return file->side->bytes ? open_held(open, file->side, err)
+                                 : open_side(open, file->side, err);
     int r = wfs_tree_file_get(open->session, file, &open->vfile, err);
     if (!r)
         open->size_bytes = open->vfile->size_bytes;

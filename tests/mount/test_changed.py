@@ -2,6 +2,7 @@
 SIGBUS, never zeros, never a byte of two versions."""
 import errno
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -230,14 +231,66 @@ def test_changed__side_file(mount, tmp_path):
     assert (m / WHOLE).read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_changed__side_file_replaced_by_rename_is_served_on(mount, tmp_path, how):
+    """As a tool saves a config: the new one under another name, and then renamed."""
+    folder, log = tmp_path / "model", tmp_path / "log"
+    (folder / "sub").mkdir(parents=True)
+    write_safetensors(folder / "model.safetensors", small_bert(1), {"format": "pt"})
+    names = ["config.json", "sub/config.json"]
+    for name in names:
+        (folder / name).write_text('{"a": 1}')
+    m = mount(folder, "-o", f"log={log}")
+    for name in names:
+        if how == "replaced":
+            (tmp_path / "new").write_text('{"a": 23456}')
+            os.replace(tmp_path / "new", folder / name)
+        else:
+            (folder / name).unlink()
+    for _ in range(3):
+        for name in names:
+            assert (m / "flax" / name).read_text() == (m / "source" / name).read_text() == '{"a": 1}'
+    assert log.read_text().count("was replaced or") == len(names)
+    if how == "replaced":
+        again = mount(folder)
+        assert (again / "flax/config.json").read_text() == '{"a": 23456}'
+
+
+def test_changed__side_files_beyond_those_held_open(mount, tmp_path):
+    """Of very many, some are opened by their names: another file of that name is EIO, never shown."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_safetensors(folder / "model.safetensors", small_bert(1), {"format": "pt"})
+    names = [f"note{i:03}.txt" for i in range(200)]
+    for name in names:
+        (folder / name).write_text("old")
+    m = mount(folder)
+    for name in names:
+        (tmp_path / "new").write_text("new")
+        os.replace(tmp_path / "new", folder / name)
+    seen = set()
+    for name in names:
+        try:
+            seen.add((m / "source" / name).read_text())
+        except OSError as e:
+            assert e.errno == errno.EIO
+            seen.add(errno.EIO)
+    assert seen == {"old", errno.EIO}
+    descriptors = [os.readlink(f) for f in pathlib.Path(f"/proc/{server_of(m.path)}/fd").iterdir()]
+    assert len([d for d in descriptors if "/note" in d]) <= 64
+
+
 @pytest.mark.parametrize("how", ["before", "after"])
 def test_changed__side_file_leads_into_the_mount(mount, tmp_path, how):
-    """A server that opens a file of its own mount waits for itself, worker after worker."""
+    """A server that opens a file of its own mount waits for itself, worker after worker. It is the last of
+    many, so that it is opened by its name."""
     folder, at = tmp_path / "model", tmp_path / "mnt0"
     folder.mkdir()
     write_safetensors(folder / "model.safetensors", small_bert(1), {"format": "pt"})
     (at / "source").mkdir(parents=True)
     (at / "source/note.txt").write_text("below the mount")
+    for i in range(100):
+        (folder / f"a{i}.txt").write_text("a")
     note = folder / "note.txt"
     if how == "before":
         note.symlink_to(at / "source/note.txt")

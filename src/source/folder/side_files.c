@@ -19,6 +19,7 @@
 
 #define MAX_DEPTH 8
 #define MAX_FILES 10000
+#define MAX_HELD  64 /* kept open: of the files in the folder itself, and of those below it */
 #define MAX_ENTRIES                                                                                \
     100000u /* looked at: links to folders full of links lead to more than there is */
 
@@ -27,6 +28,7 @@ struct walk {
     size_t cap;
     bool is_full;
     uint32_t n_entries, depth;
+    uint32_t n_held_top, n_held_below;
     struct {
         uint64_t dev, ino;
     } above[MAX_DEPTH]; /* the folders on the way here */
@@ -73,6 +75,19 @@ static int look_at_link(struct walk *walk, const char *path, const char *name, u
     return 0;
 }
 
+/* A link out of the checkpoint is shown for what its target's mode says whenever it is opened. */
+static int hold(struct walk *walk, struct wfs_side_file *side, struct wfs_bytes *bytes)
+{
+    uint32_t *n_held = strchr(side->name, '/') ? &walk->n_held_below : &walk->n_held_top;
+    if (side->leads_out || *n_held == MAX_HELD)
+        return 0;
+    if (wfs_catalog_hold(walk->catalog, bytes))
+        return -ENOMEM;
+    side->bytes = bytes;
+    ++*n_held;
+    return 0;
+}
+
 /* Opened to look at its first bytes; one that cannot be read is left out with a note. */
 static int add_file(struct walk *walk, const char *path, const char *name, struct wfs_error *err)
 {
@@ -110,7 +125,7 @@ static int add_file(struct walk *walk, const char *path, const char *name, struc
                                  .uid = info->uid,
                                  .gid = info->gid,
                                  .leads_out = link.leads_out};
-    return append(walk, &side, err);
+    return hold(walk, &side, bytes) ? wfs_error_nomem(err, name) : append(walk, &side, err);
 }
 
 static bool is_above(const struct walk *walk, const struct wfs_entry *entry)
