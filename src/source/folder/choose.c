@@ -202,6 +202,11 @@ static void gather_preferred(const struct wfs_listing *listing, const char *patt
 static int gather(const struct wfs_listing *listing, enum gather how, struct candidates *c,
                   struct wfs_error *err)
 {
+    if (how == GATHER_CONTENT && listing->n_left_out)
+        return wfs_error_set(err, EINVAL,
+                             "%s: no file is weights by its name, and more than %d are too many to "
+                             "look into (-o weights=GLOB names one)",
+                             listing->path, WFS_LISTING_MAX_ENTRIES);
     for (uint32_t i = 0; i < listing->n_entries; i++) {
         bool is;
         int r = is_candidate(listing, &listing->entries[i], how, &is, err);

@@ -35,23 +35,57 @@ static struct wfs_entry stat_entry(int dir_fd, const char *name)
     return entry;
 }
 
+/* Whether leaving it out could change which checkpoint is found, or how it is read. */
+static bool matters(const struct wfs_entry *entry)
+{
+    static const char *const names[] = {"config.json", "params.json", "model_index.json",
+                                        "latest_checkpointed_iteration.txt"};
+    if (entry->kind == WFS_ENTRY_DIR || entry->flags)
+        return true;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(names); i++)
+        if (strcmp(entry->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool wfs_entry_says_how(const struct wfs_entry *entry)
+{
+    const char *dot = strrchr(entry->name, '.');
+    return entry->kind == WFS_ENTRY_FILE && dot &&
+           (!strcmp(dot, ".json") || !strcmp(dot, ".model") || !strcmp(dot, ".py"));
+}
+
 static int entry_cmp(const void *a, const void *b)
 {
     return wfs_natural_cmp(((const struct wfs_entry *)a)->name,
                            ((const struct wfs_entry *)b)->name);
 }
 
-static int add_entry(struct wfs_arena *arena, struct wfs_listing *listing, size_t *cap, int dir_fd,
-                     const char *name, struct wfs_error *err)
+struct reader {
+    struct wfs_arena *arena;
+    size_t cap;
+    uint32_t n_plain[2], n_matter; /* n_plain[1]: of those that say how */
+    int dir_fd;
+};
+
+static int add_entry(struct reader *reader, struct wfs_listing *listing, const char *name,
+                     struct wfs_error *err)
 {
-    if (listing->n_entries == WFS_LISTING_MAX_ENTRIES)
-        return wfs_error_set(err, EINVAL, "%s: more than %d entries", listing->path,
-                             WFS_LISTING_MAX_ENTRIES);
-    char *own = wfs_arena_strdup(arena, name);
-    if (!own ||
-        wfs_grow(&listing->entries, cap, (size_t)listing->n_entries + 1, sizeof(*listing->entries)))
+    struct wfs_entry entry = stat_entry(reader->dir_fd, name);
+    bool is_plain = !matters(&entry);
+    uint32_t *n = is_plain ? &reader->n_plain[wfs_entry_says_how(&entry)] : &reader->n_matter;
+    if (*n == WFS_LISTING_MAX_ENTRIES) {
+        listing->n_left_out += is_plain;
+        return is_plain ? 0
+                        : wfs_error_set(err, EINVAL, "%s: more than %d folders and weight files",
+                                        listing->path, WFS_LISTING_MAX_ENTRIES);
+    }
+    entry.name = wfs_arena_strdup(reader->arena, name);
+    if (!entry.name || wfs_grow(&listing->entries, &reader->cap, (size_t)listing->n_entries + 1,
+                                sizeof(*listing->entries)))
         return wfs_error_nomem(err, listing->path);
-    listing->entries[listing->n_entries++] = stat_entry(dir_fd, own);
+    listing->entries[listing->n_entries++] = entry;
+    ++*n;
     return 0;
 }
 
@@ -61,7 +95,7 @@ static int read_entries(struct wfs_arena *arena, struct wfs_listing *listing, st
     wfs_cleanup(closedirp) DIR *dir = opendir(listing->path);
     if (!dir)
         return wfs_error_set(err, errno, "%s: %s", listing->path, strerror(errno));
-    size_t cap = 0;
+    struct reader reader = {.arena = arena, .dir_fd = dirfd(dir)};
     for (;;) {
         errno = 0;
         const struct dirent *e = readdir(dir);
@@ -69,7 +103,7 @@ static int read_entries(struct wfs_arena *arena, struct wfs_listing *listing, st
             return errno ? wfs_error_set(err, errno, "%s: %s", listing->path, strerror(errno)) : 0;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        int r = add_entry(arena, listing, &cap, dirfd(dir), e->d_name, err);
+        int r = add_entry(&reader, listing, e->d_name, err);
         if (r)
             return r;
     }

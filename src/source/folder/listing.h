@@ -19,13 +19,18 @@ struct wfs_listing {
     const char *path;
     uint32_t n_entries;
     struct wfs_entry *entries; /* in natural order */
+    uint32_t n_left_out;       /* plain files beyond the limit, which are in no entry */
 };
 
-/* A folder of more entries is refused. */
+/* How many plain files are listed, and as many configs and the like besides: what is beyond is left
+ * out. Folders, and files that are weights by their names or say what the folder is, never are; a folder
+ * that holds more of them is refused. */
 #define WFS_LISTING_MAX_ENTRIES 100000
 
 int wfs_listing_read(struct wfs_arena *arena, const char *path, struct wfs_listing *ret,
                      struct wfs_error *err);
+/* A config, a tokenizer or code, by its ending: what loaders ask for first. */
+bool wfs_entry_says_how(const struct wfs_entry *entry);
 const struct wfs_entry *wfs_listing_find(const struct wfs_listing *listing, const char *name);
 /* What a special entry is, for a note: "FIFO", "device" and the like. */
 const char *wfs_listing_special(const struct wfs_listing *listing, const struct wfs_entry *entry);

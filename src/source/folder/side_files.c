@@ -209,8 +209,16 @@ static int walk_folder(struct walk *walk, const char *path, const char *prefix,
         wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, prefix, "not shown: %s", why.message);
         return 0;
     }
-    for (uint32_t i = 0; !r && !walk->is_full && i < listing.n_entries; i++)
-        r = add_entry(walk, &listing, &listing.entries[i], prefix, err);
+    if (listing.n_left_out)
+        wfs_catalog_note(walk->catalog, WFS_NOTE_WARNING, prefix,
+                         "%u files beyond the first %d without weights: not looked at",
+                         listing.n_left_out, WFS_LISTING_MAX_ENTRIES);
+    /* Where not all are shown, what the folder says of itself is. */
+    bool is_many = listing.n_entries > MAX_FILES;
+    for (int pass = is_many ? 0 : 1; pass < 2; pass++)
+        for (uint32_t i = 0; !r && !walk->is_full && i < listing.n_entries; i++)
+            if (!is_many || wfs_entry_says_how(&listing.entries[i]) == (pass == 0))
+                r = add_entry(walk, &listing, &listing.entries[i], prefix, err);
     return r;
 }
 
