@@ -1,0 +1,143 @@
+"""Does a view give each weight the layout that its module's class calls for, or say that it doubts?
+
+usage: check.py WEIGHTFS DIR [VIEW ...] [--no-config] [--set KEY=VALUE ...] [--doubts PERCENT]
+                [--doubted-weights PERCENT] [--sample N SEED] [--brief]
+
+For every parameter of two or more axes the operations must be exactly those of its role; an
+operation that is not expected is wrong. A doubt is a report entry about that very name. Exit status
+1: a silent mistake, a refused plan, or more doubts than allowed.
+"""
+import argparse
+import collections
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+VIEWS = ["linen", "nnx", "keras", "mlx", "flax"]
+DOUBTS = {"ambiguous", "unexpected", "packed", "collision", "missing"}
+
+
+def flips(rank):
+    return " flip(" + ", ".join(map(str, range(rank - 2))) + ")"
+
+
+def expected(view, role, rank, shape):
+    """The operations that are right, or None where nobody can say."""
+    last = view == "mlx"
+    if role == "dense":
+        return {""} if last else {"transpose"}
+    if role == "dense_io":
+        return {"transpose"} if view in ("mlx", "flax") else {""}
+    if role in ("embedding", "norm"):
+        return {""}
+    if role in ("opaque", "stacked"):
+        return {""}
+    if role == "convolution":
+        if rank == 2:
+            return None
+        return {'"OI*>O*I"'} if last else {'"OI*>*IO"'}
+    if role == "depthwise":
+        if view == "keras":
+            return {'"OI*>*OI"', f'reshape({shape[0]}, 1, {", ".join(map(str, shape[2:]))}) "Im*>*Im"'}
+        return {'"OI*>O*I"'} if last else {'"OI*>*IO"'}
+    if role == "transposed":
+        if view in ("linen", "nnx"):
+            return {'"IO*>*IO"' + flips(rank)}
+        return {'"IO*>O*I"'} if last else {'"OI*>*IO"'}
+    return None  # recurrent cells, attention in parts, grouped transposed convolutions, any
+
+
+def plan(weightfs, path, view, settings):
+    command = [weightfs, "map", path, "--view", view, "--json"]
+    for s in settings:
+        command += ["-o", "set=" + s]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode > 1 or not run.stdout:
+        return None, run.stderr.strip()[-160:]
+    return json.loads(run.stdout), None
+
+
+def judge(weightfs, path, view, settings):
+    """(silent mistakes, doubted names, weights looked at, refusal)"""
+    roles = json.load(open(path + "/roles.json"))
+    got, refusal = plan(weightfs, path, view, settings)
+    if refusal is not None:
+        return [], set(), 0, refusal
+    doubted = {e["subject"] for e in got["report"] if e["status"] in DOUBTS}
+    targets = collections.defaultdict(list)
+    for t in got["targets"]:
+        for s in t["sources"]:
+            targets[s].append(t)
+    wrong, doubts, looked = [], set(), 0
+    for name, (role, cls, attribute, shape) in roles.items():
+        want = expected(view, role, len(shape), shape) if len(shape) > 1 else None
+        if want is None or name not in targets:
+            continue
+        looked += 1
+        for t in targets[name]:
+            if t["status"] in DOUBTS or name in doubted or t["target"] in doubted:
+                doubts.add(name)
+            elif re.sub(r" ?cast\(\w+\)", "", t["operations"]).strip() not in want:
+                wrong.append((name, role, cls, shape, t["operations"]))
+                break
+    return wrong, doubts, looked, None
+
+
+def check_view(args, view, names):
+    total = collections.Counter()
+    for name in names:
+        path = os.path.join(args.dir, name)
+        if args.no_config:
+            bare = tempfile.mkdtemp()
+            for f in ("model.safetensors", "roles.json"):
+                os.symlink(os.path.abspath(os.path.join(path, f)), os.path.join(bare, f))
+            path = bare
+        wrong, doubts, looked, refusal = judge(args.weightfs, path, view, args.set)
+        if args.no_config:
+            shutil.rmtree(path)
+        total["plans"] += 1
+        total["weights"] += looked
+        total["doubted weights"] += len(doubts)
+        total["architectures in doubt"] += bool(doubts)
+        total["silent mistakes"] += len(wrong)
+        if refusal is not None:
+            total["refused"] += 1
+            print(f"{name} {view}: refused: {refusal}")
+        if wrong and not args.brief:
+            example, role, cls, shape, operations = wrong[0]
+            print(f"{name} {view}: {len(wrong)} silent, e.g. {example} {cls} ({role}) {shape} -> {operations or 'as it is'}")
+    share = 100 * total["architectures in doubt"] / max(1, total["plans"])
+    weights = 100 * total["doubted weights"] / max(1, total["weights"])
+    print(f"{view}: " + ", ".join(f"{total[k]} {k}" for k in (
+        "plans", "weights", "silent mistakes", "refused", "architectures in doubt", "doubted weights"))
+        + f" ({share:.1f} %, {weights:.2f} %)", flush=True)
+    return total["silent mistakes"] == 0 and total["refused"] == 0 and \
+        share <= args.doubts and weights <= args.doubted_weights
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("weightfs")
+    parser.add_argument("dir")
+    parser.add_argument("views", nargs="*", default=VIEWS)
+    parser.add_argument("--no-config", action="store_true")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--doubts", type=float, default=100)
+    parser.add_argument("--doubted-weights", type=float, default=100)
+    parser.add_argument("--sample", nargs=2, type=int)
+    parser.add_argument("--brief", action="store_true")
+    args = parser.parse_args()
+    names = sorted(n for n in os.listdir(args.dir) if os.path.exists(f"{args.dir}/{n}/roles.json"))
+    if args.sample:
+        names = random.Random(args.sample[1]).sample(names, min(args.sample[0], len(names)))
+    good = [check_view(args, view, names) for view in args.views or VIEWS]
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
