@@ -304,7 +304,7 @@ uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr);
 
 /* Canonical: equal for expressions that are the same function of the same source bytes, however
  * they were built; covers the sources' ids and WFS_ENGINE_VERSION. */
-#define WFS_ENGINE_VERSION 1
+#define WFS_ENGINE_VERSION 2
 struct wfs_hash wfs_expr_hash(const struct wfs_expr *expr);
 
 /* ---- values -------------------------------------------------------------------------------- */

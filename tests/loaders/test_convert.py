@@ -111,7 +111,8 @@ def test_convert__as_torch_does(name, seed):
     largest = float(torch.finfo(getattr(torch, name)).max) if "e8m0" not in name else 2.0**127
     values = values[np.isfinite(values) & (np.abs(values) <= largest)]
     if "e8m0" in name:
-        values = values[values > 0]
+        # between its two smallest values torch rounds up at once, ml_dtypes (and numpy's rule) to the nearest
+        values = values[(values > 0) & ((values <= 2.0**-127) | (values >= 1.5 * 2.0**-127))]
     want = torch.from_numpy(values).to(getattr(torch, name))
     want = want.view(torch.uint8 if want.itemsize == 1 else torch.int16).numpy().view(dtype(name))
     assert_same(convert(values, name), want, values)

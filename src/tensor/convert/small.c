@@ -176,15 +176,13 @@ static uint32_t encode_magnitude(const struct wfs_num_format *fmt, struct parts 
     return (uint32_t)(((uint64_t)(parts.exp - min_exp) << fmt->man_bits) + rounded);
 }
 
-/* Between its two smallest values, which float32 holds as subnormals, ml_dtypes and torch round
- * up, not to the nearest. */
+/* To the nearest power of two, halfway up. ml_dtypes before 0.7, and torch, round up at once
+ * between the two smallest values, which float32 holds as subnormals. */
 static uint32_t encode_e8m0(const struct wfs_num_format *fmt, struct parts parts)
 {
     const uint32_t nan_code = 0xff;
     if (parts.exp < -fmt->bias)
         return 0;
-    if (parts.exp == -fmt->bias)
-        return parts.man > UINT64_C(1) << 52;
     uint64_t code = (uint64_t)(parts.exp + fmt->bias) + round_shift(parts.man, 52) - 1;
     return code < nan_code ? (uint32_t)code : nan_code;
 }
