@@ -303,3 +303,15 @@ def test_map__names_of_linen_are_read_with_params_and_without(tmp_path, names):
         both.append(shown(source, "torch", "--view", "torch"))
     assert both[0].keys() == both[1].keys() and all(k.startswith(n.split(".")[0]) for k, n in zip(sorted(both[0]), sorted(names)))
     assert all(np.array_equal(both[0][k], both[1][k]) for k in both[0])
+
+
+def test_map__a_config_may_hold_what_python_writes_for_infinity(tmp_path):
+    """Mamba-2's and Falcon-H1's config.json has time_step_limit: [0.0, Infinity]."""
+    write_safetensors(tmp_path / "model.safetensors", {"fc.weight": np.zeros((2, 3), "float32"),
+                                                       "fc.bias": np.zeros(2, "float32")})
+    config = tmp_path / "config.json"
+    config.write_text('{"limit": [-Infinity, Infinity, NaN], "text": "an \\" Infinity", "model_type": "mamba2"}')
+    got = run("map", tmp_path, "--view", "linen", "--json").stdout
+    assert json.loads(got)["counts"]["mapped"] == 2
+    config.write_text('{"limit": Infinit}')
+    assert "config.json:1:17: no JSON" in run("map", tmp_path, "--view", "linen", check=False).stderr
