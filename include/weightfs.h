@@ -64,6 +64,7 @@ struct wfs_checkpoint;
  *   view=NAME         the tensors as this view has them ("flax", "torch+mlx"); without it, or with
  *                     view=source, as the source has them
  *   rules=FILE        the view's rules, dtype=float32|float16|bfloat16 its floating types,
+ *   narrow            a dtype= of smaller range (float16 from float32) is no problem of the view
  *   template=FILE     names and shapes that it shall have; KEY=VALUE: a view's own options
  *   set=NAME=VALUE    settles what the rules or the source's shards leave open; repeatable
  *   root=PATH         which state dict is mapped; repeatable

@@ -94,6 +94,8 @@ static int start(struct wfs_checkpoint *checkpoint, const struct wfs_api_options
     if (!checkpoint->arena)
         return wfs_error_nomem(err, "a checkpoint");
     int r = wfs_session_open(&options->session, &checkpoint->session, err);
+    if (!r)
+        r = wfs_session_prove_casts(checkpoint->session, &options->cache, err);
     if (r)
         return r;
     wfs_session_cache_options(checkpoint->session, &cache);

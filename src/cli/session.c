@@ -41,6 +41,8 @@ int wfs_cli_session(struct wfs_cli *cli, enum wfs_cli_reads reads, struct wfs_se
     struct wfs_error err = {0};
     options.strict = false;
     int r = wfs_session_open(&options, &session, &err);
+    if (!r)
+        r = wfs_session_prove_casts(session, &cli->options.mount.cache, &err);
     if (r) {
         cli->status = wfs_cli_fail(&err);
         return r;

@@ -150,6 +150,17 @@ int wfs_inspect_stats(const struct wfs_inspect_rows *rows, const struct wfs_insp
                       bool only_known, struct wfs_stats *ret, bool *ret_known,
                       struct wfs_error *err);
 
+/* What the cache has to know of a checkpoint: its files (in the arena; none where memory is short),
+ * its id and where it lies. */
+void wfs_inspect_cache_options(const struct wfs_catalog *catalog, struct wfs_arena *arena,
+                               struct wfs_cache_options *ret);
+/* Turns each cast of the plans that is a problem since values may overflow (WFS_NARROWED) into an
+ * inexact one where the checkpoint's index, if there is one, has statistics that prove the contrary.
+ * `cache` are the user's options, of which the index's path is taken. Starts threads and ends them.
+ * -ENOMEM. */
+int wfs_prove_casts(const struct wfs_catalog *catalog, struct wfs_plan *const *plans,
+                    uint32_t n_plans, const struct wfs_cache_options *cache, struct wfs_error *err);
+
 /* The statistics as JSON (see wfs_norms_json) are a fact of this kind: the index's view
  * `statistics` reads them. */
 #define WFS_STATISTICS_FACT "statistics"

@@ -21,7 +21,8 @@ enum wfs_status {
     WFS_AMBIGUOUS,
     WFS_COLLISION,
     WFS_INEXACT,
-    WFS_RENAMED, /* a wrapper component taken out, a prefix added or removed */
+    WFS_NARROWED, /* cast to a type of smaller range, and nothing proves that no value leaves it */
+    WFS_RENAMED,  /* a wrapper component taken out, a prefix added or removed */
     WFS_NOTE,
     WFS_N_STATUSES,
 };
@@ -40,11 +41,20 @@ struct wfs_target {
     const char *role_reason; /* ... and why; or "" */
 };
 
+/* A cast to a type of smaller range: the elements before it, and the tensors that they are of. */
+struct wfs_narrowing {
+    const struct wfs_expr *expr;
+    enum wfs_dtype to;
+    uint32_t n_sources;
+    const uint32_t *sources;
+};
+
 /* One line of a view's report. */
 struct wfs_report_entry {
     enum wfs_status status;
-    const char *subject; /* joined name of a source or target tensor */
-    const char *text;    /* what happened, and what to do about it */
+    const char *subject;                   /* joined name of a source or target tensor */
+    const char *text;                      /* what happened, and what to do about it */
+    const struct wfs_narrowing *narrowing; /* of NARROWED, for wfs_prove_casts; else NULL */
 };
 
 struct wfs_plan {
@@ -59,7 +69,7 @@ struct wfs_plan {
     uint32_t n_targets;
     const struct wfs_target *targets; /* sorted naturally by path */
     uint32_t n_entries;
-    const struct wfs_report_entry *entries;
+    struct wfs_report_entry *entries;
     uint32_t n_by_status[WFS_N_STATUSES]; /* targets and entries */
 };
 
@@ -72,6 +82,7 @@ struct wfs_view_options {
     const char *template_path; /* -o template=FILE, or NULL */
     const char *dtype;         /* -o dtype=keep|float32|float16|bfloat16, or NULL */
     const char *const *set;    /* -o set=NAME=VALUE, NULL-terminated, or NULL */
+    bool narrow;               /* -o narrow: casts to a type of smaller range are wanted */
     bool strict;
 };
 

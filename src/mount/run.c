@@ -200,6 +200,8 @@ static int serve_all(const struct wfs_mount_options *options, int *ready_fd, str
     mallopt(M_ARENA_MAX, HEAP_ARENAS);
     mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_MIN);
     int r = wfs_session_open(&lenient, &session, err);
+    if (!r)
+        r = wfs_session_prove_casts(session, &options->cache, err);
     if (r)
         return wfs_exit_status(r);
     print_warnings(session);

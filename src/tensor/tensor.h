@@ -196,6 +196,10 @@ struct wfs_expr {
     const struct wfs_piece *pieces;
 };
 
+/* Are all elements elements of the sources as they are: moved, repeated or left out, never computed?
+ */
+bool wfs_expr_only_moves(const struct wfs_expr *expr);
+
 /* A guard against hostile expressions (a merge of un-mergeable axes splits pieces); beyond it the
  * operation nests: the inner expression becomes a byte source (wfs_expr_as_bytes). */
 #define WFS_EXPR_MAX_PIECES 65536
@@ -321,6 +325,14 @@ int wfs_convert(enum wfs_dtype from, const void *in, enum wfs_dtype to, void *ou
                 struct wfs_error *err);
 /* True where every value of `from` is a value of `to`. */
 bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to);
+/* True where `to` ends at less than half of what `from` reaches, both floating: float32 to float16
+ * or float8, not to bfloat16 (which ends at the same power of two). */
+bool wfs_convert_narrows(enum wfs_dtype from, enum wfs_dtype to);
+/* The largest finite value of a numeric type; complex: of a component. */
+double wfs_dtype_max(enum wfs_dtype dtype);
+/* How many finite elements casts have made infinite or NaN in this process. One that is computed
+ * again is counted again. */
+uint64_t wfs_convert_n_overflowed(void);
 
 /* ---- statistics ---------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/inspect.h"
 #include "tree/contents/all.h"
 #include "tree/nodes/layout.h"
 
@@ -159,28 +160,15 @@ int wfs_session_open(const struct wfs_session_options *options, struct wfs_sessi
     return 0;
 }
 
-/* The files that the index remembers. They live in the session's arena. Without memory for them
- * there are none, and `weightfs index` will not find out that the index is stale. */
-static const struct wfs_cache_file *cache_files(const struct wfs_session *session, size_t *ret_n)
-{
-    const struct wfs_catalog *catalog = session->catalog;
-    struct wfs_cache_file *files =
-        wfs_arena_array(session->arena, catalog->n_files + 1, sizeof(*files));
-    *ret_n = 0;
-    for (uint32_t i = 0; files && i < catalog->n_files; i++) {
-        const struct wfs_file_info *info = wfs_bytes_file_info(catalog->files[i].bytes);
-        if (info)
-            files[(*ret_n)++] = (struct wfs_cache_file){catalog->files[i].path, info->identity};
-    }
-    return files;
-}
-
 void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret)
 {
-    ret->files = cache_files(session, &ret->n_files);
-    ret->source = session->catalog->source;
-    ret->id = session->catalog->id;
-    ret->is_network = session->catalog->is_network;
+    wfs_inspect_cache_options(session->catalog, session->arena, ret);
+}
+
+int wfs_session_prove_casts(struct wfs_session *session, const struct wfs_cache_options *cache,
+                            struct wfs_error *err)
+{
+    return wfs_prove_casts(session->catalog, session->plans, session->n_plans, cache, err);
 }
 
 /* ---- files that are not listed --------------------------------------------------------------- */

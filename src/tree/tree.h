@@ -75,6 +75,9 @@ int wfs_session_resolve(const struct wfs_session *session, const char *path, uin
                         struct wfs_error *err);
 /* Fills in what the cache has to know of the checkpoint: files, id, and where it lies. */
 void wfs_session_cache_options(const struct wfs_session *session, struct wfs_cache_options *ret);
+/* wfs_prove_casts of all views: before warnings are shown, problems counted and files opened. */
+int wfs_session_prove_casts(struct wfs_session *session, const struct wfs_cache_options *cache,
+                            struct wfs_error *err);
 /* Puts the views' tables into the index of session->cache, in the background. Does nothing where
  * there is no cache. */
 void wfs_session_put_tables(struct wfs_session *session);

@@ -12,6 +12,7 @@
 struct wfs_view_spec {
     const char *name;
     const char *rules, *template_path, *dtype;
+    bool narrow;
     struct wfs_strings set; /* "NAME=VALUE" */
     struct wfs_strings own; /* "key=value", of keys that only this view has */
 };

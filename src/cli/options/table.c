@@ -131,6 +131,14 @@ static int apply_partial(struct wfs_options *o, const char *value, struct wfs_er
     return 0;
 }
 
+/* Of all views, where -o dtype= or a view's own dtype= asks for it. */
+static int apply_narrow(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->every.narrow = true;
+    return 0;
+}
+
 static int parse_number(const char *key, const char *value, int base, unsigned long max,
                         unsigned long *ret, struct wfs_error *err)
 {
@@ -252,6 +260,7 @@ static const struct row rows[] = {
     {"format", VALUE, apply_format},
     {"strict", FLAG, apply_strict},
     {"partial", FLAG, apply_partial},
+    {"narrow", FLAG, apply_narrow},
     {"shards", VALUE, apply_shards},
     {"uid", VALUE, apply_uid},
     {"gid", VALUE, apply_gid},

@@ -177,6 +177,7 @@ static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *e
         .rules = spec->rules ? spec->rules : every->rules,
         .template_path = spec->template_path ? spec->template_path : every->template_path,
         .dtype = spec->dtype ? spec->dtype : every->dtype,
+        .narrow = every->narrow,
         .set = (const char *const *)spec->set.list};
 }
 

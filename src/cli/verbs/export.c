@@ -29,6 +29,16 @@ struct export
 
 /* ---- what is written ----------------------------------------------------------------------- */
 
+/* Blocks out of an index were cast, and their overflow counted, by somebody else: what is cast here
+ * is computed here. */
+static bool has_casts(const struct wfs_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_targets; i++)
+        if (strstr(plan->targets[i].operations, "cast("))
+            return true;
+    return false;
+}
+
 static int export_node(struct wfs_session *session, const struct wfs_plan *plan, uint32_t node,
                        struct export *export, struct wfs_error *err)
 {
@@ -48,7 +58,20 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
     if (export->finish)
         return wfs_export_finish(file, options, err);
     wfs_windows_keep(WINDOWS_KEPT_BYTES);
-    return wfs_export(file, session->cache, options, err);
+    return wfs_export(file, has_casts(plan) ? NULL : session->cache, options, err);
+}
+
+/* The file is there; what it lost is said, and is a problem whether it was expected or not. */
+static int overflow_status(const char *path)
+{
+    uint64_t n = wfs_convert_n_overflowed();
+    if (n == 0)
+        return WFS_EXIT_OK;
+    fprintf(
+        stderr,
+        "weightfs: %s: %llu finite elements became infinite or NaN in a type of smaller range\n",
+        path, (unsigned long long)n);
+    return WFS_EXIT_PROBLEMS;
 }
 
 static int do_export(struct wfs_cli *cli, struct export *export)
@@ -59,8 +82,9 @@ static int do_export(struct wfs_cli *cli, struct export *export)
     uint32_t node;
     /* Each byte is read once, in order, so keeping blocks in memory would cost a copy and save
      * nothing. */
-    bool wants_cache = cache->index_path || cache->mode == WFS_CACHE_ALWAYS;
-    if (wfs_cli_session(cli, wants_cache, &session))
+    enum wfs_cli_reads reads =
+        cache->index_path || cache->mode == WFS_CACHE_ALWAYS ? WFS_READS_ONCE : WFS_READS_NOTHING;
+    if (wfs_cli_session(cli, reads, &session))
         return cli->status;
     if (!export->is_source && session->n_plans < 2) {
         wfs_error_set(&err, EINVAL, "which view? --view NAME, or --source");
@@ -74,7 +98,7 @@ static int do_export(struct wfs_cli *cli, struct export *export)
         r = export_node(session, plan, node, export, &err);
     if (r == -EINTR && atomic_load(&wfs_signals_interrupt))
         return wfs_signals_end();
-    return r ? wfs_cli_fail(&err) : WFS_EXIT_OK;
+    return r ? wfs_cli_fail(&err) : overflow_status(export->options.path);
 }
 
 /* ---- options ------------------------------------------------------------------------------- */

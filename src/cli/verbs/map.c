@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/inspect.h"
 #include "mount/problems.h"
 #include "cli/output.h"
 #include "cli/cli.h"
@@ -17,6 +18,7 @@ struct map {
     const struct wfs_view_options *views;
     uint32_t n_views;
     bool json;
+    const struct wfs_cache_options *cache; /* where the index is */
     struct wfs_strings explain;
     uint64_t n_problems;
     struct wfs_buf out;
@@ -28,6 +30,8 @@ static int report(struct map *map, const struct wfs_view_options *view, struct w
     int r = wfs_plan_view(map->catalog, view, &plan, err);
     if (!r)
         r = wfs_writers_check(plan->files, plan->view, err);
+    if (!r)
+        r = wfs_prove_casts(map->catalog, &plan, 1, map->cache, err);
     if (r)
         return r;
     map->n_problems += wfs_plan_n_problems(plan);
@@ -134,7 +138,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
 {
     struct wfs_cli cli wfs_cleanup(wfs_cli_close) = {0};
     struct wfs_error err = {0};
-    struct map map = {0};
+    struct map map = {.cache = &cli.options.mount.cache};
     if (wfs_cli_open(&cli, verb, argc, argv))
         return cli.status;
     int status = read_options(&cli, &map, &err);

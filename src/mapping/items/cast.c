@@ -13,11 +13,33 @@ static bool one_of(const char *s, const char *const *list, size_t n)
     return false;
 }
 
+/* A problem until the index's statistics prove that no finite value leaves the type's range
+ * (wfs_prove_casts), or the user accepts it. */
+static int report_narrowed(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                           const struct wfs_item *item, const struct wfs_expr *before,
+                           enum wfs_dtype to)
+{
+    struct wfs_narrowing *narrowing = wfs_arena_alloc(mapper->arena, sizeof(*narrowing));
+    if (!narrowing)
+        return wfs_error_nomem(sink->err, "mapping");
+    *narrowing = (struct wfs_narrowing){before, to, item->n_sources, item->sources};
+    wfs_report(
+        sink, WFS_NARROWED, item->path,
+        "%s -> %s by dtype=%s: values beyond %g would become infinite, and nothing proves that "
+        "there are none; `weightfs norms` puts the proof into the index, -o narrow accepts it",
+        wfs_dtype_info(before->dtype)->name, wfs_dtype_info(to)->name, mapper->options->dtype,
+        wfs_dtype_max(to));
+    if (!sink->failed && sink->n_entries)
+        sink->entries[sink->n_entries - 1].narrowing = narrowing;
+    return 0;
+}
+
 static int cast_one(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct wfs_item *item,
                     enum wfs_dtype to)
 {
     struct wfs_elem_op op = {.kind = WFS_ELEM_CAST, .dtype = to};
-    enum wfs_dtype from = item->expr->dtype;
+    const struct wfs_expr *before = item->expr;
+    enum wfs_dtype from = before->dtype;
     const char *to_name = wfs_dtype_info(to)->name;
     int r = wfs_expr_elementwise(mapper->arena, item->expr, &op, &item->expr, sink->err);
     if (r)
@@ -27,6 +49,8 @@ static int cast_one(const struct wfs_mapper *mapper, struct wfs_sink *sink, stru
     if (!item->operations)
         return wfs_error_nomem(sink->err, "mapping");
     bool exact = wfs_convert_is_exact(from, to);
+    if (wfs_convert_narrows(from, to) && !mapper->options->narrow)
+        return report_narrowed(mapper, sink, item, before, to);
     wfs_report(sink, exact ? WFS_DTYPE_CHANGED : WFS_INEXACT, item->path, "%s -> %s by dtype=%s%s",
                wfs_dtype_info(from)->name, to_name, mapper->options->dtype,
                exact ? "" : ": values are rounded");

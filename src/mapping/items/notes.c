@@ -20,6 +20,7 @@ const char *wfs_status_name(enum wfs_status status)
         [WFS_AMBIGUOUS] = "ambiguous",
         [WFS_COLLISION] = "collision",
         [WFS_INEXACT] = "inexact",
+        [WFS_NARROWED] = "narrowed",
         [WFS_RENAMED] = "renamed",
         [WFS_NOTE] = "note",
     };
@@ -29,7 +30,8 @@ const char *wfs_status_name(enum wfs_status status)
 bool wfs_status_is_problem(enum wfs_status status)
 {
     return status == WFS_UNEXPECTED || status == WFS_PACKED || status == WFS_MISSING ||
-           status == WFS_SHAPE_MISMATCH || status == WFS_AMBIGUOUS || status == WFS_COLLISION;
+           status == WFS_SHAPE_MISMATCH || status == WFS_AMBIGUOUS || status == WFS_COLLISION ||
+           status == WFS_NARROWED;
 }
 
 const char *wfs_dotted(struct wfs_arena *arena, const char *path)
@@ -48,10 +50,11 @@ void wfs_report(struct wfs_sink *sink, enum wfs_status status, const char *subje
     va_start(ap, fmt);
     wfs_buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    struct wfs_report_entry entry = {status, wfs_dotted(sink->arena, subject_path),
-                                     wfs_buf_ok(&text) && text.data
-                                         ? wfs_arena_strndup(sink->arena, text.data, text.len)
-                                         : NULL};
+    struct wfs_report_entry entry = {
+        .status = status,
+        .subject = wfs_dotted(sink->arena, subject_path),
+        .text = wfs_buf_ok(&text) && text.data ? wfs_arena_strndup(sink->arena, text.data, text.len)
+                                               : NULL};
     if (!entry.text ||
         wfs_grow(&sink->entries, &sink->cap_entries, sink->n_entries + 1, sizeof(entry))) {
         sink->failed = true;

@@ -216,6 +216,19 @@ static bool range_within(const struct range *a, const struct range *b)
            b->has_nan >= a->has_nan;
 }
 
+double wfs_dtype_max(enum wfs_dtype dtype)
+{
+    const struct wfs_num_format *fmt = wfs_num_format(dtype);
+    return fmt->class == WFS_NUM_NONE ? 0 : range_of(fmt).max;
+}
+
+bool wfs_convert_narrows(enum wfs_dtype from, enum wfs_dtype to)
+{
+    const struct wfs_num_format *a = wfs_num_format(from), *b = wfs_num_format(to);
+    return a->class == WFS_NUM_FLOAT && b->class == WFS_NUM_FLOAT &&
+           range_of(a).max >= 2 * range_of(b).max;
+}
+
 bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to)
 {
     const struct wfs_num_format *a = wfs_num_format(from), *b = wfs_num_format(to);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tensor/convert/lanes.h"
+#include "tensor/convert/overflow.h"
 #include "tensor/convert/small.h"
 
 #define STRETCH 256 /* elements; a multiple of 8 */
@@ -173,6 +174,36 @@ static int byteswap(enum wfs_dtype dtype, const void *in, void *out, uint64_t n,
     return 0;
 }
 
+#define CAST_STRETCH 512 /* elements; a multiple of 8 */
+
+/* In place, where sizes are equal: what is overwritten has to be kept to be compared with. */
+static int cast_in_place(enum wfs_dtype from, enum wfs_dtype to, uint8_t *data, uint64_t n,
+                         struct wfs_error *err)
+{
+    uint8_t before[CAST_STRETCH * 16];
+    int r = 0;
+    for (uint64_t i = 0; i < n && !r; i += CAST_STRETCH) {
+        uint64_t count = wfs_min_u64(CAST_STRETCH, n - i);
+        uint8_t *at = data + packed_bytes(from, i);
+        memcpy(before, at, packed_bytes(from, count));
+        r = wfs_convert(from, before, to, at, count, err);
+        if (!r)
+            wfs_overflow_count(from, before, to, at, count);
+    }
+    return r;
+}
+
+static int cast(enum wfs_dtype from, enum wfs_dtype to, const void *in, void *out, uint64_t n,
+                struct wfs_error *err)
+{
+    if (in == out && from != to)
+        return cast_in_place(from, to, out, n, err);
+    int r = wfs_convert(from, in, to, out, n, err);
+    if (!r)
+        wfs_overflow_count(from, in, to, out, n);
+    return r;
+}
+
 int wfs_elem_apply(enum wfs_dtype from, const struct wfs_elem_op *op, const void *in, void *out,
                    uint64_t n, struct wfs_error *err)
 {
@@ -183,7 +214,7 @@ int wfs_elem_apply(enum wfs_dtype from, const struct wfs_elem_op *op, const void
                              wfs_dtype_info(from)->name, wfs_dtype_info(op->dtype)->name);
     switch (op->kind) {
     case WFS_ELEM_CAST:
-        return wfs_convert(from, in, op->dtype, out, n, err);
+        return cast(from, op->dtype, in, out, n, err);
     case WFS_ELEM_SCALE:
     case WFS_ELEM_ADD:
         return arithmetic(from, op, in, out, n, err);

@@ -31,6 +31,20 @@ const struct wfs_expr *wfs_nested_expr(const struct wfs_bytes *bytes)
     return bytes->ops == &nested_ops ? ((const struct nested *)bytes)->expr : NULL;
 }
 
+bool wfs_expr_only_moves(const struct wfs_expr *expr)
+{
+    for (uint32_t i = 0; i < expr->n_pieces; i++) {
+        const struct wfs_piece *piece = &expr->pieces[i];
+        const struct wfs_expr *inner = wfs_nested_expr(piece->bytes);
+        if (piece->n_ops)
+            return false;
+        if (inner ? inner->dtype != piece->dtype || !wfs_expr_only_moves(inner)
+                  : wfs_bytes_computed(piece->bytes))
+            return false;
+    }
+    return true;
+}
+
 int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
                       struct wfs_error *err)
 {
