@@ -240,9 +240,9 @@ static int do_inverse_let(struct reading *rd)
     return r ? r : wfs_parse_expr(rd->p, &let->inverse);
 }
 
-static int do_require(struct reading *rd)
+static int read_require(struct reading *rd, const char *missing)
 {
-    struct wfs_require req;
+    struct wfs_require req = {.missing = missing};
     rd->p->n_caps = 0;
     wfs_parse_space(rd->p);
     req.pos = wfs_parse_pos(rd->p);
@@ -252,25 +252,33 @@ static int do_require(struct reading *rd)
     return r ? r : ADD(rd, requires, &req);
 }
 
+static int do_require(struct reading *rd)
+{
+    return read_require(rd, NULL);
+}
+
+static int do_missing(struct reading *rd)
+{
+    const char *path;
+    int r = wfs_parse_path(rd->p, &path);
+    if (!r)
+        r = wfs_parse_expect(rd->p, "if");
+    return r ? r : read_require(rd, path);
+}
+
 static int do_prefix(struct reading *rd)
 {
     struct wfs_prefix prefix = {0};
-    const char *name;
     rd->p->n_caps = 0;
     wfs_parse_space(rd->p);
     prefix.pos = wfs_parse_pos(rd->p);
     prefix.add = wfs_parse_accept(rd->p, "add");
     int r = prefix.add ? 0 : wfs_parse_expect(rd->p, "remove");
     if (!r)
-        r = wfs_parse_word(rd->p, "a name", &name);
-    if (r)
-        return r;
-    prefix.path = wfs_path_from_name(rd->p->arena, name, '.');
-    if (!prefix.path)
-        return wfs_error_nomem(rd->p->err, "rules");
-    if (wfs_parse_accept(rd->p, "if") && (r = wfs_parse_expr(rd->p, &prefix.cond)))
-        return r;
-    return ADD(rd, prefixes, &prefix);
+        r = wfs_parse_path(rd->p, &prefix.path);
+    if (!r && wfs_parse_accept(rd->p, "if"))
+        r = wfs_parse_expr(rd->p, &prefix.cond);
+    return r ? r : ADD(rd, prefixes, &prefix);
 }
 
 static const struct {
@@ -291,6 +299,7 @@ static const struct {
     {"let ", do_let},
     {"inverse let ", do_inverse_let},
     {"require ", do_require},
+    {"missing ", do_missing},
     {"prefix ", do_prefix},
     {"invertible", do_invertible},
     {"program ", do_program},

@@ -194,6 +194,15 @@ int wfs_parse_word(struct wfs_parser *p, const char *what, const char **ret)
     return take(p, n, ret);
 }
 
+int wfs_parse_path(struct wfs_parser *p, const char **ret)
+{
+    const char *name;
+    int r = wfs_parse_word(p, "a name", &name);
+    if (!r && !(*ret = wfs_path_from_name(p->arena, name, '.')))
+        r = wfs_error_nomem(p->err, "rules");
+    return r;
+}
+
 int wfs_parse_string(struct wfs_parser *p, const char **ret)
 {
     wfs_cleanup(wfs_buf_free) struct wfs_buf buf = {0};

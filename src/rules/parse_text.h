@@ -61,6 +61,8 @@ int wfs_parse_expect(struct wfs_parser *p, const char *text);
 int wfs_parse_ident(struct wfs_parser *p, const char *what, const char **ret);
 /* A word up to white space: a set's or a file's name. */
 int wfs_parse_word(struct wfs_parser *p, const char *what, const char **ret);
+/* A word that is a name with "." between its components, as a path. */
+int wfs_parse_path(struct wfs_parser *p, const char **ret);
 /* "text" with \" and \\ ; the quotes are taken off. */
 int wfs_parse_string(struct wfs_parser *p, const char **ret);
 /* A whole number without a sign, at most 18 digits. */

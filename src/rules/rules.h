@@ -273,8 +273,11 @@ struct wfs_let {
     const struct wfs_vexpr *expr;
     const struct wfs_vexpr *inverse; /* of the names an inverse reads; NULL: expr serves both */
 };
+/* A condition and what is said of it: one without which the view is refused; or, with `missing`, one
+ * under which the view lacks a tensor of that path. */
 struct wfs_require {
     struct wfs_pos pos;
+    const char *missing; /* or NULL */
     const struct wfs_vexpr *cond;
     const char *message;
 };

@@ -248,7 +248,9 @@ static int check_requires(struct wfs_apply *ap)
         int r = wfs_eval_cond(&scope, req->cond, &holds);
         if (r)
             return r;
-        if (!holds)
+        if (req->missing && holds && !ap->set->is_inverse)
+            wfs_report(ap->sink, WFS_MISSING, req->missing, "%s", req->message);
+        if (!req->missing && !holds)
             return wfs_error_set(ap->sink->err, EINVAL, "%s:%u:%u: %s", req->pos.file,
                                  req->pos.line, req->pos.col, req->message);
     }
