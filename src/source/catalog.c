@@ -317,6 +317,16 @@ int wfs_catalog_add_metadata(struct wfs_catalog *catalog, const char *key, const
     return 0;
 }
 
+const char *wfs_note_kind_name(enum wfs_note_kind kind)
+{
+    static const char *const names[] = {[WFS_NOTE_INFO] = "note",
+                                        [WFS_NOTE_WARNING] = "warning",
+                                        [WFS_NOTE_DANGER] = "DANGER",
+                                        [WFS_NOTE_REFUSED] = "refused",
+                                        [WFS_NOTE_LEFT_OUT] = "left out"};
+    return names[kind];
+}
+
 void wfs_catalog_note(struct wfs_catalog *catalog, enum wfs_note_kind kind, const char *subject,
                       const char *fmt, ...)
 {

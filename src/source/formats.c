@@ -128,12 +128,14 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
     return r;
 }
 
-int wfs_source_open_part(const char *path, const struct wfs_source_options *options,
-                         struct wfs_catalog **ret, struct wfs_error *err)
+int wfs_source_open_part(const struct wfs_catalog *whole, const char *path,
+                         const struct wfs_source_options *options, struct wfs_catalog **ret,
+                         struct wfs_error *err)
 {
     wfs_cleanup(wfs_catalog_freep) struct wfs_catalog *catalog = wfs_catalog_new(path);
     if (!catalog)
         return wfs_error_nomem(err, path);
+    catalog->home = whole->home;
     int r = wfs_source_scan_file(catalog, path, wfs_source_base_name(path), options, NULL, err);
     catalog->is_flat = false;
     if (!r)

@@ -41,9 +41,11 @@ int wfs_source_scan_file(struct wfs_catalog *catalog, const char *path, const ch
                          const struct wfs_source_options *options, uint32_t *ret_file,
                          struct wfs_error *err);
 
-/* The catalog of one file that is a part of a checkpoint, as sharded folders open them. Whoever puts
- * the parts together settles the separator of flat names. Freed with wfs_catalog_free. */
-int wfs_source_open_part(const char *path, const struct wfs_source_options *options,
-                         struct wfs_catalog **ret, struct wfs_error *err);
+/* The catalog of one file that is a part of a checkpoint, as sharded folders open them. Links to it
+ * are judged as those of `whole`, before a byte is parsed. Whoever puts the parts together settles
+ * the separator of flat names. Freed with wfs_catalog_free, before `whole` is. */
+int wfs_source_open_part(const struct wfs_catalog *whole, const char *path,
+                         const struct wfs_source_options *options, struct wfs_catalog **ret,
+                         struct wfs_error *err);
 
 #endif

@@ -18,6 +18,8 @@ enum wfs_note_kind {
     WFS_NOTE_REFUSED,  /* one tensor that was not shown, and why */
     WFS_NOTE_LEFT_OUT, /* parameters that no view maps; a problem of --strict */
 };
+/* "note", "warning", "DANGER", "refused", "left out". */
+const char *wfs_note_kind_name(enum wfs_note_kind kind);
 struct wfs_note {
     enum wfs_note_kind kind;
     const char *subject; /* a tensor or file name; may be "" */

@@ -103,9 +103,12 @@ def test_export__parts_at_once_killed_and_again(source, tmp_path, name, seed):
         if not todo:
             break
         refused = run("export", source, "--view", "flax", out, "--finish", check=False)
+        if refused.returncode == 0:  # each was killed when its marker was there already
+            break
         assert refused.returncode == 2
         assert "missing" in refused.stderr or "under way" in refused.stderr
-    run("export", source, "--view", "flax", out, "--finish")
+    if not out.exists():
+        run("export", source, "--view", "flax", out, "--finish")
     assert sha(out) == sha(tmp_path / ("whole-" + name))
     run("export", source, out, "--abort", check=False)  # what a killed part left of a marker
     assert sorted(os.listdir(tmp_path)) == sorted([name, "whole-" + name])

@@ -123,14 +123,13 @@ static void add_view(struct wfs_buf *out, const struct wfs_plan *plan, const uin
 /* The source's notes, but for those that only inform. */
 static void add_notes(struct wfs_buf *out, const struct wfs_catalog *catalog)
 {
-    static const char *const names[] = {"note", "warning", "DANGER", "refused", "left out"};
     const char *comma = "";
     wfs_buf_str(out, ",\"notes\":[");
     for (uint32_t i = 0; i < catalog->n_notes; i++) {
         const struct wfs_note *note = &catalog->notes[i];
         if (note->kind == WFS_NOTE_INFO)
             continue;
-        wfs_buf_printf(out, "%s[\"%s\",", comma, names[note->kind]);
+        wfs_buf_printf(out, "%s[\"%s\",", comma, wfs_note_kind_name(note->kind));
         wfs_buf_json(out, note->subject);
         wfs_buf_char(out, ',');
         wfs_buf_json(out, note->text);

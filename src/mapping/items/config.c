@@ -26,8 +26,10 @@ static void decref(void *json)
     json_decref(json);
 }
 
-static int read_text(const char *path, uint64_t max_bytes, char **ret, size_t *ret_len,
-                     struct wfs_error *err)
+/* `catalog` judges the file that was opened, whatever the path led to before; NULL: no link is
+ * judged. */
+static int read_text(const struct wfs_catalog *catalog, const char *path, uint64_t max_bytes,
+                     char **ret, size_t *ret_len, struct wfs_error *err)
 {
     struct wfs_bytes *bytes;
     int r = wfs_bytes_open(path, &bytes, err);
@@ -35,7 +37,10 @@ static int read_text(const char *path, uint64_t max_bytes, char **ret, size_t *r
         return r;
     size_t len = (size_t)bytes->size_bytes;
     char *text = NULL;
-    if (bytes->size_bytes > max_bytes)
+    r = catalog ? wfs_catalog_check_link(catalog, path, bytes, err) : 0;
+    if (r)
+        ; /* it is not read */
+    else if (bytes->size_bytes > max_bytes)
         r = wfs_error_set(err, EFBIG, "%s: larger than %llu bytes", path,
                           (unsigned long long)max_bytes);
     else if (!(text = malloc(len + 1)))
@@ -84,13 +89,14 @@ static int plain_json(const char *text, struct wfs_buf *out, struct wfs_error *e
     return wfs_buf_ok(out) ? 0 : wfs_error_nomem(err, "config");
 }
 
-int wfs_json_load(const char *path, uint64_t max_bytes, json_t **ret, struct wfs_error *err)
+static int load(const struct wfs_catalog *catalog, const char *path, uint64_t max_bytes,
+                json_t **ret, struct wfs_error *err)
 {
     wfs_cleanup(wfs_freep) char *text = NULL;
     wfs_cleanup(wfs_buf_free) struct wfs_buf plain = {0};
     size_t len;
     json_error_t at;
-    int r = read_text(path, max_bytes, &text, &len, err);
+    int r = read_text(catalog, path, max_bytes, &text, &len, err);
     if (!r && !memchr(text, 0, len))
         r = plain_json(text, &plain, err);
     if (r)
@@ -103,6 +109,11 @@ int wfs_json_load(const char *path, uint64_t max_bytes, json_t **ret, struct wfs
                              at.text);
     *ret = root;
     return 0;
+}
+
+int wfs_json_load(const char *path, uint64_t max_bytes, json_t **ret, struct wfs_error *err)
+{
+    return load(NULL, path, max_bytes, ret, err);
 }
 
 static struct wfs_value from_json(const json_t *v)
@@ -169,7 +180,7 @@ int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
     if (catalog->config_path) {
         const char *slash = strrchr(catalog->config_path, '/');
         config->name = slash ? slash + 1 : catalog->config_path;
-        int r = wfs_json_load(catalog->config_path, WFS_CONFIG_MAX_BYTES, &config->root, err);
+        int r = load(catalog, catalog->config_path, WFS_CONFIG_MAX_BYTES, &config->root, err);
         if (r)
             return r;
         if (wfs_arena_on_free(arena, decref, config->root))

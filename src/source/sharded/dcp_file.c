@@ -137,7 +137,7 @@ static int open_kind(struct wfs_dcp *d, const char *path, struct wfs_bytes *byte
     int r = wfs_bytes_read(bytes, magic, sizeof(magic), 0, err);
     if (r || memcmp(magic, "PK\3\4", 4) == 0)
         return r;
-    r = wfs_source_open_part(path, NULL, &file->safetensors, err);
+    r = wfs_source_open_part(d->t.catalog, path, NULL, &file->safetensors, err);
     if (r)
         return r;
     if (wfs_arena_on_free(d->t.catalog->arena, free_catalog, file->safetensors))
@@ -162,6 +162,8 @@ int wfs_dcp_open_file(struct wfs_dcp *d, const char *name, struct wfs_dcp_file *
     if (!path || wfs_grow(&d->file, &d->cap_files, d->n_files + 1, sizeof(*d->file)))
         return wfs_error_nomem(err, "a DCP file");
     int r = wfs_bytes_open(path, &bytes, err);
+    if (!r)
+        r = wfs_catalog_check_link(catalog, path, bytes, err);
     if (!r)
         r = open_kind(d, path, bytes, &file, err);
     if (!r)

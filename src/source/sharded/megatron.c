@@ -94,6 +94,8 @@ static int follow_latest(struct megatron *m, const char **ret, struct wfs_error 
     const char *path = wfs_arena_printf(arena, "%s/" MEGATRON_LATEST, m->listing->path);
     int r = path ? wfs_bytes_open(path, &bytes, err) : wfs_error_nomem(err, "a path");
     if (!r)
+        r = wfs_catalog_check_link(m->catalog, path, bytes, err);
+    if (!r)
         r = wfs_bytes_read(bytes, text, (size_t)wfs_min_u64(bytes->size_bytes, sizeof(text) - 1), 0,
                            err);
     if (r)

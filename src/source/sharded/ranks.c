@@ -40,7 +40,7 @@ int wfs_rank_open(struct wfs_catalog *catalog, const char *path, const char *nam
 {
     const struct wfs_source_options own = {.strict = options && options->strict};
     struct wfs_rank rank = {0};
-    int r = wfs_source_open_part(path, &own, &rank.catalog, err);
+    int r = wfs_source_open_part(catalog, path, &own, &rank.catalog, err);
     if (r)
         return r;
     if (wfs_arena_on_free(catalog->arena, free_catalog, rank.catalog))

@@ -64,8 +64,6 @@ static void make_objects(const struct wfs_session *session, uint32_t plan, struc
     wfs_buf_char(out, '\n');
 }
 
-static const char *const note_names[] = {"note", "warning", "DANGER", "refused", "left out"};
-
 static void make_report(const struct wfs_session *session, uint32_t plan, struct wfs_buf *out)
 {
     (void)plan;
@@ -76,7 +74,7 @@ static void make_report(const struct wfs_session *session, uint32_t plan, struct
                    catalog->n_tensors, catalog->n_files);
     for (uint32_t i = 0; i < catalog->n_notes; i++) {
         const struct wfs_note *note = &catalog->notes[i];
-        wfs_buf_printf(out, "%s: ", note_names[note->kind]);
+        wfs_buf_printf(out, "%s: ", wfs_note_kind_name(note->kind));
         wfs_buf_visible(out, note->subject);
         wfs_buf_str(out, *note->subject ? ": " : "");
         wfs_buf_visible(out, note->text);
