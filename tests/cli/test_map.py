@@ -315,3 +315,67 @@ def test_map__a_config_may_hold_what_python_writes_for_infinity(tmp_path):
     assert json.loads(got)["counts"]["mapped"] == 2
     config.write_text('{"limit": Infinit}')
     assert "config.json:1:17: no JSON" in run("map", tmp_path, "--view", "linen", check=False).stderr
+
+
+# ---- values of a model's parts -------------------------------------------------------------------------
+
+def attention(tmp_path, config, *modules, width=24):
+    """nn.MultiheadAttention's tensors below each module, and a dense layer beside them."""
+    names = {f"{m}.{n}": s for m in modules for n, s in
+             [("in_proj_weight", (3 * width, width)), ("in_proj_bias", (3 * width,)),
+              ("out_proj.weight", (width, width)), ("out_proj.bias", (width,))]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return toy(tmp_path, **names, **{"fc.weight": (3, 2)})
+
+
+SIGLIP = {"model_type": "siglip", "text_config": {"num_attention_heads": 4}, "vision_config": {"num_attention_heads": 4}}
+GEMMA = {"model_type": "gemma3", "text_config": {"num_attention_heads": 8}, "vision_config": {"num_attention_heads": 12}}
+OMNI = {"model_type": "omni", "num_attention_heads": 2,
+        "thinker_config": {"audio_config": {"num_attention_heads": 3}, "text_config": {"num_attention_heads": 6}}}
+SIDES = {"model_type": "sides", "encoder": {"model_type": "a", "num_heads": 4}, "decoder": {"model_type": "b", "num_heads": 6}}
+LLM = {"model_type": "vl", "llm_config": {"n_head": 6}, "quantization_config": {"n_head": 5}}
+
+
+@pytest.mark.parametrize("config, module, heads", [
+    (SIGLIP, "vision_model.head.attention", 4), (SIGLIP, "head.attention", 4),
+    (GEMMA, "model.vision_tower.head.attention", 12), (GEMMA, "text.pool", 8),
+    (OMNI, "thinker.audio_tower.pool", 3), (OMNI, "pool.attention", 2),
+    (SIDES, "model.encoder.attn", 4), (SIDES, "model.decoder.attn", 6), (LLM, "pool", 6)])
+def test_map__a_parts_config_has_the_value(tmp_path, config, module, heads):
+    source, tensors = attention(tmp_path, config, module)
+    got = shown(source, "linen", "--view", "linen")
+    query = tensors[f"{module}.in_proj_weight"][:24].T.reshape(24, heads, 24 // heads)
+    assert np.array_equal(got[f"params.{module}.query.kernel"], query)
+    out = tensors[f"{module}.out_proj.weight"].T.reshape(heads, 24 // heads, 24)
+    assert np.array_equal(got[f"params.{module}.out.kernel"], out)
+
+
+@pytest.mark.parametrize("config, known, unknown", [
+    (GEMMA, {"vision_tower.attn": 12}, "projector.cross_attn"),
+    (SIDES, {"encoder.attn": 4, "decoder.attn": 6}, "pooler.attn"),
+    ({"model_type": "x"}, {}, "attn")])
+@pytest.mark.parametrize("view", ["linen", "keras"])
+def test_map__a_module_whose_value_is_not_known_is_kept(tmp_path, config, known, unknown, view):
+    source, tensors = attention(tmp_path, config, *known, unknown)
+    done = run("map", source, "--view", view, "--json", check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1
+    kept = {t["target"] for t in report["targets"] if t["status"] == "unexpected"}
+    names = [f"{unknown}.{n}" for n in ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")]
+    assert {k.replace("/", ".") for k in kept} == set(names)
+    assert run("map", source, "--view", view, check=False).stdout.count("the value 'heads' is needed") == 4
+    if view == "linen":
+        got = shown(source, view, "--view", view)
+        assert all(np.array_equal(got[n], tensors[n]) for n in names)
+        assert np.array_equal(got["params.fc.kernel"], tensors["fc.weight"].T)
+        for module, heads in known.items():
+            query = tensors[f"{module}.in_proj_weight"][:24].T.reshape(24, heads, 24 // heads)
+            assert np.array_equal(got[f"params.{module}.query.kernel"], query)
+    assert run("ls", source, "--view", view, "--strict", check=False).returncode == 1
+
+
+def test_map__rules_of_ones_own_that_fail_are_an_error(tmp_path):
+    source, _ = toy(tmp_path, **{"a.w": (2, 3), "b.w": (4, 3)})
+    (tmp_path / "own.map").write_text("{x}.w -> {x}.k : reshape(3, 2)\n")
+    done = run("map", source, "--rules", tmp_path / "own.map", check=False)
+    assert done.returncode == 2 and "b.w: " in done.stderr and "own.map:1:" in done.stderr

@@ -42,12 +42,43 @@ static int take(struct wfs_apply *ap, uint32_t index, const struct wfs_pick *pic
 
 static int place(struct wfs_apply *ap, uint32_t index)
 {
+    const char *path = ap->world.items->items[index].path;
+    const char *why = wfs_apply_refusal(ap, path);
     struct wfs_pick pick;
+    size_t n_out = ap->out.n;
     bool found;
+    if (why)
+        return wfs_apply_keep(ap, index, why);
     int r = wfs_pick_rule(ap, ap->sink, index, &pick, &found);
     if (!r && found)
         r = take(ap, index, &pick);
-    return wfs_apply_forgives(ap, r) || (!r && !found) ? wfs_apply_keep(ap, index) : r;
+    if (r == -EINVAL && ap->options->keeps_failed && wfs_apply_refuse(ap, &path, 1))
+        return -ENOMEM;
+    return wfs_apply_forgives(ap, r, n_out) || (!r && !found) ? wfs_apply_keep(ap, index, NULL) : r;
+}
+
+static int place_all(struct wfs_apply *ap)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < ap->world.items->n; i++)
+        r = place(ap, (uint32_t)i);
+    return r ? r : wfs_groups_run(ap);
+}
+
+/* A rule that fails on a tensor refuses its module, of which others may be placed already: then all
+ * are placed again, but for that module. */
+static int place_until_none_fails(struct wfs_apply *ap)
+{
+    size_t n_entries = ap->sink->n_entries, n_refused;
+    int r;
+    do {
+        n_refused = ap->refused.n;
+        ap->sink->n_entries = n_entries;
+        ap->out.n = ap->n_hits = 0;
+        memset(ap->copy_of, 0, ap->world.items->n * sizeof(*ap->copy_of));
+        r = place_all(ap);
+    } while (!r && ap->refused.n != n_refused);
+    return r;
 }
 
 /* ---- fills --------------------------------------------------------------------------------- */
@@ -273,10 +304,8 @@ static int run(struct wfs_apply *ap)
         r = check_requires(ap);
     if (!r && ap->set->is_inverse)
         r = wfs_inverse_report_losses(ap);
-    for (size_t i = 0; !r && i < ap->world.items->n; i++)
-        r = place(ap, (uint32_t)i);
     if (!r)
-        r = wfs_groups_run(ap);
+        r = place_until_none_fails(ap);
     if (!r)
         r = run_fills(ap);
     if (!r)
@@ -311,6 +340,7 @@ int wfs_apply(const struct wfs_mapper *mapper, struct wfs_sink *sink, const stru
     wfs_name_index_free(&ap.in_names);
     wfs_name_index_free(&ap.renamed_names);
     wfs_groups_free(&ap);
+    wfs_strmap_free(&ap.refused);
     if (r) {
         free(ap.out.items);
         return r;

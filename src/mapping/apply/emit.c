@@ -145,10 +145,10 @@ int wfs_clauses_run(struct wfs_apply *ap, const struct wfs_rule *rule, const str
     return r;
 }
 
-/* Which tensor an operation failed on. */
+/* Which tensor an operation failed on, where it is not kept and reported under its name. */
 static int named(struct wfs_apply *ap, const struct wfs_val *val, int r)
 {
-    if (r && r != -ENOMEM && val->item != WFS_NO_INDEX)
+    if (r && !ap->options->keeps_failed && r != -ENOMEM && val->item != WFS_NO_INDEX)
         wfs_error_prefix(ap->sink->err, "%s",
                          wfs_dotted(ap->mapper->arena, ap->world.items->items[val->item].path));
     return r;

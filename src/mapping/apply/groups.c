@@ -96,8 +96,19 @@ static int keep_hits(struct wfs_apply *ap, const struct wfs_hit *hits, size_t n)
 {
     int r = 0;
     for (size_t i = 0; !r && i < n; i++)
-        r = wfs_apply_keep(ap, hits[i].item);
+        r = wfs_apply_keep(ap, hits[i].item, NULL);
     return r;
+}
+
+static int refuse_hits(struct wfs_apply *ap, const struct wfs_hit *hits, size_t n)
+{
+    wfs_cleanup(wfs_freep) void *paths_void = calloc(n, sizeof(char *));
+    const char **paths = paths_void;
+    if (!paths)
+        return wfs_error_nomem(ap->sink->err, "mapping");
+    for (size_t i = 0; i < n; i++)
+        paths[i] = ap->world.items->items[hits[i].item].path;
+    return wfs_apply_refuse(ap, paths, n);
 }
 
 /* A part that has no tensor: the group is incomplete and its tensors are kept. */
@@ -197,6 +208,7 @@ static int run_group(struct wfs_apply *ap, const struct wfs_hit *hits, size_t n)
     const struct wfs_rule *rule = hits->rule;
     struct wfs_vals all = {0};
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
+    size_t n_out = ap->out.n;
     bool kept;
     int r = check_group(ap, hits, n, &kept);
     if (r || kept)
@@ -205,7 +217,9 @@ static int run_group(struct wfs_apply *ap, const struct wfs_hit *hits, size_t n)
     if (!r)
         r = wfs_clauses_run(ap, rule, &all, text.len ? text.data : "");
     free(all.v);
-    if (wfs_apply_forgives(ap, r))
+    if (r == -EINVAL && ap->options->keeps_failed && refuse_hits(ap, hits, n))
+        return -ENOMEM;
+    if (wfs_apply_forgives(ap, r, n_out))
         return keep_hits(ap, hits, n);
     if (r && r != -ENOMEM)
         wfs_error_prefix(ap->sink->err, "%s",

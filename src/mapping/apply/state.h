@@ -19,6 +19,7 @@ struct wfs_watch {
 struct wfs_apply_options {
     bool is_last;                  /* of the chain: the template is its target */
     bool is_lenient;               /* an item that a rule fails on is kept, as if no rule took it */
+    bool keeps_failed;             /* ... with its whole module, and reported: not the user's set */
     bool is_aligned;               /* the template's prefix is known: leave it */
     uint32_t *zero_terms;          /* a proof's, which asks for values: terms of a sum that are
                                     * zeros are left out, and counted here; or NULL */
@@ -38,8 +39,9 @@ struct wfs_apply {
     struct wfs_table out;
     struct wfs_candidate *candidates; /* the rules' source patterns, in order (pick.h) */
     size_t n_candidates;
-    uint32_t *copy_of;    /* per item left out as a copy: of which one, plus 1; else 0 */
-    struct wfs_hit *hits; /* items that wait for a fan-in (groups.h); malloc'd */
+    uint32_t *copy_of;         /* per item left out as a copy: of which one, plus 1; else 0 */
+    struct wfs_strmap refused; /* modules that a rule failed on -> why, a text's address */
+    struct wfs_hit *hits;      /* items that wait for a fan-in (groups.h); malloc'd */
     size_t n_hits, cap_hits;
 };
 /* A rule of the set at work. */

@@ -298,6 +298,7 @@ int wfs_chain_find(const struct wfs_mapper *mapper, struct wfs_sink *sink, struc
     if (r)
         return r;
     chain.last = named.sets[named.n - 1];
+    chain.own = own.set;
     *ret = chain;
     return 0;
 }

@@ -10,6 +10,7 @@ struct wfs_chain {
     uint32_t n;
     const struct wfs_set *sets[8];
     const struct wfs_set *last; /* the set that the view is named after */
+    const struct wfs_set *own;  /* the user's, of -o rules=FILE; or NULL */
     const char *text;           /* "torch+mlx" */
 };
 /* A view's own chain ("NAME=a+b"), or its set, after those that lead there from the source's

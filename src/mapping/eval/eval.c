@@ -36,7 +36,17 @@ static bool is_open(const struct wfs_scope *scope, const struct wfs_value *v)
 
 /* ---- leaves -------------------------------------------------------------------------------- */
 
-/* Evaluates a let for all rules: without one of them, and without a tensor. */
+static struct wfs_value eval_config(const struct wfs_scope *scope, const char *path)
+{
+    const struct wfs_world *world = scope->run.world;
+    bool by_name;
+    struct wfs_value value = wfs_config_get_for(world->config, path, scope->subject, &by_name);
+    world->memo->n_by_name += by_name;
+    return value;
+}
+
+/* Evaluates a let for all rules: without one of them, and without a tensor but for what config has
+ * for it. */
 static int find_let(const struct wfs_scope *scope, const struct wfs_let *let, struct wfs_value *ret)
 {
     const struct wfs_world *world = scope->run.world;
@@ -44,7 +54,8 @@ static int find_let(const struct wfs_scope *scope, const struct wfs_let *let, st
      * they are written for it. */
     bool is_own = world->set->is_inverse && let->inverse;
     struct wfs_scope global = {.run = {world, scope->run.sink, NULL},
-                               .may = world->set->is_inverse && !is_own};
+                               .may = world->set->is_inverse && !is_own,
+                               .subject = scope->subject};
     if (wfs_config_get_set(world->config, let->name, ret))
         return 0;
     return wfs_eval(&global, is_own ? let->inverse : let->expr, ret);
@@ -62,9 +73,10 @@ static int eval_let(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
     if (memo->let_state[i] == 1)
         return eval_error(scope, e, "a value that is computed from itself");
     if (memo->let_state[i] == 0) {
+        uint64_t n_by_name = memo->n_by_name;
         memo->let_state[i] = 1;
         int r = find_let(scope, &set->lets[i], &memo->lets[i]);
-        memo->let_state[i] = r ? 0 : 2;
+        memo->let_state[i] = r || memo->n_by_name != n_by_name ? 0 : 2;
         if (r)
             return r;
     }
@@ -215,7 +227,7 @@ static int eval_leaf(const struct wfs_scope *scope, const struct wfs_vexpr *e,
     case WFS_V_LET:
         return eval_let(scope, e, ret);
     case WFS_V_CONFIG:
-        *ret = wfs_config_get(scope->run.world->config, e->text);
+        *ret = eval_config(scope, e->text);
         return 0;
     case WFS_V_ANY:
         return eval_any(scope, e, ret);

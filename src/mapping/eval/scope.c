@@ -11,14 +11,22 @@
 struct wfs_scope wfs_item_scope(const struct wfs_run *run, const struct wfs_match *match,
                                 const struct wfs_item *item)
 {
-    return (struct wfs_scope){*run, match, item, item ? item->expr : NULL, false};
+    return (struct wfs_scope){.run = *run,
+                              .match = match,
+                              .item = item,
+                              .expr = item ? item->expr : NULL,
+                              .subject = item ? item->path : NULL};
 }
 
 struct wfs_scope wfs_val_scope(const struct wfs_run *run, const struct wfs_val *val)
 {
     const struct wfs_item *item =
         val->item == WFS_NO_INDEX ? NULL : &run->world->items->items[val->item];
-    return (struct wfs_scope){*run, &val->m, item, val->expr, false};
+    return (struct wfs_scope){.run = *run,
+                              .match = &val->m,
+                              .item = item,
+                              .expr = val->expr,
+                              .subject = item ? item->path : NULL};
 }
 
 static struct wfs_value text(const char *s)

@@ -14,6 +14,7 @@ struct wfs_scope {
     const struct wfs_item *item;   /* or NULL: no name, and it is neither tied nor packed */
     const struct wfs_expr *expr;   /* rank, dtype, shape, as they are now; or NULL */
     bool may;                      /* set by may.c alone */
+    const char *subject;           /* the tensor's name that config's values are for, or NULL */
 };
 /* The scope of an item that a pattern matched. */
 struct wfs_scope wfs_item_scope(const struct wfs_run *run, const struct wfs_match *match,

@@ -25,7 +25,8 @@ struct wfs_memo {
     struct wfs_value *lets;
     uint8_t *let_state; /* 0 not yet, 1 being found, 2 found */
     struct wfs_any *anys;
-    uint32_t n_nested; /* values being evaluated, one for another */
+    uint32_t n_nested;  /* values being evaluated, one for another */
+    uint64_t n_by_name; /* config's values so far that are for one tensor, and not kept */
 };
 
 struct wfs_world {

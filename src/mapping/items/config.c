@@ -241,12 +241,97 @@ bool wfs_config_has(const struct wfs_config *config, const char *path)
     return config->root && walk(config->root, path);
 }
 
-struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path)
+/* ---- the configs of a model's parts ------------------------------------------------------------ */
+
+/* A number in the configs of parts (vision_config, thinker_config.text_config, encoder, ...). */
+struct search {
+    const char *key, *subject; /* subject: a tensor's name, or NULL */
+    const json_t *any;         /* the first that was found */
+    bool differ;               /* there is another number */
+    const json_t *named;       /* that of the part which the subject's name tells, innermost */
+    size_t depth;              /* how many of the parts that lead there the name tells */
+    bool is_tie;               /* another part, told as well, has another number */
+};
+
+#define PART_END "_config"
+
+/* The name of a model's part: "vision" of vision_config, "encoder"; 0: no such key. */
+static size_t part_len(const char *key, const json_t *v)
+{
+    size_t len = strlen(key), end = sizeof(PART_END) - 1;
+    if (!json_is_object(v) || strcmp(key, "quantization_config") == 0 ||
+        strcmp(key, "generation_config") == 0)
+        return 0;
+    if (len > end && strcmp(key + len - end, PART_END) == 0)
+        return len - end;
+    return json_is_string(json_object_get(v, "model_type")) ? len : 0;
+}
+
+/* Is the word one of the name's, as "vision" of model.vision_tower.head? */
+static bool has_word(const char *name, const char *word, size_t len)
+{
+    for (const char *s = name, *end; s && *s; s = *end ? end + 1 : NULL) {
+        for (end = s; *end && *end != WFS_SEP && *end != '_' && *end != '.'; end++)
+            ;
+        if ((size_t)(end - s) == len && memcmp(s, word, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void take_number(struct search *s, const json_t *number, bool is_named, size_t depth)
+{
+    if (!s->any)
+        s->any = number;
+    s->differ |= !json_equal(s->any, number);
+    if (!is_named || depth < s->depth)
+        return;
+    s->is_tie = depth == s->depth && s->named && !json_equal(s->named, number);
+    s->named = number;
+    s->depth = depth;
+}
+
+static void search_parts(struct search *s, const json_t *at, size_t depth)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)at, key, v)
+    {
+        size_t len = part_len(key, v);
+        if (!len)
+            continue;
+        bool is_named = has_word(s->subject, key, len);
+        const json_t *found = json_object_get(v, s->key);
+        if (json_is_number(found))
+            take_number(s, found, is_named, depth + is_named);
+        search_parts(s, v, depth + is_named);
+    }
+}
+
+/* The part that the tensor's name tells has the value, else the whole, else all parts that have one
+ * and agree. Parts are asked for numbers alone. */
+static const json_t *find_in_json(const json_t *root, const char *path, const char *subject,
+                                  bool *ret_by_name)
+{
+    struct search s = {.key = path, .subject = subject};
+    const json_t *whole = walk(root, path);
+    if (!strchr(path, '.'))
+        search_parts(&s, root, 0);
+    *ret_by_name = s.any != NULL;
+    if (s.named && (!whole || json_is_number(whole)))
+        return s.is_tie ? NULL : s.named;
+    return whole || s.differ ? whole : s.any;
+}
+
+struct wfs_value wfs_config_get_for(const struct wfs_config *config, const char *path,
+                                    const char *subject, bool *ret_by_name)
 {
     struct wfs_value value;
+    *ret_by_name = false;
     if (wfs_config_get_set(config, path, &value))
         return value;
-    const json_t *found = config->root ? walk(config->root, path) : NULL;
+    const json_t *found =
+        config->root ? find_in_json(config->root, path, subject, ret_by_name) : NULL;
     if (found)
         return from_json(found);
     for (uint32_t i = 0; i < config->catalog->n_metadata; i++)
@@ -286,6 +371,12 @@ static bool names_size(json_t *at, json_int_t size, int depth)
 bool wfs_config_names_size(const struct wfs_config *config, uint64_t size)
 {
     return config->root && size <= INT64_MAX && names_size(config->root, (json_int_t)size, 0);
+}
+
+struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path)
+{
+    bool by_name;
+    return wfs_config_get_for(config, path, NULL, &by_name);
 }
 
 const char *wfs_config_name(const struct wfs_config *config)

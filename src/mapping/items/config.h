@@ -16,6 +16,11 @@ int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
                     const char *const *set, struct wfs_config **ret, struct wfs_error *err);
 /* By dotted path ("text_config.hidden_size"); kind NONE when there is none. */
 struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path);
+/* The same for a tensor. A number may stand in the configs of a model's parts (vision_config, encoder,
+ * ...): `subject`, the tensor's name (or NULL), tells which: vision_config has what
+ * vision_tower.head needs. *ret_by_name: for another tensor it may be another. */
+struct wfs_value wfs_config_get_for(const struct wfs_config *config, const char *path,
+                                    const char *subject, bool *ret_by_name);
 /* -o set= only. */
 bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret);
 /* The next -o set= from *at (0 at first) that nothing has asked for, NULL after the last. Those
