@@ -27,6 +27,7 @@ struct wfs_arena {
     struct chunk *chunks; /* the head is the one being filled */
     struct callback *callbacks;
     size_t next_size, total;
+    bool has_failed;
 };
 
 struct wfs_arena *wfs_arena_new(void)
@@ -58,8 +59,10 @@ void wfs_arena_freep(struct wfs_arena **arena)
 static struct chunk *chunk_new(struct wfs_arena *arena, size_t size)
 {
     struct chunk *c = calloc(1, sizeof(*c) + size);
-    if (!c)
+    if (!c) {
+        arena->has_failed = true;
         return NULL;
+    }
     c->size = size;
     arena->total += size;
     return c;
@@ -156,6 +159,16 @@ int wfs_arena_on_free(struct wfs_arena *arena, void (*fn)(void *), void *ptr)
     *cb = (struct callback){.next = arena->callbacks, .fn = fn, .ptr = ptr};
     arena->callbacks = cb;
     return 0;
+}
+
+bool wfs_arena_has_failed(const struct wfs_arena *arena)
+{
+    return arena->has_failed;
+}
+
+void wfs_arena_fail(struct wfs_arena *arena)
+{
+    arena->has_failed = true;
 }
 
 size_t wfs_arena_size_bytes(const struct wfs_arena *arena)

@@ -105,6 +105,10 @@ char *wfs_arena_printf(struct wfs_arena *arena, const char *fmt, ...) WFS_PRINTF
 /* Calls fn(ptr) when the arena is freed, last registered first. 0 or -ENOMEM (fn is then called
  * at once, so that the resource never leaks). */
 int wfs_arena_on_free(struct wfs_arena *arena, void (*fn)(void *), void *ptr);
+/* Whether memory for something in it ran out; _fail says so for what was to be put there, where work
+ * goes on without it and its maker asks at the end. */
+bool wfs_arena_has_failed(const struct wfs_arena *arena);
+void wfs_arena_fail(struct wfs_arena *arena);
 size_t wfs_arena_size_bytes(const struct wfs_arena *arena);
 
 /* ---- growable arrays and text -------------------------------------------------------------- */

@@ -51,9 +51,10 @@ static int keep_entries(const struct wfs_sink *sink, struct wfs_plan *plan)
 {
     size_t n = sink->n_entries;
     struct wfs_report_entry *entries =
-        sink->failed ? NULL
-                     : wfs_arena_memdup(plan->arena, n ? (const void *)sink->entries : "",
-                                        n ? n * sizeof(*entries) : 1);
+        sink->failed || wfs_arena_has_failed(plan->arena)
+            ? NULL
+            : wfs_arena_memdup(plan->arena, n ? (const void *)sink->entries : "",
+                               n ? n * sizeof(*entries) : 1);
     if (!entries)
         return wfs_error_nomem(sink->err, "report");
     plan->entries = entries;

@@ -379,3 +379,12 @@ def test_map__rules_of_ones_own_that_fail_are_an_error(tmp_path):
     (tmp_path / "own.map").write_text("{x}.w -> {x}.k : reshape(3, 2)\n")
     done = run("map", source, "--rules", tmp_path / "own.map", check=False)
     assert done.returncode == 2 and "b.w: " in done.stderr and "own.map:1:" in done.stderr
+
+
+@pytest.mark.parametrize("op, said", [
+    ("scale(n)", "scale(12345678901)"), ("add(n / 2)", "add(6172839450)"), ("reshape(n - 12345678898, -1)", "reshape(3, -1)")])
+def test_map__sizes_are_told_to_the_last_digit(tmp_path, op, said):
+    source, _ = toy(tmp_path, **{"a.w": (2, 3)})
+    (tmp_path / "own.map").write_text(f"let n = 12345678901\n{{x}}.w -> {{x}}.k : {op}\n")
+    report = json.loads(run("map", source, "--rules", tmp_path / "own.map", "--json", check=False).stdout)
+    assert [t["operations"] for t in report["targets"]] == [said]

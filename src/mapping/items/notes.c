@@ -37,6 +37,8 @@ bool wfs_status_is_problem(enum wfs_status status)
 const char *wfs_dotted(struct wfs_arena *arena, const char *path)
 {
     char *dotted = wfs_path_join_dup(arena, path, '.');
+    if (!dotted)
+        wfs_arena_fail(arena);
     return dotted ? dotted : "?";
 }
 

@@ -17,7 +17,7 @@ struct wfs_sink {
 };
 void wfs_report(struct wfs_sink *sink, enum wfs_status status, const char *subject_path,
                 const char *fmt, ...) WFS_PRINTF(4, 5);
-/* For messages: the path joined by '.'. In the arena; "?" when out of memory. */
+/* For messages: the path joined by '.'. In the arena; "?" when out of memory, and the arena has failed. */
 const char *wfs_dotted(struct wfs_arena *arena, const char *path);
 /* What is left of a trial's result `r`: -ENOMEM, which is also set in the sink that counts. Whether
  * a rule applies must not depend on memory. */

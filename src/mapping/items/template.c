@@ -50,7 +50,8 @@ static int index_keys(struct wfs_arena *arena, struct wfs_template *t, struct wf
 static struct wfs_template *new_template(struct wfs_arena *arena, const char *file, size_t n)
 {
     struct wfs_template *t = wfs_arena_alloc(arena, sizeof(*t));
-    if (!t || wfs_arena_on_free(arena, free_index, &t->index))
+    if (!t || wfs_arena_on_free(arena, free_index, &t->index) ||
+        wfs_arena_on_free(arena, free_index, &t->below))
         return NULL;
     t->file = wfs_arena_strdup(arena, file);
     t->keys = wfs_arena_array(arena, n ? n : 1, sizeof(*t->keys));
@@ -198,17 +199,18 @@ static int from_catalog(struct wfs_arena *arena, const char *file,
 
 /* Text that begins with '{': a JSON template. (A safetensors file begins with its header's length.)
  */
-static bool looks_like_json(struct wfs_bytes *bytes)
+static int looks_like_json(struct wfs_bytes *bytes, bool *ret, struct wfs_error *err)
 {
     char head[64];
-    struct wfs_error ignored = {0};
     size_t n = (size_t)wfs_min_u64(bytes->size_bytes, sizeof(head));
-    if (wfs_bytes_read(bytes, head, n, 0, &ignored))
-        return false;
+    int r = wfs_bytes_read(bytes, head, n, 0, err);
+    if (r)
+        return r;
     size_t i = 0;
     while (i < n && strchr(" \t\r\n", head[i]))
         i++;
-    return i < n && head[i] == '{';
+    *ret = i < n && head[i] == '{';
+    return 0;
 }
 
 static int load_json(struct wfs_arena *arena, const char *path, struct wfs_bytes *bytes, char sep,
@@ -237,21 +239,38 @@ static void free_catalog(void *catalog)
     wfs_catalog_free(catalog);
 }
 
+/* A file of JSON: *ret is its template. NULL: it is none, or a folder, and may be a checkpoint. */
+static int try_json(struct wfs_arena *arena, const char *path, char sep, struct wfs_template **ret,
+                    struct wfs_error *err)
+{
+    struct wfs_error unopened = {0};
+    struct wfs_bytes *bytes;
+    bool is_json = false;
+    *ret = NULL;
+    int r = wfs_bytes_open(path, &bytes, &unopened);
+    if (r) /* whoever opens it as a checkpoint says what is wrong with it, if anything */
+        return r == -ENOMEM ? wfs_error_nomem(err, path) : 0;
+    r = looks_like_json(bytes, &is_json, err);
+    if (!r && is_json)
+        r = load_json(arena, path, bytes, sep, ret, err);
+    wfs_bytes_unref(bytes);
+    return r;
+}
+
 int wfs_template_load(struct wfs_arena *arena, const char *path, char sep,
                       struct wfs_template **ret, struct wfs_error *err)
 {
     struct wfs_source_options options = {0};
-    struct wfs_error ignored = {0};
     struct wfs_catalog *catalog;
-    struct wfs_bytes *bytes;
-    if (!is_index(path) && wfs_bytes_open(path, &bytes, &ignored) == 0) {
-        bool json = looks_like_json(bytes);
-        int r = json ? load_json(arena, path, bytes, sep, ret, err) : 0;
-        wfs_bytes_unref(bytes);
-        if (json)
-            return r;
+    struct wfs_template *json = NULL;
+    int r = is_index(path) ? 0 : try_json(arena, path, sep, &json, err);
+    if (r)
+        return r;
+    if (json) {
+        *ret = json;
+        return 0;
     }
-    int r = wfs_catalog_open(path, &options, &catalog, err);
+    r = wfs_catalog_open(path, &options, &catalog, err);
     if (r)
         return wfs_error_prefix(err, "template");
     if (wfs_arena_on_free(arena, free_catalog, catalog))
@@ -275,12 +294,9 @@ uint32_t wfs_template_find(const struct wfs_template *t, const char *path)
     uint32_t key = WFS_NO_INDEX;
     if (!t || find(t, path, &key))
         return key;
-    if (t->add) {
-        wfs_cleanup(wfs_buf_free) struct wfs_buf buf = {0};
-        wfs_buf_printf(&buf, "%s" WFS_SEP_STR "%s", t->add, path);
-        if (wfs_buf_ok(&buf) && find(t, buf.data, &key))
-            return key;
-    }
+    uint64_t below;
+    if (wfs_strmap_get(&t->below, path, &below))
+        return (uint32_t)below;
     size_t len = t->remove ? strlen(t->remove) : 0;
     if (len && strncmp(path, t->remove, len) == 0 && path[len] == WFS_SEP)
         find(t, path + len + 1, &key);
@@ -348,6 +364,19 @@ static int choose(struct wfs_arena *arena, const struct count *counts, size_t n,
     return *ret ? 0 : -ENOMEM;
 }
 
+/* The keys below `add` by what follows it, so that looking one up needs no memory. */
+static int index_below(struct wfs_template *t)
+{
+    size_t len = t->add ? strlen(t->add) : 0;
+    int r = 0;
+    for (uint32_t i = 0; len && !r && i < t->n_keys; i++) {
+        const char *bare = t->keys[i].bare;
+        if (strncmp(bare, t->add, len) == 0 && bare[len] == WFS_SEP)
+            r = wfs_strmap_set(&t->below, bare + len + 1, i);
+    }
+    return r;
+}
+
 static int align(struct wfs_template *t, const struct wfs_table *items, struct wfs_arena *arena,
                  struct wfs_strmap *source, struct wfs_strmap *target)
 {
@@ -370,7 +399,7 @@ static int align(struct wfs_template *t, const struct wfs_table *items, struct w
         r = choose(arena, adds, n_adds, n_plain, &t->add);
     if (!r && !t->add)
         r = choose(arena, removes, n_removes, n_plain, &t->remove);
-    return r;
+    return r ? r : index_below(t);
 }
 
 int wfs_template_align(struct wfs_template *template, const struct wfs_table *items,

@@ -25,6 +25,7 @@ struct wfs_template {
     uint32_t n_keys;
     struct wfs_template_key *keys;
     struct wfs_strmap index; /* bare -> key */
+    struct wfs_strmap below; /* bare without `add`, of those that begin with it -> key */
     bool has_collections;
     bool is_sep_doubtful; /* JSON: keys hold both '.' and '/', and do not tell which joins them */
     const char *add;      /* prefix that targets need, or NULL */

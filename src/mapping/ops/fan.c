@@ -370,9 +370,15 @@ static int describe(const struct wfs_run *run, const struct wfs_op *op, const st
     const char *sep = "(";
     int r = 0;
     for (uint32_t i = 0; i < op->n_args && r != -ENOMEM; i++, sep = ", ") {
-        double v = 0;
+        int64_t whole;
+        double v;
         wfs_buf_str(text, sep);
-        r = wfs_eval_real(&scope, op->args[i], &v);
+        r = wfs_eval_int(&scope, op->args[i], &whole);
+        if (!r) {
+            wfs_buf_printf(text, "%lld", (long long)whole);
+            continue;
+        }
+        r = r == -ENOMEM ? r : wfs_eval_real(&scope, op->args[i], &v);
         if (!r)
             wfs_buf_printf(text, "%.10g", v);
     }
