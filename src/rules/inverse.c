@@ -277,6 +277,7 @@ static void begin(struct wfs_inverting *v, const struct wfs_rule *rule, struct w
                              .takes_packed = rule->takes_packed,
                              .asks_convolution = rule->asks_convolution,
                              .asks_role = rule->asks_role,
+                             .asks_channels = rule->asks_channels,
                              .level = rule->level};
 }
 

@@ -308,6 +308,7 @@ static int finish(struct wfs_parser *p, struct wfs_rule *rule, size_t start)
     rule->takes_packed = rule->cond && asks(rule->cond, WFS_V_PACKED);
     rule->asks_convolution = rule->cond && asks(rule->cond, WFS_V_CONVOLUTION);
     rule->asks_role = rule->cond && asks(rule->cond, WFS_V_ROLE);
+    rule->asks_channels = rule->cond && asks(rule->cond, WFS_V_CHANNELS);
     rule->n_caps = p->n_caps;
     rule->fans_in = rule->kind == WFS_RULE_MAP && rule->sources.n > 1;
     for (uint32_t cap = 0; cap < p->n_caps; cap++)

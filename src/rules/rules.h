@@ -53,6 +53,7 @@ enum wfs_vexpr_kind {
     WFS_V_PACKED,
     WFS_V_CONVOLUTION,
     WFS_V_ROLE,
+    WFS_V_CHANNELS,
     WFS_V_NEG,
     WFS_V_NOT,
     WFS_V_BINARY,   /* op */
@@ -246,6 +247,7 @@ struct wfs_rule {
     bool takes_packed;                    /* its condition asks for `packed` */
     bool asks_convolution;                /* ... for `convolution` */
     bool asks_role;                       /* ... for `role` */
+    bool asks_channels;                   /* ... for `channels` */
     uint32_t level;                       /* 0: of the file itself; else how deep it was included */
     uint32_t fan_caps;                    /* bit i: capture i is fanned in */
     bool fans_in;                         /* several source parts, or a fan-in over a capture */

@@ -432,9 +432,10 @@ static int parse_word_expr(struct wfs_parser *p, struct wfs_vexpr *e)
     static const struct {
         const char *name;
         enum wfs_vexpr_kind kind;
-    } plain[] = {{"rank", WFS_V_RANK}, {"dtype", WFS_V_DTYPE},   {"name", WFS_V_NAME},
-                 {"tied", WFS_V_TIED}, {"packed", WFS_V_PACKED}, {"convolution", WFS_V_CONVOLUTION},
-                 {"role", WFS_V_ROLE}},
+    } plain[] = {{"rank", WFS_V_RANK},     {"dtype", WFS_V_DTYPE},
+                 {"name", WFS_V_NAME},     {"tied", WFS_V_TIED},
+                 {"packed", WFS_V_PACKED}, {"convolution", WFS_V_CONVOLUTION},
+                 {"role", WFS_V_ROLE},     {"channels", WFS_V_CHANNELS}},
       names[] = {{"exists", WFS_V_EXISTS},
                  {"any", WFS_V_ANY},
                  {"template", WFS_V_TEMPLATE},

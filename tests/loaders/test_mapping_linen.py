@@ -153,11 +153,11 @@ def test_mapping_linen__norm_of_one_channel_is_no_prelu(tmp_path):
 
 
 def test_mapping_linen__embedding_of_another_name_is_a_doubt(tmp_path):
-    source = save(tmp_path, T.ModuleDict({"tokens": T.Embedding(7, 4)}))
-    assert "ambiguous: tokens.weight" in run("map", "--view", "linen", source, check=False).stdout
-    (tmp_path / "t.json").write_text('{"tokens.embedding": [7, 4]}')
+    source = save(tmp_path, T.ModuleDict({"memory": T.Embedding(7, 4)}))
+    assert "ambiguous: memory.weight" in run("map", "--view", "linen", source, check=False).stdout
+    (tmp_path / "t.json").write_text('{"memory.embedding": [7, 4]}')
     flat = view(source, "linen", tmp_path / "out", f"template={tmp_path / 't.json'}")
-    assert flat["tokens.embedding"].shape == (7, 4)
+    assert flat["memory.embedding"].shape == (7, 4)
 
 
 def test_mapping_linen__prelu_of_channels_is_a_doubt(tmp_path):

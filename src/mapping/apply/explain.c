@@ -72,6 +72,7 @@ static bool has_value(const struct wfs_vexpr *e)
     case WFS_V_SHAPE:
     case WFS_V_CONVOLUTION:
     case WFS_V_ROLE:
+    case WFS_V_CHANNELS:
     case WFS_V_DIM:
     case WFS_V_TDIM:
         return true;

@@ -203,6 +203,7 @@ static bool asks_what_may_come(const struct wfs_scope *scope, enum wfs_vexpr_kin
     case WFS_V_TIED:
     case WFS_V_CONVOLUTION:
     case WFS_V_ROLE:
+    case WFS_V_CHANNELS:
         return true;
     case WFS_V_PACKED: /* without a match no tensor is meant: could it be so of some? */
         return !scope->match;

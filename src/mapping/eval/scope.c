@@ -53,6 +53,8 @@ struct wfs_value wfs_scope_value(const struct wfs_scope *scope, enum wfs_vexpr_k
         return text(item ? wfs_convolution_name(item) : NULL);
     case WFS_V_ROLE:
         return text(item ? wfs_role_name(item->role) : NULL);
+    case WFS_V_CHANNELS:
+        return item && item->channels ? wfs_value_int((int64_t)item->channels) : wfs_value_none();
     default:
         return wfs_value_none();
     }

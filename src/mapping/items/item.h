@@ -28,9 +28,11 @@ enum wfs_role {
     WFS_ROLE_STACKED,     /* dense layers of several experts */
     WFS_ROLE_SCANNED,     /* Flax: layers stacked by nn.scan */
     WFS_ROLE_BILINEAR,
-    WFS_ROLE_OPAQUE,             /* keeps its axes */
+    WFS_ROLE_OPAQUE,    /* keeps its axes */
+    WFS_ROLE_FLATTENED, /* dense, behind a flattened (channels, sides): wfs_item.channels */
     WFS_ROLE_DENSE_OR_EMBEDDING, /* from here on doubts: which two it may be, */
     WFS_ROLE_DENSE_OR_IO,
+    WFS_ROLE_DENSE_OR_FLATTENED,
     WFS_ROLE_CONVOLUTION_OR_STACKED, /* or bilinear */
     WFS_ROLE_DOUBTFUL,               /* or that evidence contradicts itself */
     WFS_N_ROLES,
@@ -46,6 +48,7 @@ struct wfs_item {
     bool tied;              /* its storage is another item's too */
     enum wfs_convolution convolution;
     enum wfs_role role;
+    uint64_t channels;        /* of FLATTENED */
     enum wfs_role shown_role; /* of what it was made of: that the last set which asked gave it */
     const char *role_reason;  /* who or what says so, of either */
     uint32_t tie;             /* equal for items of one storage; WFS_NO_INDEX: none */

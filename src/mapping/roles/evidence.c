@@ -92,7 +92,9 @@ static const char *stacked_key(struct wfs_evidence *ev, const char *path, int up
 
 bool wfs_evidence_stacked(struct wfs_evidence *ev, const char *path, uint64_t n)
 {
-    return wfs_strmap_get(&ev->stacked, stacked_key(ev, path, 3, n), NULL);
+    if (wfs_strmap_get(&ev->stacked, stacked_key(ev, path, 2, n), NULL))
+        return true;
+    return above(path, 3) && wfs_strmap_get(&ev->stacked, stacked_key(ev, path, 3, n), NULL);
 }
 
 /* ---- gathering ----------------------------------------------------------------------------- */

@@ -38,8 +38,8 @@ const struct wfs_expr *wfs_evidence_sibling(struct wfs_evidence *ev, const char 
  * one's name. */
 unsigned wfs_evidence_family(struct wfs_evidence *ev, const char *path);
 unsigned wfs_evidence_namesakes(struct wfs_evidence *ev, const char *path);
-/* Flax: true where a norm (n, features) is below the module that is three components above this
- * kernel's end, so that what is there are n layers. */
+/* Flax: true where a norm (n, features) is below the module that holds this kernel's, or the one
+ * above it, so that what is there are n layers. */
 bool wfs_evidence_stacked(struct wfs_evidence *ev, const char *path, uint64_t n);
 /* True where the last component is that word. */
 bool wfs_evidence_is(const char *path, const char *last);

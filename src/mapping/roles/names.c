@@ -15,8 +15,10 @@ static const char *const names[WFS_N_ROLES] = {
     [WFS_ROLE_SCANNED] = "scanned",
     [WFS_ROLE_BILINEAR] = "bilinear",
     [WFS_ROLE_OPAQUE] = "opaque",
+    [WFS_ROLE_FLATTENED] = "flattened",
     [WFS_ROLE_DENSE_OR_EMBEDDING] = "dense_or_embedding",
     [WFS_ROLE_DENSE_OR_IO] = "dense_or_io",
+    [WFS_ROLE_DENSE_OR_FLATTENED] = "dense_or_flattened",
     [WFS_ROLE_CONVOLUTION_OR_STACKED] = "convolution_or_stacked",
     [WFS_ROLE_DOUBTFUL] = "doubtful",
 };

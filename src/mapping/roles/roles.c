@@ -9,6 +9,7 @@
 
 #include "mapping/items/convolution.h"
 #include "mapping/roles/architectures.h"
+#include "mapping/roles/flatten.h"
 #include "mapping/roles/flax_roles.h"
 #include "mapping/roles/names.h"
 
@@ -133,6 +134,15 @@ static bool set_asks(const struct wfs_set *set)
     return false;
 }
 
+/* A target with channels last. */
+static bool set_asks_channels(const struct wfs_set *set)
+{
+    for (uint32_t i = 0; i < set->n_rules; i++)
+        if (set->rules[i].asks_channels)
+            return true;
+    return false;
+}
+
 static int mark_all(struct marking *m)
 {
     struct wfs_table *items = m->ev.items;
@@ -159,12 +169,17 @@ int wfs_mark_roles(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         struct wfs_item *item = &items->items[i];
         item->shown_role = wfs_shown_role(item);
         item->role = WFS_ROLE_NONE;
+        item->channels = 0;
     }
-    if (set_asks(set)) {
-        r = wfs_evidence_gather(&m.ev, mapper, items, sink->err);
-        if (!r)
-            r = mark_all(&m);
-        wfs_evidence_free(&m.ev);
-    }
-    return r ? r : wfs_mark_convolutions(mapper, sink, set, items);
+    if (!set_asks(set))
+        return wfs_mark_convolutions(mapper, sink, set, items);
+    r = wfs_evidence_gather(&m.ev, mapper, items, sink->err);
+    if (!r)
+        r = mark_all(&m);
+    if (!r)
+        r = wfs_mark_convolutions(mapper, sink, set, items);
+    if (!r && !m.is_flax && set_asks_channels(set))
+        r = wfs_mark_flattened(&m.ev, sink);
+    wfs_evidence_free(&m.ev);
+    return r;
 }
