@@ -106,7 +106,7 @@ int wfs_checkpoint_file_read(struct wfs_checkpoint_file *file, void *buf, size_t
                              size_t *ret_n, struct wfs_failure *failure)
 {
     struct wfs_error err = {0};
-    return wfs_api_fail(wfs_open_read(file->open, buf, len, off, ret_n, &err), &err, failure);
+    return wfs_api_fail(wfs_open_read(file->open, buf, len, off, NULL, ret_n, &err), &err, failure);
 }
 
 void wfs_checkpoint_file_close(struct wfs_checkpoint_file *file)

@@ -68,6 +68,7 @@ int wfs_checkpoint_read_tensor(struct wfs_checkpoint *checkpoint, uint32_t tenso
                           (unsigned long long)off, (unsigned long long)off + len,
                           (unsigned long long)size);
     else if (len > 0)
-        r = wfs_cache_read(checkpoint->session->cache, t->expr, &t->hash, buf, len, off, &err);
+        r = wfs_cache_read(checkpoint->session->cache, t->expr, &t->hash, buf, len, off, NULL,
+                           &err);
     return wfs_api_fail(r, &err, failure);
 }

@@ -218,14 +218,12 @@ void wfs_hash_hex(const struct wfs_hash *hash, char ret_hex[33]);
 
 /* ---- log ----------------------------------------------------------------------------------- */
 
-enum wfs_level { WFS_LOG_ERROR, WFS_LOG_WARNING, WFS_LOG_INFO, WFS_LOG_DEBUG };
+enum wfs_level { WFS_LOG_ERROR, WFS_LOG_WARNING, WFS_LOG_INFO };
 
-/* One line, rate-limited per call of the process (WFS_LOG_BURST a second, then counted). Goes to
- * stderr until wfs_log_open. Thread-safe. */
+/* One line. At most 32 a second are written, those beyond are counted. Goes to stderr until wfs_log_open. Thread-safe. */
 void wfs_log(enum wfs_level level, const char *fmt, ...) WFS_PRINTF(2, 3);
 /* target: NULL = syslog, else a file that is appended to. 0 or -errno. */
 int wfs_log_open(const char *target, struct wfs_error *err);
-void wfs_log_set_level(enum wfs_level level);
 /* The last WFS_LOG_KEPT errors and warnings as a JSON array of strings, for stats.json; of them the
  * newest that fit in max_bytes (at least 2). */
 #define WFS_LOG_KEPT 64

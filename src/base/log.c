@@ -17,15 +17,14 @@ static struct {
     pthread_mutex_t lock;
     FILE *file; /* NULL: stderr or syslog */
     bool to_syslog;
-    enum wfs_level max_level;
     time_t second; /* of the current burst */
     unsigned n_in_second, n_suppressed;
     char *recent[WFS_LOG_KEPT];
     size_t n_recent; /* ever kept; the ring's next slot is n_recent % WFS_LOG_KEPT */
-} log_state = {.lock = PTHREAD_MUTEX_INITIALIZER, .max_level = WFS_LOG_INFO};
+} log_state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static const char *const level_names[] = {"error", "warning", "info", "debug"};
-static const int level_priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+static const char *const level_names[] = {"error", "warning", "info"};
+static const int level_priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO};
 
 static void write_line(enum wfs_level level, const char *line)
 {
@@ -88,7 +87,7 @@ void wfs_log(enum wfs_level level, const char *fmt, ...)
     pthread_mutex_lock(&log_state.lock);
     if (level <= WFS_LOG_WARNING)
         keep(text);
-    if (level <= log_state.max_level && admit())
+    if (admit())
         write_line(level, text);
     pthread_mutex_unlock(&log_state.lock);
 }
@@ -108,13 +107,6 @@ int wfs_log_open(const char *target, struct wfs_error *err)
     if (!target)
         openlog("weightfs", LOG_PID, LOG_DAEMON);
     return 0;
-}
-
-void wfs_log_set_level(enum wfs_level level)
-{
-    pthread_mutex_lock(&log_state.lock);
-    log_state.max_level = level;
-    pthread_mutex_unlock(&log_state.lock);
 }
 
 /* The line that is `age` lines old (0: the newest) as JSON. */

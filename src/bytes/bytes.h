@@ -1,6 +1,6 @@
 /*
- * bytes.h - immutable random-access bytes: a file, a slice of another, memory, an inflated ZIP
- * member. All are one interface, so a reader never knows where its bytes lie.
+ * bytes.h - immutable random-access bytes: a file, memory, an inflated ZIP member.
+ * All are one interface, so a reader never knows where its bytes lie.
  *
  * Reads are exact: a range that is not there whole is an error that names the file and the byte.
  * A file's identity (device, inode, size, mtime, ctime of the open descriptor) is checked after
@@ -81,8 +81,6 @@ bool wfs_fd_is_network(int fd);
 int wfs_bytes_open(const char *path, struct wfs_bytes **ret, struct wfs_error *err);
 /* The descriptor's file information; NULL where `bytes` is no file. */
 const struct wfs_file_info *wfs_bytes_file_info(const struct wfs_bytes *bytes);
-/* Descriptor of a file kind, -1 otherwise; borrowed. */
-int wfs_bytes_fd(const struct wfs_bytes *bytes);
 /* Mixes the header's hash into a file's id, once, while the source is scanned: the identity that
  * the index uses is device, inode, size, mtime, ctime and the header. */
 void wfs_bytes_mix_id(struct wfs_bytes *bytes, const struct wfs_hash *header);
@@ -90,9 +88,6 @@ void wfs_bytes_mix_id(struct wfs_bytes *bytes, const struct wfs_hash *header);
 /* Copies. */
 int wfs_bytes_from_memory(const char *name, const void *data, size_t len, struct wfs_bytes **ret,
                           struct wfs_error *err);
-/* Takes a reference on parent. */
-int wfs_bytes_slice(struct wfs_bytes *parent, uint64_t off, uint64_t len, struct wfs_bytes **ret,
-                    struct wfs_error *err);
 /* The raw-deflate stream parent[off, off + len) inflated, of a declared size. Random access through
  * checkpoints (a bounded set, made as the stream is first passed): reading does not inflate from
  * the start each time. A stream that ends early, runs on or is corrupt is -EIO naming the byte; one
@@ -147,9 +142,6 @@ static inline uint64_t wfs_cursor_left(const struct wfs_cursor *cur)
 /* Takes the next n bytes; -EINVAL "cut off at byte ..." when fewer are left. */
 int wfs_cursor_take(struct wfs_cursor *cur, void *buf, size_t n, struct wfs_error *err);
 int wfs_cursor_skip(struct wfs_cursor *cur, uint64_t n, struct wfs_error *err);
-int wfs_cursor_seek(struct wfs_cursor *cur, uint64_t pos, struct wfs_error *err);
-/* Next byte without taking it; -1 at the end, -2 on a read error (err is set). */
-int wfs_cursor_peek(struct wfs_cursor *cur, struct wfs_error *err);
 int wfs_cursor_u8(struct wfs_cursor *cur, uint8_t *ret, struct wfs_error *err);
 int wfs_cursor_u16le(struct wfs_cursor *cur, uint16_t *ret, struct wfs_error *err);
 int wfs_cursor_u32le(struct wfs_cursor *cur, uint32_t *ret, struct wfs_error *err);
@@ -157,8 +149,6 @@ int wfs_cursor_u64le(struct wfs_cursor *cur, uint64_t *ret, struct wfs_error *er
 int wfs_cursor_u16be(struct wfs_cursor *cur, uint16_t *ret, struct wfs_error *err);
 int wfs_cursor_u32be(struct wfs_cursor *cur, uint32_t *ret, struct wfs_error *err);
 int wfs_cursor_u64be(struct wfs_cursor *cur, uint64_t *ret, struct wfs_error *err);
-/* Up to and with the next newline, which is left out; a line of `size` bytes or more is -EINVAL. */
-int wfs_cursor_line(struct wfs_cursor *cur, char *buf, size_t size, struct wfs_error *err);
 
 static inline uint64_t wfs_load_u64le(const uint8_t *p)
 {

@@ -74,24 +74,6 @@ int wfs_cursor_skip(struct wfs_cursor *cur, uint64_t n, struct wfs_error *err)
     return 0;
 }
 
-int wfs_cursor_seek(struct wfs_cursor *cur, uint64_t pos, struct wfs_error *err)
-{
-    if (pos > cur->end)
-        return wfs_error_set(err, EINVAL, "%s: byte %llu is past the end at %llu", cur->bytes->name,
-                             (unsigned long long)pos, (unsigned long long)cur->end);
-    cur->pos = pos;
-    return 0;
-}
-
-int wfs_cursor_peek(struct wfs_cursor *cur, struct wfs_error *err)
-{
-    if (!wfs_cursor_left(cur))
-        return -1;
-    if (!buffered(cur) && fill(cur, err))
-        return -2;
-    return cur->buf[cur->pos - cur->buf_off];
-}
-
 int wfs_cursor_u8(struct wfs_cursor *cur, uint8_t *ret, struct wfs_error *err)
 {
     return wfs_cursor_take(cur, ret, 1, err);
@@ -127,21 +109,3 @@ DEFINE_TAKE(wfs_cursor_u64le, uint64_t, false)
 DEFINE_TAKE(wfs_cursor_u16be, uint16_t, true)
 DEFINE_TAKE(wfs_cursor_u32be, uint32_t, true)
 DEFINE_TAKE(wfs_cursor_u64be, uint64_t, true)
-
-int wfs_cursor_line(struct wfs_cursor *cur, char *buf, size_t size, struct wfs_error *err)
-{
-    uint64_t start = cur->pos;
-    for (size_t n = 0; n < size; n++) {
-        uint8_t c;
-        int r = wfs_cursor_u8(cur, &c, err);
-        if (r)
-            return r;
-        if (c == '\n') {
-            buf[n] = '\0';
-            return 0;
-        }
-        buf[n] = (char)c;
-    }
-    return wfs_error_set(err, EINVAL, "%s: the line at byte %llu is longer than %zu bytes",
-                         cur->bytes->name, (unsigned long long)start, size - 1);
-}

@@ -306,11 +306,6 @@ const struct wfs_file_info *wfs_bytes_file_info(const struct wfs_bytes *bytes)
     return bytes->ops == &file_ops ? &((const struct file_bytes *)bytes)->info : NULL;
 }
 
-int wfs_bytes_fd(const struct wfs_bytes *bytes)
-{
-    return bytes->ops == &file_ops ? ((const struct file_bytes *)bytes)->fd : -1;
-}
-
 void wfs_bytes_mix_id(struct wfs_bytes *bytes, const struct wfs_hash *header)
 {
     struct wfs_hash both[2] = {bytes->id, *header};

@@ -2,8 +2,8 @@
  * window.h - the process-wide set of mapped windows. Panels of one tensor share a window and with
  * it the page tables; the set is bounded in address space, so that page tables stay bounded too.
  */
-#ifndef BYTES_WINDOW_H
-#define BYTES_WINDOW_H
+#ifndef WEIGHTFS_BYTES_WINDOW_H
+#define WEIGHTFS_BYTES_WINDOW_H
 
 #include "bytes/bytes.h"
 

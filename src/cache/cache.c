@@ -313,9 +313,9 @@ static int read_somehow(struct request *req, void *buf, size_t len, uint64_t off
     return read_blocks(req, buf, len, off);
 }
 
-int wfs_cache_read_lending(struct wfs_cache *cache, const struct wfs_expr *expr,
-                           const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
-                           struct wfs_loans *loans, struct wfs_error *err)
+int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
+                   const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
+                   struct wfs_loans *loans, struct wfs_error *err)
 {
     if (off > expr->size_bytes || len > expr->size_bytes - off)
         return wfs_error_set(err, EINVAL,
@@ -330,13 +330,6 @@ int wfs_cache_read_lending(struct wfs_cache *cache, const struct wfs_expr *expr,
     if (rc == 0)
         count(&cache->served_bytes, len);
     return rc;
-}
-
-int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
-                   const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
-                   struct wfs_error *err)
-{
-    return wfs_cache_read_lending(cache, expr, hash, buf, len, off, NULL, err);
 }
 
 /* ---- statistics, facts, tables ------------------------------------------------------------- */
@@ -384,9 +377,4 @@ void wfs_cache_put_table(struct wfs_cache *cache, const struct wfs_index_table *
 {
     if (cache && cache->writer)
         wfs_writer_put_table(cache->writer, table);
-}
-
-const char *wfs_cache_index_path(const struct wfs_cache *cache)
-{
-    return cache && cache->index ? wfs_index_path(cache->index) : NULL;
 }

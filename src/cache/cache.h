@@ -49,13 +49,6 @@ int wfs_cache_new(const struct wfs_cache_options *options, struct wfs_cache **re
 void wfs_cache_free(struct wfs_cache *cache);
 void wfs_cache_freep(struct wfs_cache **cache);
 
-/* The bytes [off, off + len) of the expression: straight from the source where that is as good,
- * else through blocks. `hash` is wfs_expr_hash(expr), computed once by the caller (who may keep
- * it). cache may be NULL: everything is gathered directly. Thread-safe. */
-int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
-                   const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
-                   struct wfs_error *err);
-
 /* Parts of an answer that are lent and not copied: a block's memory, pinned until it is returned.
  * The buffer of the read holds the rest; what it holds where a loan stands is undefined. */
 #define WFS_LOANS_MAX     8
@@ -72,10 +65,14 @@ struct wfs_loans {
     unsigned n;
     struct wfs_loan loans[WFS_LOANS_MAX];
 };
-/* As wfs_cache_read; large parts may be lent. The caller returns the loans, after an error too. */
-int wfs_cache_read_lending(struct wfs_cache *cache, const struct wfs_expr *expr,
-                           const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
-                           struct wfs_loans *loans, struct wfs_error *err);
+/* The bytes [off, off + len) of the expression: straight from the source where that is as good,
+ * else through blocks. `hash` is wfs_expr_hash(expr), computed once by the caller (who may keep
+ * it). cache may be NULL: everything is gathered directly. loans may be NULL: everything is copied;
+ * else large parts may be lent, and the caller returns the loans, after an error too.
+ * Thread-safe. */
+int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
+                   const struct wfs_hash *hash, void *buf, size_t len, uint64_t off,
+                   struct wfs_loans *loans, struct wfs_error *err);
 /* The answer as it lies, in at most WFS_LOANS_MAX_IOV parts; returns how many. */
 int wfs_loans_iov(const struct wfs_loans *loans, void *buf, size_t len, struct iovec *ret);
 void wfs_loans_return(struct wfs_loans *loans);
@@ -112,8 +109,6 @@ struct wfs_index_table {
 /* Written in the background where it is missing or stale: the rows are asked for one by one, on
  * another thread, until wfs_cache_free; view and ctx must live as long. */
 void wfs_cache_put_table(struct wfs_cache *cache, const struct wfs_index_table *table);
-/* Where the index is; NULL when there is none. */
-const char *wfs_cache_index_path(const struct wfs_cache *cache);
 
 /* `weightfs index`: all indices of the user (or the one at path). */
 struct wfs_index_info {

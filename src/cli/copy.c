@@ -34,7 +34,7 @@ static int copy_open(struct wfs_open *open, int fd, const char *name, char *buf,
         size_t n;
         if (atomic_load(&wfs_signals_interrupt))
             return wfs_error_set(err, EINTR, "%s: interrupted", name);
-        int r = wfs_open_read(open, buf, cap, off, &n, err);
+        int r = wfs_open_read(open, buf, cap, off, NULL, &n, err);
         if (!r && n == 0)
             r = wfs_error_set(err, EIO, "%s: ends at byte %llu of %llu", name,
                               (unsigned long long)off, (unsigned long long)size);

@@ -32,7 +32,7 @@ static int compute(struct wfs_cache *cache, const struct wfs_expr *expr,
     uint32_t crc = 0;
     for (uint64_t end = off + len; off < end;) {
         size_t n = (size_t)wfs_min_u64(end - off, buf_len);
-        int r = wfs_cache_read(cache, expr, hash, buf, n, off, err);
+        int r = wfs_cache_read(cache, expr, hash, buf, n, off, NULL, err);
         if (r)
             return r;
         crc = wfs_crc32(crc, buf, n);

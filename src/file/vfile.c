@@ -203,8 +203,8 @@ int wfs_vfile_read_span(const struct wfs_vfile *file, struct wfs_cache *cache,
         memcpy(buf, part->u.literal + at, n);
         return 0;
     case WFS_PART_EXPR:
-        return wfs_cache_read_lending(cache, part->u.expr.expr, &part->u.expr.hash, buf, n,
-                                      part->u.expr.off + at, loans, err);
+        return wfs_cache_read(cache, part->u.expr.expr, &part->u.expr.hash, buf, n,
+                              part->u.expr.off + at, loans, err);
     case WFS_PART_BYTES:
         return read_bytes(cache, span, buf, err);
     case WFS_PART_ZEROS:

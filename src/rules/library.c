@@ -58,14 +58,6 @@ int wfs_set_load_file(struct wfs_arena *arena, const char *path, struct wfs_incl
     return r ? r : wfs_set_parse(arena, path, text, len, in, ret, err);
 }
 
-const char *const *wfs_rule_set_names(void)
-{
-    static const char *names[64];
-    for (size_t i = 0; i < wfs_n_rule_texts && i + 1 < WFS_ARRAY_SIZE(names); i++)
-        names[i] = wfs_rule_texts[i].name;
-    return names;
-}
-
 int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,
                   struct wfs_including *in, struct wfs_set **ret, struct wfs_error *err)
 {

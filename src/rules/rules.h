@@ -345,9 +345,6 @@ int wfs_set_load_file(struct wfs_arena *arena, const char *path, struct wfs_incl
 int wfs_set_invert(struct wfs_arena *arena, const struct wfs_set *set, struct wfs_set **ret,
                    struct wfs_error *err);
 
-/* Names of the compiled-in rule sets, NULL-terminated. */
-const char *const *wfs_rule_set_names(void);
-
 /* The compiled-in texts (generated from rules/ at build time). */
 struct wfs_rule_text {
     const char *name;

@@ -122,14 +122,8 @@ int wfs_open_node(struct wfs_session *session, uint32_t index, struct wfs_open *
     return 0;
 }
 
-int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
-                  struct wfs_error *err)
-{
-    return wfs_open_read_lending(open, buf, len, off, NULL, ret_n, err);
-}
-
-int wfs_open_read_lending(struct wfs_open *open, void *buf, size_t len, uint64_t off,
-                          struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err)
+int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off,
+                  struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err)
 {
     if (open->vfile)
         return wfs_vfile_read(open->vfile, open->session->cache, buf, len, off, loans, ret_n, err);

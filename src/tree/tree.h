@@ -132,12 +132,10 @@ void wfs_tree_xattr_list(const struct wfs_tree *tree, uint32_t node, struct wfs_
 struct wfs_open;
 int wfs_open_node(struct wfs_session *session, uint32_t node, struct wfs_open **ret,
                   struct wfs_error *err);
-/* Reads min(len, size - off). Thread-safe on one open file. */
-int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off, size_t *ret_n,
-                  struct wfs_error *err);
-/* The same, but large parts may be lent instead of copied (cache.h). */
-int wfs_open_read_lending(struct wfs_open *open, void *buf, size_t len, uint64_t off,
-                          struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err);
+/* Reads min(len, size - off). Large parts may be lent instead of copied (cache.h), where loans is not
+ * NULL. Thread-safe on one open file. */
+int wfs_open_read(struct wfs_open *open, void *buf, size_t len, uint64_t off,
+                  struct wfs_loans *loans, size_t *ret_n, struct wfs_error *err);
 uint64_t wfs_open_size_bytes(const struct wfs_open *open);
 /* The parts it reads; NULL for passed-through and live files. */
 const struct wfs_vfile *wfs_open_vfile(const struct wfs_open *open);

@@ -20,7 +20,7 @@ static void assert_reads(struct wfs_cache *cache, const struct wfs_expr *expr, s
     for (uint64_t off = 0; off < expr->size_bytes; off += step) {
         size_t n = (size_t)wfs_min_u64(step, expr->size_bytes - off);
         struct wfs_error err = {0};
-        int rc = wfs_cache_read(cache, expr, &hash, have, n, off, &err);
+        int rc = wfs_cache_read(cache, expr, &hash, have, n, off, NULL, &err);
         if (rc < 0)
             print_message("%s\n", err.message);
         assert_int_equal(rc, 0);
@@ -56,7 +56,6 @@ static void test_cache__memory_then_index(void **state)
     assert_int_equal(stats_of(cache).blocks_computed, first.blocks_computed);
     assert_int_equal(stats_of(cache).source_bytes, first.source_bytes);
     assert_true(stats_of(cache).blocks_memory > first.blocks_memory);
-    assert_string_equal(wfs_cache_index_path(cache), s->index);
     wfs_cache_free(cache);
 
     struct stat st;
@@ -77,7 +76,6 @@ static void test_cache__off_keeps_nothing(void **state)
     s->options.mode = WFS_CACHE_OFF;
     struct wfs_cache *cache = open_cache(s);
     assert_reads(cache, expr, 1 << 20);
-    assert_null(wfs_cache_index_path(cache));
     assert_true(stats_of(cache).blocks_computed > 0);
     wfs_cache_free(cache);
     assert_int_equal(access(s->index, F_OK), -1);
@@ -107,9 +105,11 @@ static void test_cache__out_of_range_is_refused(void **state)
     struct wfs_hash hash = wfs_expr_hash(expr);
     struct wfs_cache *cache = open_cache(s);
     uint8_t buf[16];
-    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, 16, 8 * MIB - 15, NULL), -EINVAL);
-    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, 16, UINT64_MAX - 3, NULL), -EINVAL);
-    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, 0, 8 * MIB, NULL), 0);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, 16, 8 * MIB - 15, NULL, NULL),
+                     -EINVAL);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, 16, UINT64_MAX - 3, NULL, NULL),
+                     -EINVAL);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, 0, 8 * MIB, NULL, NULL), 0);
     wfs_cache_free(cache);
 }
 
@@ -125,13 +125,13 @@ static void test_cache__isolated_small_reads_are_gathered(void **state)
     /* One read in each of many places. */
     for (uint64_t i = 0; i < 15; i++) {
         uint64_t off = i * 4 * MIB + 12345;
-        assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, off, NULL), 0);
+        assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, off, NULL, NULL), 0);
         assert_memory_equal(buf, want + off, sizeof buf);
     }
     assert_int_equal(stats_of(cache).blocks_computed, 0);
     /* A reader that goes on where it was takes blocks. */
     for (uint64_t off = 0; off < MIB; off += sizeof buf) {
-        assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, off, NULL), 0);
+        assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, off, NULL, NULL), 0);
         assert_memory_equal(buf, want + off, sizeof buf);
     }
     assert_in_range(stats_of(cache).blocks_computed, 1, 2);
@@ -230,10 +230,10 @@ static void test_cache__changed_source_is_an_error(void **state)
     struct wfs_cache *cache = open_cache(s);
     assert_reads(cache, expr, 1 << 20); /* into memory */
     atomic_store(&slow.changed, true);
-    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, 0, NULL), -EIO);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, 0, NULL, NULL), -EIO);
     wfs_cache_free(cache);
     cache = open_cache(s); /* from the index */
-    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, 0, NULL), -EIO);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, 0, NULL, NULL), -EIO);
     wfs_cache_free(cache);
 }
 
@@ -251,7 +251,7 @@ static void test_cache__rewritten_file_is_an_error(void **state)
     int fd = open(s->file, O_WRONLY);
     assert_int_equal(pwrite(fd, "x", 1, 1000), 1);
     close(fd);
-    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, 0, &err), -EIO);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, sizeof buf, 0, NULL, &err), -EIO);
     assert_non_null(strstr(err.message, s->file));
     wfs_cache_free(cache);
 }
@@ -277,7 +277,7 @@ static void *read_randomly(void *arg)
         struct wfs_hash hash = wfs_expr_hash(expr);
         uint64_t off = rng(&local) % expr->size_bytes;
         size_t len = (size_t)wfs_min_u64(expr->size_bytes - off, 1 + rng(&local) % r->max_len);
-        if (wfs_cache_read(r->cache, expr, &hash, buf, len, off, NULL) != 0 ||
+        if (wfs_cache_read(r->cache, expr, &hash, buf, len, off, NULL, NULL) != 0 ||
             memcmp(buf, r->wants[which] + off, len) != 0)
             atomic_fetch_add(&r->n_wrong, 1);
     }
@@ -394,7 +394,8 @@ static void *read_whole(void *arg)
         struct wfs_hash hash = wfs_expr_hash(expr);
         for (uint64_t off = 0; off < expr->size_bytes; off += step)
             if (wfs_cache_read(bulk->cache, expr, &hash, buf,
-                               (size_t)wfs_min_u64(step, expr->size_bytes - off), off, NULL) != 0)
+                               (size_t)wfs_min_u64(step, expr->size_bytes - off), off, NULL,
+                               NULL) != 0)
                 atomic_fetch_add(&bulk->n_wrong, 1);
     }
     free(buf);
@@ -459,7 +460,6 @@ static void test_cache__facts_outlive_the_mount(void **state)
     assert_false(wfs_cache_get_fact(NULL, "crc32", &hash, &back, sizeof back));
     wfs_cache_put_fact(NULL, "crc32", &hash, &crc, sizeof crc);
     wfs_cache_put_table(NULL, NULL);
-    assert_null(wfs_cache_index_path(NULL));
 }
 
 /* A writer that cannot keep up: auto drops and says so, the reader is not held up. */

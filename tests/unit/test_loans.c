@@ -28,7 +28,7 @@ static void read_lending(struct wfs_cache *cache, const struct wfs_expr *expr, u
 {
     struct wfs_hash hash = wfs_expr_hash(expr);
     memset(buf, 0xee, len);
-    assert_int_equal(wfs_cache_read_lending(cache, expr, &hash, buf, len, off, loans, NULL), 0);
+    assert_int_equal(wfs_cache_read(cache, expr, &hash, buf, len, off, loans, NULL), 0);
 }
 
 static void test_loans__any_range(void **state)
@@ -118,7 +118,7 @@ static void test_loans__changed_source(void **state)
     read_lending(cache, expr, buf, MIB, 0, &loans);
     wfs_loans_return(&loans);
     assert_int_equal(truncate(s->file, 4096), 0);
-    int rc = wfs_cache_read_lending(cache, expr, &hash, buf, MIB, 0, &loans, NULL);
+    int rc = wfs_cache_read(cache, expr, &hash, buf, MIB, 0, &loans, NULL);
     wfs_loans_return(&loans);
     assert_int_equal(rc, -EIO);
     free(buf);

@@ -70,7 +70,8 @@ static float value_at(struct wfs_session *session, const char *path)
     if (!r)
         r = wfs_open_node(session, node, &open, &err);
     if (!r)
-        r = wfs_open_read(open, &v, sizeof(v), wfs_open_size_bytes(open) - sizeof(v), &n, &err);
+        r = wfs_open_read(open, &v, sizeof(v), wfs_open_size_bytes(open) - sizeof(v), NULL, &n,
+                          &err);
     if (r)
         fail_msg("%s: %s", path, err.message);
     assert_int_equal(n, sizeof(v));
@@ -128,7 +129,7 @@ static void test_tree__source_file_is_itself(void **state)
     size_t n;
     assert_int_equal(wfs_tree_resolve(s->tree, "source/model.safetensors", &node, NULL), 0);
     assert_int_equal(wfs_open_node(s, node, &open, NULL), 0);
-    assert_int_equal(wfs_open_read(open, shown, sizeof(shown), 0, &n, NULL), 0);
+    assert_int_equal(wfs_open_read(open, shown, sizeof(shown), 0, NULL, &n, NULL), 0);
     FILE *f = fopen(in_dir("one.safetensors"), "rb");
     assert_int_equal(fread(file, 1, sizeof(file), f), n);
     fclose(f);

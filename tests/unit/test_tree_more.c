@@ -93,7 +93,7 @@ static uint64_t read_all(struct wfs_session *session, uint32_t node)
     if (wfs_open_node(session, node, &open, &err))
         fail_msg("%s: %s", wfs_tree_node(session->tree, node)->name, err.message);
     for (size_t n = 1; n; total += n)
-        if (wfs_open_read(open, buf, sizeof(buf), total, &n, &err))
+        if (wfs_open_read(open, buf, sizeof(buf), total, NULL, &n, &err))
             fail_msg("%s: %s", wfs_tree_node(session->tree, node)->name, err.message);
     assert_int_equal(wfs_open_size_bytes(open), total);
     wfs_open_free(open);
@@ -402,7 +402,7 @@ static void test_tree_more__stats_keep_the_newest_errors_that_fit(void **state)
     static char text[65537];
     size_t n = 0;
     assert_int_equal(wfs_open_node(s, node, &open, NULL), 0);
-    assert_int_equal(wfs_open_read(open, text, sizeof(text) - 1, 0, &n, NULL), 0);
+    assert_int_equal(wfs_open_read(open, text, sizeof(text) - 1, 0, NULL, &n, NULL), 0);
     assert_int_equal(n, wfs_open_size_bytes(open));
     assert_non_null(strstr(text, "63 \\\\"));
     assert_null(strstr(text, "\"0 \\\\"));

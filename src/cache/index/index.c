@@ -75,8 +75,8 @@ void wfs_index_report(struct wfs_index *index, enum wfs_index_problem problem, c
         atomic_store(&index->damaged, true);
     if (problem == WFS_PROBLEM_DAMAGED || problem == WFS_PROBLEM_UNREADABLE)
         atomic_store(&index->unusable, true);
-    wfs_log(first ? WFS_LOG_WARNING : WFS_LOG_DEBUG, "%s: %s (%s)", index->path,
-            problem_texts[problem], detail);
+    if (first)
+        wfs_log(WFS_LOG_WARNING, "%s: %s (%s)", index->path, problem_texts[problem], detail);
 }
 
 void wfs_index_report_sqlite(struct wfs_index *index, int sqlite_rc, const char *detail)

@@ -14,6 +14,7 @@ struct builder {
     struct wfs_strmap children;                                /* parent and component -> node */
     struct wfs_msgpack_node *chain[WFS_MSGPACK_MAX_DEPTH + 1]; /* nodes of the path before */
     size_t chain_len;
+    uint32_t n_nodes; /* made so far, without the root */
 };
 
 static struct wfs_msgpack_node *append_child(struct builder *b, struct wfs_msgpack_node *parent,
@@ -22,7 +23,8 @@ static struct wfs_msgpack_node *append_child(struct builder *b, struct wfs_msgpa
     struct wfs_msgpack_node *node = wfs_arena_alloc(b->arena, sizeof(*node));
     if (!node)
         return NULL;
-    *node = (struct wfs_msgpack_node){.key = key, .key_len = key_len, .entry = WFS_MSGPACK_MODULE};
+    *node = (struct wfs_msgpack_node){
+        .key = key, .key_len = key_len, .entry = WFS_MSGPACK_MODULE, .number = ++b->n_nodes};
     if (parent->last_child)
         parent->last_child->next = node;
     else
@@ -38,16 +40,16 @@ static bool chain_has(const struct builder *b, size_t depth, const char *key, si
            memcmp(b->chain[depth]->key, key, key_len) == 0;
 }
 
-/* The key under which the map holds a child: its parent's address and its own component. With whole
+/* The key under which the map holds a child: its parent's number and its own component. With whole
  * prefixes for keys a hostile path would cost its length times its depth. */
-#define PARENT_DIGITS 16
+#define PARENT_DIGITS 8
 static char *child_key(struct wfs_arena *arena, const struct wfs_msgpack_node *parent,
                        const char *key, size_t key_len)
 {
     char *text = wfs_arena_alloc(arena, PARENT_DIGITS + key_len + 1);
     if (!text)
         return NULL;
-    snprintf(text, PARENT_DIGITS + 1, "%016llx", (unsigned long long)(uintptr_t)parent);
+    snprintf(text, PARENT_DIGITS + 1, "%08x", parent->number);
     memcpy(text + PARENT_DIGITS, key, key_len);
     return text;
 }

@@ -13,7 +13,8 @@
 struct wfs_msgpack_node {
     const char *key; /* into the manifest's path; not terminated */
     size_t key_len;
-    uint32_t entry; /* of the tensor here, or WFS_MSGPACK_MODULE */
+    uint32_t entry;  /* of the tensor here, or WFS_MSGPACK_MODULE */
+    uint32_t number; /* of all nodes, in the order they came; the root is 0 */
     uint32_t n_children;
     struct wfs_msgpack_node *first_child, *last_child, *next; /* in the order they came */
 };

@@ -73,7 +73,7 @@ static bool read_part(const struct wfs_expr *expr, const struct wfs_inspect_run 
     struct wfs_hash hash = wfs_expr_hash(expr);
     void *raw wfs_cleanup(wfs_freep) = malloc((size_t)expr->size_bytes + 1);
     return raw &&
-           !wfs_cache_read(run->cache, expr, &hash, raw, (size_t)expr->size_bytes, 0, &err) &&
+           !wfs_cache_read(run->cache, expr, &hash, raw, (size_t)expr->size_bytes, 0, NULL, &err) &&
            !wfs_convert_to_f64(expr->dtype, raw, n, ret, &err);
 }
 

@@ -73,7 +73,7 @@ static int read_numbers(const struct comparison *c, bool is_b, uint64_t at, uint
     uint32_t bits = wfs_dtype_bits(expr->dtype);
     size_t len = (size_t)((n * bits + 7) / 8);
     int r = wfs_cache_read(is_b ? c->cache_b : c->cache_a, expr, is_b ? &c->hash_b : &c->hash_a,
-                           raw, len, at * bits / 8, err);
+                           raw, len, at * bits / 8, NULL, err);
     if (r)
         return r;
     if (c->numbers == AS_LONG)

@@ -95,8 +95,8 @@ static int look_at_read(struct chunk *c, struct wfs_error *err)
     void *buf = take_buffer(c->run);
     if (!buf)
         return wfs_error_nomem(err, "reading a tensor");
-    int r =
-        wfs_cache_read(item->cache, item->expr, &c->run->hashes[c->item], buf, c->len, c->off, err);
+    int r = wfs_cache_read(item->cache, item->expr, &c->run->hashes[c->item], buf, c->len, c->off,
+                           NULL, err);
     c->data = buf;
     if (!r)
         r = call(c);

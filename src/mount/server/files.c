@@ -70,7 +70,7 @@ static int check_readable(struct wfs_handle *h, struct wfs_error *err)
     uint64_t size = wfs_open_size_bytes(h->open);
     char byte;
     size_t n;
-    return size ? wfs_open_read(h->open, &byte, 1, size - 1, &n, err) : 0;
+    return size ? wfs_open_read(h->open, &byte, 1, size - 1, NULL, &n, err) : 0;
 }
 
 static int open_handle(struct wfs_server *server, uint32_t node, bool all_well,
@@ -162,8 +162,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
         fuse_reply_err(req, -r);
         return;
     }
-    r = wfs_open_read_lending(handle_of(fi)->open, buffer.data, size, (uint64_t)off, &loans, &n,
-                              &err);
+    r = wfs_open_read(handle_of(fi)->open, buffer.data, size, (uint64_t)off, &loans, &n, &err);
     if (r)
         fail_read(req, handle_of(fi), r, &err);
     else

@@ -2,8 +2,8 @@
  * call.h - what the operations' functions share: arguments, and messages. Public to the stages
  * above.
  */
-#ifndef WFS_RULES_OPERATIONS_CALL_H
-#define WFS_RULES_OPERATIONS_CALL_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_CALL_H
+#define WEIGHTFS_RULES_OPERATIONS_CALL_H
 
 #include "rules/operations/operation.h"
 

@@ -1,8 +1,8 @@
 /*
  * fans.h - operations that join tensors or tell one apart.
  */
-#ifndef WFS_RULES_OPERATIONS_FANS_H
-#define WFS_RULES_OPERATIONS_FANS_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_FANS_H
+#define WEIGHTFS_RULES_OPERATIONS_FANS_H
 
 #include "rules/operations/operation.h"
 

@@ -1,8 +1,8 @@
 /*
  * fills.h - targets that need no source: repeated, counted and sinusoidal values.
  */
-#ifndef WFS_RULES_OPERATIONS_FILLS_H
-#define WFS_RULES_OPERATIONS_FILLS_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_FILLS_H
+#define WEIGHTFS_RULES_OPERATIONS_FILLS_H
 
 #include "rules/operations/operation.h"
 

@@ -1,8 +1,8 @@
 /*
  * heads.h - row orders within attention heads and within the gates of recurrent cells.
  */
-#ifndef WFS_RULES_OPERATIONS_HEADS_H
-#define WFS_RULES_OPERATIONS_HEADS_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_HEADS_H
+#define WEIGHTFS_RULES_OPERATIONS_HEADS_H
 
 #include "rules/operations/operation.h"
 

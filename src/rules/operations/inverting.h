@@ -1,8 +1,8 @@
 /*
  * inverting.h - a rule being turned around: what the operations' inverses are made with.
  */
-#ifndef WFS_RULES_OPERATIONS_INVERTING_H
-#define WFS_RULES_OPERATIONS_INVERTING_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_INVERTING_H
+#define WEIGHTFS_RULES_OPERATIONS_INVERTING_H
 
 #include "rules/rules.h"
 

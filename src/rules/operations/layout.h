@@ -1,8 +1,8 @@
 /*
  * layout.h - operations that give the axes another order or other bounds.
  */
-#ifndef WFS_RULES_OPERATIONS_LAYOUT_H
-#define WFS_RULES_OPERATIONS_LAYOUT_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_LAYOUT_H
+#define WEIGHTFS_RULES_OPERATIONS_LAYOUT_H
 
 #include "rules/operations/operation.h"
 

@@ -6,8 +6,8 @@
  * ends with its rows; table.c lists the families. A new operation is a row and its two functions:
  * the parser, the planner and the inverse look nothing else up. Public to the stages above.
  */
-#ifndef WFS_RULES_OPERATIONS_OPERATION_H
-#define WFS_RULES_OPERATIONS_OPERATION_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_OPERATION_H
+#define WEIGHTFS_RULES_OPERATIONS_OPERATION_H
 
 #include "rules/rules.h"
 

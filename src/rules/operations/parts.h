@@ -1,8 +1,8 @@
 /*
  * parts.h - operations that take a part of a tensor, or repeat it along an axis.
  */
-#ifndef WFS_RULES_OPERATIONS_PARTS_H
-#define WFS_RULES_OPERATIONS_PARTS_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_PARTS_H
+#define WEIGHTFS_RULES_OPERATIONS_PARTS_H
 
 #include "rules/operations/operation.h"
 

@@ -1,8 +1,8 @@
 /*
  * table.h - every operation of the language, by name.
  */
-#ifndef WFS_RULES_OPERATIONS_TABLE_H
-#define WFS_RULES_OPERATIONS_TABLE_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_TABLE_H
+#define WEIGHTFS_RULES_OPERATIONS_TABLE_H
 
 #include "rules/operations/operation.h"
 

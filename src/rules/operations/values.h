@@ -1,8 +1,8 @@
 /*
  * values.h - operations that touch values: a cast, a factor, a summand.
  */
-#ifndef WFS_RULES_OPERATIONS_VALUES_H
-#define WFS_RULES_OPERATIONS_VALUES_H
+#ifndef WEIGHTFS_RULES_OPERATIONS_VALUES_H
+#define WEIGHTFS_RULES_OPERATIONS_VALUES_H
 
 #include "rules/operations/operation.h"
 

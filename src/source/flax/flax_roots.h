@@ -1,8 +1,8 @@
 /*
  * flax_roots.h (private) - the tree of a Flax checkpoint that views map.
  */
-#ifndef SOURCE_FLAX_ROOTS_H
-#define SOURCE_FLAX_ROOTS_H
+#ifndef WEIGHTFS_SOURCE_FLAX_FLAX_ROOTS_H
+#define WEIGHTFS_SOURCE_FLAX_FLAX_ROOTS_H
 
 #include "source/source.h"
 

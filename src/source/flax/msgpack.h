@@ -2,8 +2,8 @@
  * msgpack.h (private) - a msgpack document as a tree of nodes: structure and plain values are kept,
  * the bytes of arrays stay where they lie.
  */
-#ifndef SOURCE_MSGPACK_H
-#define SOURCE_MSGPACK_H
+#ifndef WEIGHTFS_SOURCE_FLAX_MSGPACK_H
+#define WEIGHTFS_SOURCE_FLAX_MSGPACK_H
 
 #include "source/numpy/npy_header.h"
 

@@ -1,8 +1,8 @@
 /*
  * npy_header.h (private) - the header of a .npy, and numpy's names of types.
  */
-#ifndef SOURCE_NPY_HEADER_H
-#define SOURCE_NPY_HEADER_H
+#ifndef WEIGHTFS_SOURCE_NUMPY_NPY_HEADER_H
+#define WEIGHTFS_SOURCE_NUMPY_NPY_HEADER_H
 
 #include "tensor/tensor.h"
 

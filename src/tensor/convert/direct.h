@@ -1,8 +1,8 @@
 /*
  * direct.h - loops between 16-bit floats and float32 that need no lanes. Private to tensor/.
  */
-#ifndef WFS_TENSOR_CONVERT_DIRECT_H
-#define WFS_TENSOR_CONVERT_DIRECT_H
+#ifndef WEIGHTFS_TENSOR_CONVERT_DIRECT_H
+#define WEIGHTFS_TENSOR_CONVERT_DIRECT_H
 
 #include "tensor/tensor.h"
 

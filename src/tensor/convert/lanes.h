@@ -6,8 +6,8 @@
  * integers. Stretches are indexed in components from the start of the packed array; their first
  * index is a multiple of 8, so that sub-byte formats start at a byte.
  */
-#ifndef WFS_TENSOR_CONVERT_LANES_H
-#define WFS_TENSOR_CONVERT_LANES_H
+#ifndef WEIGHTFS_TENSOR_CONVERT_LANES_H
+#define WEIGHTFS_TENSOR_CONVERT_LANES_H
 
 #include "tensor/tensor.h"
 

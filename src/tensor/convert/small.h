@@ -4,8 +4,8 @@
  *
  * A type is one or two (complex) components of one numeric format.
  */
-#ifndef WFS_TENSOR_CONVERT_SMALL_H
-#define WFS_TENSOR_CONVERT_SMALL_H
+#ifndef WEIGHTFS_TENSOR_CONVERT_SMALL_H
+#define WEIGHTFS_TENSOR_CONVERT_SMALL_H
 
 #include "tensor/tensor.h"
 

@@ -2,8 +2,8 @@
  * computed.h - byte sources that are computations. They live in the arena of their expression and
  * are never freed alone; their ids are hashes of what they compute, so that a cache key covers it.
  */
-#ifndef WFS_TENSOR_EXPR_COMPUTED_H
-#define WFS_TENSOR_EXPR_COMPUTED_H
+#ifndef WEIGHTFS_TENSOR_EXPR_COMPUTED_H
+#define WEIGHTFS_TENSOR_EXPR_COMPUTED_H
 
 #include "tensor/expr/piece.h"
 

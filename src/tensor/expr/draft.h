@@ -1,8 +1,8 @@
 /*
  * draft.h - all pieces of an expression that is being made. Private to tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_DRAFT_H
-#define WFS_TENSOR_EXPR_DRAFT_H
+#ifndef WEIGHTFS_TENSOR_EXPR_DRAFT_H
+#define WEIGHTFS_TENSOR_EXPR_DRAFT_H
 
 #include "tensor/expr/piece.h"
 

@@ -1,8 +1,8 @@
 /*
  * fill.h - elements that lie nowhere: one value repeated, or values that are counted. Private to tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_FILL_H
-#define WFS_TENSOR_EXPR_FILL_H
+#ifndef WEIGHTFS_TENSOR_EXPR_FILL_H
+#define WEIGHTFS_TENSOR_EXPR_FILL_H
 
 #include "tensor/expr/piece.h"
 

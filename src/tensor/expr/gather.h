@@ -3,8 +3,8 @@
  *
  * Memory holds CELLS: an element's bytes, or one byte for an element of less than 8 bits.
  */
-#ifndef WFS_TENSOR_EXPR_GATHER_H
-#define WFS_TENSOR_EXPR_GATHER_H
+#ifndef WEIGHTFS_TENSOR_EXPR_GATHER_H
+#define WEIGHTFS_TENSOR_EXPR_GATHER_H
 
 #include <stddef.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * gather_ops.h - jobs whose elements are changed on the way by element operations. Private to
  * tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_GATHER_OPS_H
-#define WFS_TENSOR_EXPR_GATHER_OPS_H
+#ifndef WEIGHTFS_TENSOR_EXPR_GATHER_OPS_H
+#define WEIGHTFS_TENSOR_EXPR_GATHER_OPS_H
 
 #include "tensor/expr/gather.h"
 

@@ -1,8 +1,8 @@
 /*
  * merge.h - pieces that are one strided box become one piece. Private to tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_MERGE_H
-#define WFS_TENSOR_EXPR_MERGE_H
+#ifndef WEIGHTFS_TENSOR_EXPR_MERGE_H
+#define WEIGHTFS_TENSOR_EXPR_MERGE_H
 
 #include "tensor/expr/draft.h"
 

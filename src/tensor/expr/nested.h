@@ -1,8 +1,8 @@
 /*
  * nested.h - an expression's row-major bytes as a source of their own. Private to tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_NESTED_H
-#define WFS_TENSOR_EXPR_NESTED_H
+#ifndef WEIGHTFS_TENSOR_EXPR_NESTED_H
+#define WEIGHTFS_TENSOR_EXPR_NESTED_H
 
 #include "tensor/expr/piece.h"
 

@@ -9,8 +9,8 @@
  * the pieces stand sorted. As counts multiply to the piece's elements, a piece has fewer than 64
  * factors.
  */
-#ifndef WFS_TENSOR_EXPR_PIECE_H
-#define WFS_TENSOR_EXPR_PIECE_H
+#ifndef WEIGHTFS_TENSOR_EXPR_PIECE_H
+#define WEIGHTFS_TENSOR_EXPR_PIECE_H
 
 #include "tensor/tensor.h"
 

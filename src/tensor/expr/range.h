@@ -1,8 +1,8 @@
 /*
  * range.h - ranges of a row-major order, cut into boxes. Private to tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_RANGE_H
-#define WFS_TENSOR_EXPR_RANGE_H
+#ifndef WEIGHTFS_TENSOR_EXPR_RANGE_H
+#define WEIGHTFS_TENSOR_EXPR_RANGE_H
 
 #include "tensor/expr/piece.h"
 

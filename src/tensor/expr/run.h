@@ -1,8 +1,8 @@
 /*
  * run.h - expressions whose elements lie side by side in one source. Private to tensor/.
  */
-#ifndef WFS_TENSOR_EXPR_RUN_H
-#define WFS_TENSOR_EXPR_RUN_H
+#ifndef WEIGHTFS_TENSOR_EXPR_RUN_H
+#define WEIGHTFS_TENSOR_EXPR_RUN_H
 
 #include "tensor/expr/piece.h"
 

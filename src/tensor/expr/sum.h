@@ -1,8 +1,8 @@
 /*
  * sum.h - sums of expressions. Private to tensor/; wfs_expr_sum is declared in tensor/tensor.h.
  */
-#ifndef WFS_TENSOR_EXPR_SUM_H
-#define WFS_TENSOR_EXPR_SUM_H
+#ifndef WEIGHTFS_TENSOR_EXPR_SUM_H
+#define WEIGHTFS_TENSOR_EXPR_SUM_H
 
 #include "tensor/expr/piece.h"
 

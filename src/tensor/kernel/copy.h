@@ -1,8 +1,8 @@
 /*
  * copy.h - one N-dimensional strided copy, as the expression engine describes it to the kernels.
  */
-#ifndef WFS_TENSOR_KERNEL_COPY_H
-#define WFS_TENSOR_KERNEL_COPY_H
+#ifndef WEIGHTFS_TENSOR_KERNEL_COPY_H
+#define WEIGHTFS_TENSOR_KERNEL_COPY_H
 
 #include <stdint.h>
 

@@ -7,8 +7,8 @@
  * reach, and `src` may lie in a mapped file: it is run under wfs_guarded, so it holds no lock and
  * allocates nothing.
  */
-#ifndef WFS_TENSOR_KERNEL_H
-#define WFS_TENSOR_KERNEL_H
+#ifndef WEIGHTFS_TENSOR_KERNEL_KERNEL_H
+#define WEIGHTFS_TENSOR_KERNEL_KERNEL_H
 
 #include "tensor/kernel/copy.h"
 

@@ -6,8 +6,8 @@
  * column goes is free: both come from CHAINS of axes, which is what lets one kernel serve a matrix,
  * a permuted convolution (OIHW -> HWIO) and flipped axes alike.
  */
-#ifndef WFS_TENSOR_KERNEL_PLANE_H
-#define WFS_TENSOR_KERNEL_PLANE_H
+#ifndef WEIGHTFS_TENSOR_KERNEL_PLANE_H
+#define WEIGHTFS_TENSOR_KERNEL_PLANE_H
 
 #include <stdbool.h>
 #include <stddef.h>

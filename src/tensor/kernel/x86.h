@@ -2,8 +2,8 @@
  * x86.h - strips: the innermost step of a transposition, and the ones that an x86-64 CPU has
  * instructions for. Private to the copy kernels.
  */
-#ifndef WFS_TENSOR_KERNEL_X86_H
-#define WFS_TENSOR_KERNEL_X86_H
+#ifndef WEIGHTFS_TENSOR_KERNEL_X86_H
+#define WEIGHTFS_TENSOR_KERNEL_X86_H
 
 #include <stddef.h>
 #include <stdint.h>

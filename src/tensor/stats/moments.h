@@ -2,8 +2,8 @@
  * moments.h - the moments of one short stretch of numbers, in portable C: the inner loop of
  * stats.c. Private to tensor/.
  */
-#ifndef WFS_TENSOR_STATS_MOMENTS_H
-#define WFS_TENSOR_STATS_MOMENTS_H
+#ifndef WEIGHTFS_TENSOR_STATS_MOMENTS_H
+#define WEIGHTFS_TENSOR_STATS_MOMENTS_H
 
 #include "tensor/tensor.h"
 

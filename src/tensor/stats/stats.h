@@ -2,8 +2,8 @@
  * stats.h - which loop takes the moments of a type. Private to tensor/; the statistics themselves
  * are declared in tensor/tensor.h.
  */
-#ifndef WFS_TENSOR_STATS_STATS_H
-#define WFS_TENSOR_STATS_STATS_H
+#ifndef WEIGHTFS_TENSOR_STATS_STATS_H
+#define WEIGHTFS_TENSOR_STATS_STATS_H
 
 #include "tensor/stats/moments.h"
 

@@ -1,8 +1,8 @@
 /*
  * x86.h - moments by the CPU's vector instructions. Private to tensor/.
  */
-#ifndef WFS_TENSOR_STATS_X86_H
-#define WFS_TENSOR_STATS_X86_H
+#ifndef WEIGHTFS_TENSOR_STATS_X86_H
+#define WEIGHTFS_TENSOR_STATS_X86_H
 
 #include "tensor/stats/moments.h"
 

@@ -2,8 +2,8 @@
  * structure.h - what the structural operations share. Private to tensor/; the operations themselves are
  * declared in tensor/tensor.h.
  */
-#ifndef WFS_TENSOR_STRUCTURE_STRUCTURE_H
-#define WFS_TENSOR_STRUCTURE_STRUCTURE_H
+#ifndef WEIGHTFS_TENSOR_STRUCTURE_STRUCTURE_H
+#define WEIGHTFS_TENSOR_STRUCTURE_STRUCTURE_H
 
 #include "tensor/expr/piece.h"
 
