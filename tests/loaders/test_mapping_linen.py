@@ -211,10 +211,12 @@ def test_mapping_torch__stacked_layers_are_a_doubt(tmp_path):
 
 
 def test_mapping_linen__attention_needs_heads(tmp_path):
-    net = randomise(Net(T.MultiheadAttention(8, 2)))
-    done = run("cp", "--view", "linen", save(tmp_path, net), "linen/model.safetensors",
-               tmp_path / "out", check=False)
-    assert done.returncode != 0 and "-o set=heads=VALUE" in done.stderr
+    """The module is kept as it is and reported, with the option that settles it; the view stays."""
+    source = save(tmp_path, randomise(Net(T.MultiheadAttention(8, 2))))
+    done = run("map", "--view", "linen", source, check=False)
+    assert done.returncode == 1 and "-o set=heads=VALUE" in done.stdout
+    refused = run("cp", "--view", "linen", "--strict", source, "linen/model.safetensors", tmp_path / "out", check=False)
+    assert refused.returncode != 0
 
 
 CELLS = {

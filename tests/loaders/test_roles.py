@@ -16,7 +16,7 @@ import corpus  # noqa: E402
 # convolutions of every kind, biases of relative positions, patches that are no embeddings.
 KINDS = ["gpt2", "openai-gpt", "imagegpt", "clvp", "gpt_neox", "gpt_bigcode", "t5", "longt5", "siglip", "clip",
          "granitemoe", "jetmoe", "mixtral", "qwen2_moe", "llama", "bert", "roberta", "distilbert", "albert",
-         "vit", "swin", "convnext", "resnet", "mobilenet_v2", "segformer", "detr", "whisper", "wav2vec2",
+         "vit", "swin", "convnext", "resnet", "mobilenet_v2", "segformer", "whisper", "wav2vec2",
          "speecht5", "vits", "encodec", "univnet", "mamba", "falcon", "bloom", "mpt", "perceiver", "sam"]
 BUILD = dict(corpus.transformers_models())
 
