@@ -441,5 +441,5 @@ int wfs_ops_run(const struct wfs_run *run, const struct wfs_ops *ops, struct wfs
     }
     if (only >= 0)
         return wfs_op_error(run->sink->err, &ops->op[ops->n - 1], "no operation follows it");
-    return 0;
+    return text && !wfs_buf_ok(text) ? wfs_error_nomem(run->sink->err, "mapping") : 0;
 }
