@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "tensor/convert/lanes.h"
 #include "tensor/convert/small.h"
@@ -19,19 +20,26 @@ uint64_t wfs_convert_n_overflowed(void)
     return atomic_load_explicit(&n_overflowed, memory_order_relaxed);
 }
 
-static bool any_special_16(const uint16_t *out, uint64_t n, uint16_t exponent)
+/* Results may lie at any byte, so they are loaded by memcpy. */
+static bool any_special_16(const uint8_t *out, uint64_t n, uint16_t exponent)
 {
     uint64_t special = 0;
-    for (uint64_t i = 0; i < n; i++)
-        special += (out[i] & exponent) == exponent;
+    for (uint64_t i = 0; i < n; i++) {
+        uint16_t code;
+        memcpy(&code, out + i * sizeof(code), sizeof(code));
+        special += (code & exponent) == exponent;
+    }
     return special != 0;
 }
 
-static bool any_special_32(const uint32_t *out, uint64_t n)
+static bool any_special_32(const uint8_t *out, uint64_t n)
 {
     uint64_t special = 0;
-    for (uint64_t i = 0; i < n; i++)
-        special += (out[i] & 0x7f800000) == 0x7f800000;
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t code;
+        memcpy(&code, out + i * sizeof(code), sizeof(code));
+        special += (code & 0x7f800000) == 0x7f800000;
+    }
     return special != 0;
 }
 
