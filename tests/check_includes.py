@@ -191,6 +191,14 @@ def check_header_circles(tree):
         yield Problem(circle[0], "headers include each other: " + ", ".join(circle))
 
 
+def check_guards(tree):
+    for file in (f for f in tree.files if f.endswith(".h")):
+        guard = re.search(r"(?m)^#ifndef (\w+)\n#define \1$", tree.text[file])
+        wanted = re.sub(r"\W", "_", "weightfs/" + file[len("src/"):]).upper()
+        if guard and guard.group(1) != wanted:
+            yield Problem(file, f"its include guard is {guard.group(1)}: after its path it is {wanted}")
+
+
 def check_sizes(tree):
     folders = collections.Counter(f.rsplit("/", 1)[0] for f in tree.files)
     for folder, n in sorted(folders.items()):
@@ -363,7 +371,7 @@ def choose_build(tree):
 def check(root, build=None):
     """(problems, the units in order, the build)."""
     tree = Tree(root)
-    problems = [p for f in (check_listed, check_includes, check_header_circles, check_sizes) for p in f(tree)]
+    problems = [p for f in (check_listed, check_includes, check_header_circles, check_guards, check_sizes) for p in f(tree)]
     build = build or choose_build(tree)
     if build is None:
         problems.append(Problem("build", "there is no build to take symbols from: give one, or run meson setup build"))

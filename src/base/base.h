@@ -8,8 +8,8 @@
  *  - byte ranges are always (buf, len, off); sizes carry their unit in the name;
  *  - malformed input is an error, never an assertion.
  */
-#ifndef WEIGHTFS_BASE_H
-#define WEIGHTFS_BASE_H
+#ifndef WEIGHTFS_BASE_BASE_H
+#define WEIGHTFS_BASE_BASE_H
 
 #include <errno.h>
 #include <stdarg.h>

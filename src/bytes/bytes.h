@@ -7,8 +7,8 @@
  * every read and gather; a file changed in place gives EIO for ever after ("it was this, now it is
  * that" in the message), and never bytes of two versions.
  */
-#ifndef WEIGHTFS_BYTES_H
-#define WEIGHTFS_BYTES_H
+#ifndef WEIGHTFS_BYTES_BYTES_H
+#define WEIGHTFS_BYTES_BYTES_H
 
 #include <stdatomic.h>
 #include <sys/types.h>

@@ -157,10 +157,10 @@ static uint64_t source_bytes_of(const struct wfs_expr *expr, uint64_t len)
 static int gather(struct wfs_cache *cache, const struct wfs_expr *expr, void *buf, uint64_t len,
                   uint64_t off, struct wfs_error *err)
 {
-    int rc = wfs_expr_read(expr, buf, (size_t)len, off, err);
-    if (rc == 0)
+    int r = wfs_expr_read(expr, buf, (size_t)len, off, err);
+    if (r == 0)
         count(&cache->source_bytes, source_bytes_of(expr, len));
-    return rc;
+    return r;
 }
 
 /* ---- blocks -------------------------------------------------------------------------------- */
@@ -186,10 +186,10 @@ static bool fill_from_index(struct wfs_cache *cache, struct wfs_block *block, bo
 static int fill_by_computing(struct request *req, struct wfs_block *block)
 {
     uint64_t start = now_ns();
-    int rc = gather(req->cache, req->expr, block->data, block->size_bytes,
-                    block->key.number * req->block_bytes, req->err);
-    if (rc < 0)
-        return rc;
+    int r = gather(req->cache, req->expr, block->data, block->size_bytes,
+                   block->key.number * req->block_bytes, req->err);
+    if (r < 0)
+        return r;
     wfs_policy_note_compute(&req->cache->policy, block->size_bytes, now_ns() - start);
     count(&req->cache->blocks_computed, 1);
     return 0;
@@ -222,10 +222,10 @@ static int serve_as_owner(struct request *req, struct wfs_block *block, uint64_t
     block->elem_bytes = wfs_block_elem_bytes(req->expr->dtype);
     bool from_index = fill_from_index(cache, block, &bad);
     if (!from_index) {
-        int rc = fill_by_computing(req, block);
-        if (rc < 0) {
+        int r = fill_by_computing(req, block);
+        if (r < 0) {
             wfs_pool_abandon(cache->pool, block);
-            return rc;
+            return r;
         }
     }
     wfs_pool_publish(cache->pool, block);
@@ -280,9 +280,9 @@ static int read_blocks(struct request *req, uint8_t *buf, uint64_t len, uint64_t
     req->near = wfs_access_note(req->cache->access, &req->key.hash, off, len);
     while (len > 0) {
         uint64_t n = wfs_min_u64(len, req->block_bytes - off % req->block_bytes);
-        int rc = read_part(req, buf, n, off);
-        if (rc < 0)
-            return rc;
+        int r = read_part(req, buf, n, off);
+        if (r < 0)
+            return r;
         buf += n;
         off += n;
         len -= n;
@@ -293,10 +293,10 @@ static int read_blocks(struct request *req, uint8_t *buf, uint64_t len, uint64_t
 static int read_run(struct wfs_cache *cache, struct wfs_bytes *bytes, void *buf, size_t len,
                     uint64_t off, struct wfs_error *err)
 {
-    int rc = wfs_bytes_read(bytes, buf, len, off, err);
-    if (rc == 0)
+    int r = wfs_bytes_read(bytes, buf, len, off, err);
+    if (r == 0)
         count(&cache->source_bytes, len);
-    return rc;
+    return r;
 }
 
 static int read_somehow(struct request *req, void *buf, size_t len, uint64_t off)
@@ -326,10 +326,10 @@ int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
     if (!cache)
         return wfs_expr_read(expr, buf, len, off, err);
     struct request req = {.cache = cache, .expr = expr, .hash = hash, .loans = loans, .err = err};
-    int rc = read_somehow(&req, buf, len, off);
-    if (rc == 0)
+    int r = read_somehow(&req, buf, len, off);
+    if (r == 0)
         count(&cache->served_bytes, len);
-    return rc;
+    return r;
 }
 
 /* ---- statistics, facts, tables ------------------------------------------------------------- */

@@ -4,8 +4,8 @@
  * for a block computes it, the others wait for that one computation (never for memory, never for
  * the database's lock). A damaged, foreign, locked, full or missing index costs speed, never bytes.
  */
-#ifndef WEIGHTFS_CACHE_H
-#define WEIGHTFS_CACHE_H
+#ifndef WEIGHTFS_CACHE_CACHE_H
+#define WEIGHTFS_CACHE_CACHE_H
 
 #include <sys/uio.h>
 

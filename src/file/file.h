@@ -5,8 +5,8 @@
  * before a tensor byte is read and two mounts give identical bytes. Only src/file/vfile.c does
  * offset arithmetic across parts.
  */
-#ifndef WEIGHTFS_FILE_H
-#define WEIGHTFS_FILE_H
+#ifndef WEIGHTFS_FILE_FILE_H
+#define WEIGHTFS_FILE_FILE_H
 
 #include <stdatomic.h>
 

@@ -6,8 +6,8 @@
  * Behaviour covered: xlstm-jax's param_utils (tabulate_params, get_param_norms, get_param_mask_fn)
  * and Caten's load-state-dict warnings.
  */
-#ifndef WEIGHTFS_INSPECT_H
-#define WEIGHTFS_INSPECT_H
+#ifndef WEIGHTFS_INSPECT_INSPECT_H
+#define WEIGHTFS_INSPECT_INSPECT_H
 
 #include "cache/cache.h"
 #include "mapping/mapping.h"

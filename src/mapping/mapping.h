@@ -2,8 +2,8 @@
  * mapping.h - from a catalog to a plan: which target tensors a view shows, and the expression of
  * each. A pure function of metadata (names, shapes, dtypes, config values, rules, template).
  */
-#ifndef WEIGHTFS_MAPPING_H
-#define WEIGHTFS_MAPPING_H
+#ifndef WEIGHTFS_MAPPING_MAPPING_H
+#define WEIGHTFS_MAPPING_MAPPING_H
 
 #include "rules/rules.h"
 #include "source/source.h"

@@ -1,8 +1,8 @@
 /*
  * mount.h - the libfuse3 low-level server over a session's tree.
  */
-#ifndef WEIGHTFS_MOUNT_H
-#define WEIGHTFS_MOUNT_H
+#ifndef WEIGHTFS_MOUNT_MOUNT_H
+#define WEIGHTFS_MOUNT_MOUNT_H
 
 #include "tree/tree.h"
 

@@ -2,8 +2,8 @@
  * source.h - from files to a catalog. One reader per format scans METADATA ONLY: no tensor byte is
  * read to mount. Formats are recognised by content, never by name alone.
  */
-#ifndef WEIGHTFS_SOURCE_H
-#define WEIGHTFS_SOURCE_H
+#ifndef WEIGHTFS_SOURCE_SOURCE_H
+#define WEIGHTFS_SOURCE_SOURCE_H
 
 #include "tensor/tensor.h"
 

@@ -13,8 +13,8 @@
  * Pieces never overlap and cover the shape. Everything is immutable once built and lives in the
  * arena it was built in; byte sources are borrowed (the catalog's arena owns them).
  */
-#ifndef WEIGHTFS_TENSOR_H
-#define WEIGHTFS_TENSOR_H
+#ifndef WEIGHTFS_TENSOR_TENSOR_H
+#define WEIGHTFS_TENSOR_TENSOR_H
 
 #include "bytes/bytes.h"
 

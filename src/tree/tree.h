@@ -6,8 +6,8 @@
  * index plus 1 (the root has 1), and is the same in every mount of the same checkpoint with the
  * same options.
  */
-#ifndef WEIGHTFS_TREE_H
-#define WEIGHTFS_TREE_H
+#ifndef WEIGHTFS_TREE_TREE_H
+#define WEIGHTFS_TREE_TREE_H
 
 #include <sys/stat.h>
 

@@ -1,8 +1,8 @@
 /*
  * bench.h - clocks and medians.
  */
-#ifndef TESTS_BENCH_H
-#define TESTS_BENCH_H
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
 
 #include <stdlib.h>
 #include <time.h>

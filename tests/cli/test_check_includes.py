@@ -119,6 +119,9 @@ FORBIDDEN = {
     "a long function": (
         {"src/base/low.c": LOW.replace("    return 1;\n", "    ;\n" * 47 + "    return 1;\n")},
         "src/base/low.c:3: wfs_low has 51 lines: more than 50"),
+    "an include guard that is not the path": (
+        {"src/base/deep/deep.h": "#ifndef WEIGHTFS_BASE_DEEP_H\n#define WEIGHTFS_BASE_DEEP_H\nint wfs_deep(void);\n#endif\n"},
+        "src/base/deep/deep.h: its include guard is WEIGHTFS_BASE_DEEP_H: after its path it is WEIGHTFS_BASE_DEEP_DEEP_H"),
     "a full folder": (
         {f"src/base/h{i}.h": "" for i in range(22)}, "src/base: 26 files in one folder: more than 25"),
 }
@@ -134,6 +137,11 @@ def test_what_is_forbidden_is_red(tmp_path, name):
     changes, expected = FORBIDDEN[name]
     found = problems(tmp_path, changes)
     assert any(expected in text for text in found), found
+
+
+def test_an_include_guard_after_the_path_is_green(tmp_path):
+    guarded = "#ifndef WEIGHTFS_BASE_DEEP_DEEP_H\n#define WEIGHTFS_BASE_DEEP_DEEP_H\nint wfs_deep(void);\n#endif\n"
+    assert problems(tmp_path, {"src/base/deep/deep.h": guarded}) == []
 
 
 def test_a_circle_is_shown_with_the_symbols_that_tie_it(tmp_path):

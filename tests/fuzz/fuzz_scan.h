@@ -2,8 +2,8 @@
  * fuzz_scan.h - runs one format's scan over a fuzzer's bytes, and reads what it let through: a
  * tensor that was accepted must be readable, since it lies in memory whole.
  */
-#ifndef TESTS_FUZZ_SCAN_H
-#define TESTS_FUZZ_SCAN_H
+#ifndef TESTS_FUZZ_FUZZ_SCAN_H
+#define TESTS_FUZZ_FUZZ_SCAN_H
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /*
  * cache_fixture.h - a scratch folder with one big file, expressions over it and a cache.
  */
-#ifndef TESTS_CACHE_FIXTURE_H
-#define TESTS_CACHE_FIXTURE_H
+#ifndef TESTS_UNIT_CACHE_FIXTURE_H
+#define TESTS_UNIT_CACHE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,12 +93,12 @@ static inline const struct wfs_expr *transposed(struct scratch *s, struct wfs_by
     const struct wfs_expr *matrix = NULL, *expr = NULL;
     struct wfs_error err = {0};
     uint64_t shape[2] = {rows, cols};
-    int rc = wfs_expr_contiguous(s->arena, bytes, off, WFS_BF16, 2, shape, &matrix, &err);
-    if (rc == 0)
-        rc = wfs_expr_reverse_axes(s->arena, matrix, &expr, &err);
-    if (rc < 0)
+    int r = wfs_expr_contiguous(s->arena, bytes, off, WFS_BF16, 2, shape, &matrix, &err);
+    if (r == 0)
+        r = wfs_expr_reverse_axes(s->arena, matrix, &expr, &err);
+    if (r < 0)
         print_message("%s\n", err.message);
-    assert_int_equal(rc, 0);
+    assert_int_equal(r, 0);
     return expr;
 }
 

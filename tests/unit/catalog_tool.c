@@ -101,8 +101,8 @@ static int dump_tensor(const struct wfs_tensor *tensor, const char *dir, uint32_
         return wfs_error_set(err, EIO, "%s: cannot be written", path);
     for (uint64_t off = 0; off < tensor->expr->size_bytes;) {
         size_t n = (size_t)wfs_min_u64(CHUNK_BYTES, tensor->expr->size_bytes - off);
-        int rc = wfs_expr_read(tensor->expr, buf, n, off, err);
-        if (rc)
+        int r = wfs_expr_read(tensor->expr, buf, n, off, err);
+        if (r)
             return wfs_error_prefix(err, "%s", tensor->name);
         if (fwrite(buf, 1, n, f) != n)
             return wfs_error_set(err, EIO, "%s: cannot be written", path);
@@ -116,10 +116,10 @@ static int run(const char *source, const struct wfs_source_options *options, con
     struct wfs_error err = {0};
     wfs_cleanup(wfs_catalog_freep) struct wfs_catalog *catalog = NULL;
     wfs_cleanup(wfs_buf_free) struct wfs_buf out = {0};
-    int rc = wfs_catalog_open(source, options, &catalog, &err);
-    for (uint32_t i = 0; !rc && dir && i < catalog->n_tensors; i++)
-        rc = dump_tensor(&catalog->tensors[i], dir, i, &err);
-    if (rc) {
+    int r = wfs_catalog_open(source, options, &catalog, &err);
+    for (uint32_t i = 0; !r && dir && i < catalog->n_tensors; i++)
+        r = dump_tensor(&catalog->tensors[i], dir, i, &err);
+    if (r) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }

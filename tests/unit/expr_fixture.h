@@ -2,8 +2,8 @@
  * expr_fixture.h - what the tests of the expression engine share: a source of counted values, the
  * operations that must succeed as functions, and a source that fails as told.
  */
-#ifndef EXPR_FIXTURE_H
-#define EXPR_FIXTURE_H
+#ifndef TESTS_UNIT_EXPR_FIXTURE_H
+#define TESTS_UNIT_EXPR_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * file_fixture.h - what the tests of src/file/ share: small manifests over known bytes, and a file
  * read whole.
  */
-#ifndef WEIGHTFS_TESTS_FILE_FIXTURE_H
-#define WEIGHTFS_TESTS_FILE_FIXTURE_H
+#ifndef TESTS_UNIT_FILE_FIXTURE_H
+#define TESTS_UNIT_FILE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * folder_fixture.h - what the tests of folders share: a scratch folder for each test, weight files
  * of one tensor in it, and what a test expects of the catalog.
  */
-#ifndef WEIGHTFS_TESTS_FOLDER_FIXTURE_H
-#define WEIGHTFS_TESTS_FOLDER_FIXTURE_H
+#ifndef TESTS_UNIT_FOLDER_FIXTURE_H
+#define TESTS_UNIT_FOLDER_FIXTURE_H
 
 #include "source_fixture.h"
 

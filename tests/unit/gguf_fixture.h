@@ -2,8 +2,8 @@
  * gguf_fixture.h - GGUF files put together field by field, right ones and wrong ones, in either byte
  * order.
  */
-#ifndef WEIGHTFS_TESTS_GGUF_FIXTURE_H
-#define WEIGHTFS_TESTS_GGUF_FIXTURE_H
+#ifndef TESTS_UNIT_GGUF_FIXTURE_H
+#define TESTS_UNIT_GGUF_FIXTURE_H
 
 #include <stdbool.h>
 #include <stdint.h>

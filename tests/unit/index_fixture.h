@@ -2,8 +2,8 @@
  * index_fixture.h - a scratch folder as XDG_CACHE_HOME, an index in it, and blocks whose bytes
  * follow from their number.
  */
-#ifndef TESTS_INDEX_FIXTURE_H
-#define TESTS_INDEX_FIXTURE_H
+#ifndef TESTS_UNIT_INDEX_FIXTURE_H
+#define TESTS_UNIT_INDEX_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>

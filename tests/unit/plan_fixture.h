@@ -1,8 +1,8 @@
 /*
  * plan_fixture.h - catalogs made by hand, plans over them and what is expected of those.
  */
-#ifndef TESTS_PLAN_FIXTURE_H
-#define TESTS_PLAN_FIXTURE_H
+#ifndef TESTS_UNIT_PLAN_FIXTURE_H
+#define TESTS_UNIT_PLAN_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * source_fixture.h - what the tests of src/source share: scratch folders, files written into them,
  * and safetensors files made from a header's text.
  */
-#ifndef WEIGHTFS_TESTS_SOURCE_FIXTURE_H
-#define WEIGHTFS_TESTS_SOURCE_FIXTURE_H
+#ifndef TESTS_UNIT_SOURCE_FIXTURE_H
+#define TESTS_UNIT_SOURCE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>

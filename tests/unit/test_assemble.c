@@ -199,9 +199,9 @@ static void test_assemble__cuts_within_cuts_are_bounded(void **state)
             shards[n++] = shard_of(&w, (uint64_t[]){i + 1, i, 0}, (uint64_t[]){deep - i, 1, 1});
         }
         shards[n++] = shard_of(&w, (uint64_t[]){deep, deep, 0}, (uint64_t[]){1, 1, 1});
-        int rc = assemble(&w, shards, n, &got, &axis, &err);
-        assert_int_equal(rc, deep < N ? 0 : -EINVAL);
-        if (rc)
+        int r = assemble(&w, shards, n, &got, &axis, &err);
+        assert_int_equal(r, deep < N ? 0 : -EINVAL);
+        if (r)
             assert_non_null(strstr(err.message, "deeper than any mesh"));
         else
             check_equal(&w, got);

@@ -20,10 +20,10 @@ static void assert_reads(struct wfs_cache *cache, const struct wfs_expr *expr, s
     for (uint64_t off = 0; off < expr->size_bytes; off += step) {
         size_t n = (size_t)wfs_min_u64(step, expr->size_bytes - off);
         struct wfs_error err = {0};
-        int rc = wfs_cache_read(cache, expr, &hash, have, n, off, NULL, &err);
-        if (rc < 0)
+        int r = wfs_cache_read(cache, expr, &hash, have, n, off, NULL, &err);
+        if (r < 0)
             print_message("%s\n", err.message);
-        assert_int_equal(rc, 0);
+        assert_int_equal(r, 0);
         assert_memory_equal(have, want + off, n);
     }
     free(want);

@@ -91,19 +91,19 @@ static int live(struct fixture *f, long n)
     struct wfs_error err = {0};
     int n_right = 0;
     atomic_store(&allocations_left, n);
-    int rc = wfs_cache_new(&options, &cache, &err);
-    if (rc < 0) {
+    int r = wfs_cache_new(&options, &cache, &err);
+    if (r < 0) {
         plenty();
-        assert_int_equal(rc, -ENOMEM);
+        assert_int_equal(r, -ENOMEM);
         assert_true(err.message[0] != '\0');
         return 0;
     }
     for (size_t off = 0; off < SIZE; off += SIZE / 8) {
         memset(f->have, 0, SIZE / 8);
-        rc = wfs_cache_read(cache, f->expr, &f->hash, f->have, SIZE / 8, off, NULL, NULL);
-        if (rc == 0 && memcmp(f->have, f->want + off, SIZE / 8) == 0)
+        r = wfs_cache_read(cache, f->expr, &f->hash, f->have, SIZE / 8, off, NULL, NULL);
+        if (r == 0 && memcmp(f->have, f->want + off, SIZE / 8) == 0)
             n_right++;
-        else if (rc != -ENOMEM)
+        else if (r != -ENOMEM)
             n_right = -1000; /* wrong bytes, or another error than the true one */
     }
     wfs_cache_put_fact(cache, "fact", &f->hash, "12345678", 8);

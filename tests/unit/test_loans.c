@@ -118,9 +118,9 @@ static void test_loans__changed_source(void **state)
     read_lending(cache, expr, buf, MIB, 0, &loans);
     wfs_loans_return(&loans);
     assert_int_equal(truncate(s->file, 4096), 0);
-    int rc = wfs_cache_read(cache, expr, &hash, buf, MIB, 0, &loans, NULL);
+    int r = wfs_cache_read(cache, expr, &hash, buf, MIB, 0, &loans, NULL);
     wfs_loans_return(&loans);
-    assert_int_equal(rc, -EIO);
+    assert_int_equal(r, -EIO);
     free(buf);
     wfs_cache_free(cache);
 }

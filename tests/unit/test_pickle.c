@@ -17,7 +17,7 @@ struct run {
     struct wfs_cursor *cur;
     struct wfs_pickle pickle;
     struct wfs_error err;
-    int rc;
+    int result;
 };
 
 static struct run run_bytes(const void *data, size_t len)
@@ -27,8 +27,8 @@ static struct run run_bytes(const void *data, size_t len)
     assert_non_null(r.cur);
     assert_int_equal(wfs_bytes_from_memory("test.pkl", data, len, &r.bytes, &r.err), 0);
     assert_int_equal(wfs_cursor_init(r.cur, r.bytes, 0, len, &r.err), 0);
-    r.rc = wfs_pickle_parse(r.arena, r.cur, &r.pickle, &r.err);
-    assert_int_equal(r.rc == 0, r.err.code == 0);
+    r.result = wfs_pickle_parse(r.arena, r.cur, &r.pickle, &r.err);
+    assert_int_equal(r.result == 0, r.err.code == 0);
     return r;
 }
 
@@ -44,7 +44,7 @@ static void done(struct run *r)
 static void refuse(const void *data, size_t len, const char *why)
 {
     struct run r = run_bytes(data, len);
-    assert_int_not_equal(r.rc, 0);
+    assert_int_not_equal(r.result, 0);
     if (!strstr(r.err.message, why))
         fail_msg("'%s' does not say '%s'", r.err.message, why);
     assert_non_null(strstr(r.err.message, "test.pkl"));
@@ -56,7 +56,7 @@ static void refuse(const void *data, size_t len, const char *why)
 static void expect_int(const void *data, size_t len, int64_t value)
 {
     struct run r = run_bytes(data, len);
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.root->kind, WFS_NODE_INT);
     assert_true(r.pickle.root->i == value);
     done(&r);
@@ -67,7 +67,7 @@ static void expect_int(const void *data, size_t len, int64_t value)
 static void expect_text(const void *data, size_t len, int kind, const char *text, size_t n)
 {
     struct run r = run_bytes(data, len);
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.root->kind, kind);
     assert_int_equal(r.pickle.root->str->len, n);
     assert_memory_equal(r.pickle.root->str->data, text, n);
@@ -95,14 +95,14 @@ static void test_pickle__integers(void **state)
     EXPECT_INT("L123L\n.", 123);
     EXPECT_INT("L-9223372036854775808L\n.", INT64_MIN);
     struct run r = RUN("L18446744073709551615L\n.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.root->kind, WFS_NODE_LONG);
     assert_int_equal(r.pickle.root->str->len, 16);
     assert_memory_equal(r.pickle.root->str->data,
                         "\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0", 16);
     done(&r);
     r = RUN("\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\x00.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.root->kind, WFS_NODE_LONG);
     assert_int_equal(r.pickle.root->str->len, 9);
     done(&r);
@@ -119,7 +119,7 @@ static void test_pickle__floats_and_constants(void **state)
     assert_true(r.pickle.root->f == -2500.0);
     done(&r);
     r = RUN("(N\x88\x89I01\nI00\nt.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.root->n, 5);
     assert_int_equal(r.pickle.root->items[0]->kind, WFS_NODE_NONE);
     for (int i = 1; i < 5; i++) {
@@ -167,7 +167,7 @@ static void test_pickle__long_strings_stay_in_the_file(void **state)
     memset(data + 5, 'a', len);
     data[5 + len] = '.';
     struct run r = run_bytes(data, len + 6);
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_null(r.pickle.root->str->data);
     assert_null(wfs_node_text(r.pickle.root));
     assert_int_equal(r.pickle.root->str->len, len);
@@ -240,7 +240,7 @@ static void test_pickle__many_items(void **state)
     *p++ = 'e';
     *p++ = '.';
     struct run r = run_bytes(data, sizeof(data));
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.root->n, N);
     for (uint32_t i = 0; i < N; i++)
         assert_int_equal(r.pickle.root->items[i]->i, (uint8_t)i);
@@ -254,16 +254,16 @@ static void test_pickle__memo(void **state)
     struct run r = RUN("]q\x00"
                        "h\x00"
                        "a.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_ptr_equal(r.pickle.root->items[0], r.pickle.root); /* contains itself */
     done(&r);
     r = RUN("\x8c\x01x\x94\x8c\x01y\x94h\x00j\x01\x00\x00\x00g0\n\x87.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_string_equal(wfs_node_text(r.pickle.root->items[0]), "x");
     assert_string_equal(wfs_node_text(r.pickle.root->items[1]), "y");
     done(&r);
     r = RUN("]p0\n0g0\n2\x86.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     done(&r);
     REFUSE("h\x05.", "never put");
     REFUSE("N"
@@ -292,7 +292,7 @@ static void test_pickle__persistent_ids(void **state)
 {
     (void)state;
     struct run r = RUN("(U\x07storageK\x01tQPabc\n\x86.");
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.n_persids, 2);
     assert_int_equal(r.pickle.persids[0]->kind, WFS_NODE_PERSID);
     assert_true(wfs_node_is_str(r.pickle.persids[0]->items[0]->items[0], "storage"));
@@ -304,7 +304,7 @@ static void test_pickle__persistent_ids(void **state)
 
 static const struct wfs_node *only(struct run *r, int kind)
 {
-    if (r->rc)
+    if (r->result)
         fail_msg("%s", r->err.message);
     assert_int_equal(r->pickle.root->kind, kind);
     return r->pickle.root;
@@ -404,7 +404,7 @@ static void test_pickle__calls_are_written_down(void **state)
 static void expect_danger(const void *data, size_t len, const char *name)
 {
     struct run r = run_bytes(data, len);
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.n_dangers, 1);
     assert_string_equal(r.pickle.dangers[0].name, name);
     done(&r);
@@ -469,11 +469,11 @@ static void test_pickle__cut_off_everywhere(void **state)
                                 "ctorch\nSize\nX\x02\0\0\0hi\x85Ru.";
     for (size_t len = 0; len < sizeof(whole) - 1; len++) {
         struct run r = run_bytes(whole, len);
-        assert_int_not_equal(r.rc, 0);
+        assert_int_not_equal(r.result, 0);
         done(&r);
     }
     struct run r = RUN(whole);
-    assert_int_equal(r.rc, 0);
+    assert_int_equal(r.result, 0);
     assert_int_equal(r.pickle.end_off, sizeof(whole) - 1);
     done(&r);
 }

@@ -191,9 +191,9 @@ static void test_zip__every_byte_may_lie(void **state)
             struct wfs_zip *zip = NULL;
             struct wfs_arena *arena = wfs_arena_new();
             a.body.data[i] = (char)(a.body.data[i] ^ 1 << bit);
-            int rc = open_at(&a, 0, arena, &bytes, &zip, &err);
-            assert_true(rc == 0 || err.message[0]);
-            for (uint32_t k = 0; !rc && k < zip->n_members; k++) {
+            int r = open_at(&a, 0, arena, &bytes, &zip, &err);
+            assert_true(r == 0 || err.message[0]);
+            for (uint32_t k = 0; !r && k < zip->n_members; k++) {
                 struct wfs_bytes *data;
                 uint64_t off;
                 struct wfs_zip_member *m = &zip->members[k];

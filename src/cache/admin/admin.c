@@ -73,9 +73,9 @@ int wfs_index_stat(const char *path, struct wfs_index_info *ret, struct wfs_erro
 {
     sqlite3 *db = NULL;
     char *real = NULL;
-    int rc = wfs_index_connect(path, &real, &db, err);
-    if (rc < 0)
-        return rc;
+    int r = wfs_index_connect(path, &real, &db, err);
+    if (r < 0)
+        return r;
     struct wfs_index_info info = {
         .path = real,
         .source = source_of(db),
@@ -125,14 +125,14 @@ int wfs_index_list(struct wfs_index_info **ret, size_t *ret_n, struct wfs_error 
 {
     struct wfs_index_file *files = NULL;
     size_t n = 0, done = 0;
-    int rc = scan_all(&files, &n, err);
-    if (rc < 0)
-        return rc;
+    int r = scan_all(&files, &n, err);
+    if (r < 0)
+        return r;
     struct wfs_index_info *infos = calloc(n + 1, sizeof *infos);
-    while (infos && done < n && (rc = describe(&files[done], &infos[done])) == 0)
+    while (infos && done < n && (r = describe(&files[done], &infos[done])) == 0)
         done++;
     wfs_index_scan_free(files, n);
-    if (!infos || rc < 0) {
+    if (!infos || r < 0) {
         wfs_index_info_free(infos, done);
         return wfs_error_nomem(err, "the list of indices");
     }
@@ -163,16 +163,16 @@ static int unlink_unused(const char *path, uint64_t *ret_freed, struct wfs_error
 static int shrink_step(struct wfs_store *store, uint64_t limit_bytes, enum wfs_evicted *evicted,
                        bool *vacuumed)
 {
-    int rc = wfs_store_begin_waiting(store);
-    if (rc == SQLITE_OK && *evicted == WFS_EVICTED_SOME)
-        rc = wfs_store_evict(store, 0, limit_bytes, EVICT_BATCH, evicted);
-    else if (rc == SQLITE_OK)
-        rc = wfs_store_vacuum(store, VACUUM_PAGES, vacuumed);
-    if (rc == SQLITE_OK)
-        rc = wfs_store_commit(store);
-    if (rc != SQLITE_OK)
+    int r = wfs_store_begin_waiting(store);
+    if (r == SQLITE_OK && *evicted == WFS_EVICTED_SOME)
+        r = wfs_store_evict(store, 0, limit_bytes, EVICT_BATCH, evicted);
+    else if (r == SQLITE_OK)
+        r = wfs_store_vacuum(store, VACUUM_PAGES, vacuumed);
+    if (r == SQLITE_OK)
+        r = wfs_store_commit(store);
+    if (r != SQLITE_OK)
         wfs_store_rollback(store);
-    return rc;
+    return r;
 }
 
 /* Evicts least recently used blocks until the file is within limit_bytes. */
@@ -183,16 +183,16 @@ static int shrink(const char *path, uint64_t limit_bytes, uint64_t *ret_freed,
     enum wfs_evicted evicted = WFS_EVICTED_SOME;
     bool vacuumed = false;
     uint64_t before = wfs_index_file_bytes(path);
-    int rc = wfs_store_open(path, limit_bytes, &store);
-    while (rc == SQLITE_OK && !vacuumed)
-        rc = shrink_step(store, limit_bytes, &evicted, &vacuumed);
+    int r = wfs_store_open(path, limit_bytes, &store);
+    while (r == SQLITE_OK && !vacuumed)
+        r = shrink_step(store, limit_bytes, &evicted, &vacuumed);
     wfs_store_close(store); /* folds up the log, unless a mount has it */
     uint64_t after = wfs_index_file_bytes(path);
     *ret_freed += before > after ? before - after : 0;
-    if (rc == SQLITE_OK)
+    if (r == SQLITE_OK)
         return 0;
-    return wfs_error_set(err, wfs_db_is_busy(rc) ? EBUSY : EIO, "%s: cannot prune: %s", path,
-                         sqlite3_errstr(rc));
+    return wfs_error_set(err, wfs_db_is_busy(r) ? EBUSY : EIO, "%s: cannot prune: %s", path,
+                         sqlite3_errstr(r));
 }
 
 static int prune_stale(const struct wfs_index_file *file, uint64_t *ret_freed, bool *ret_gone,
@@ -207,9 +207,9 @@ static int prune_stale(const struct wfs_index_file *file, uint64_t *ret_freed, b
     free(info.source);
     if (!stale || wfs_index_is_in_use(file->path))
         return 0;
-    int rc = wfs_index_unlink(file->path, ret_freed, err);
-    *ret_gone = rc == 0;
-    return rc;
+    int r = wfs_index_unlink(file->path, ret_freed, err);
+    *ret_gone = r == 0;
+    return r;
 }
 
 /* One of those that stay, where all of them come to *total: unlinked where that is not too much,
@@ -218,16 +218,16 @@ static int prune_to_size(const struct wfs_index_file *file, uint64_t max_bytes, 
                          uint64_t *ret_freed, struct wfs_error *err)
 {
     uint64_t freed = 0, excess = *total - max_bytes;
-    int rc;
+    int r;
     if (excess >= file->size_bytes && wfs_index_header_is_ours(file->path) &&
         !wfs_index_is_in_use(file->path))
-        rc = wfs_index_unlink(file->path, &freed, err);
+        r = wfs_index_unlink(file->path, &freed, err);
     else
-        rc = shrink(file->path, file->size_bytes - wfs_min_u64(excess, file->size_bytes), &freed,
-                    err);
+        r = shrink(file->path, file->size_bytes - wfs_min_u64(excess, file->size_bytes), &freed,
+                   err);
     *total -= wfs_min_u64(freed, *total);
     *ret_freed += freed;
-    return rc;
+    return r;
 }
 
 static int prune_files(struct wfs_index_file *files, size_t n, uint64_t max_bytes,
@@ -237,9 +237,9 @@ static int prune_files(struct wfs_index_file *files, size_t n, uint64_t max_byte
     size_t n_left = 0;
     for (size_t i = 0; i < n; i++) {
         bool gone = false;
-        int rc = prune_stale(&files[i], ret_freed, &gone, err);
-        if (rc < 0)
-            return rc;
+        int r = prune_stale(&files[i], ret_freed, &gone, err);
+        if (r < 0)
+            return r;
         if (gone) {
             free(files[i].path);
             files[i].path = NULL;
@@ -249,9 +249,9 @@ static int prune_files(struct wfs_index_file *files, size_t n, uint64_t max_byte
         n_left++;
     }
     for (size_t i = 0; i < n && max_bytes > 0 && total > max_bytes && n_left > 0; i++) {
-        int rc = files[i].path ? prune_to_size(&files[i], max_bytes, &total, ret_freed, err) : 0;
-        if (rc < 0)
-            return rc;
+        int r = files[i].path ? prune_to_size(&files[i], max_bytes, &total, ret_freed, err) : 0;
+        if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -261,14 +261,14 @@ int wfs_index_prune(uint64_t max_bytes, uint64_t *ret_freed_bytes, struct wfs_er
     struct wfs_index_file *files = NULL;
     size_t n = 0;
     uint64_t freed = 0;
-    int rc = scan_all(&files, &n, err);
-    if (rc < 0)
-        return rc;
-    rc = prune_files(files, n, max_bytes, &freed, err);
+    int r = scan_all(&files, &n, err);
+    if (r < 0)
+        return r;
+    r = prune_files(files, n, max_bytes, &freed, err);
     wfs_index_scan_free(files, n);
-    if (rc == 0)
+    if (r == 0)
         *ret_freed_bytes = freed;
-    return rc;
+    return r;
 }
 
 static int clear_one(const char *path, uint64_t *ret_freed, struct wfs_error *err)
@@ -286,18 +286,18 @@ static int clear_all(uint64_t *ret_freed, struct wfs_error *err)
 {
     struct wfs_index_file *files = NULL;
     size_t n = 0;
-    int rc = scan_all(&files, &n, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = unlink_unused(files[i].path, ret_freed, err);
+    int r = scan_all(&files, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = unlink_unused(files[i].path, ret_freed, err);
     wfs_index_scan_free(files, n);
-    return rc;
+    return r;
 }
 
 int wfs_index_clear(const char *path, uint64_t *ret_freed_bytes, struct wfs_error *err)
 {
     uint64_t freed = 0;
-    int rc = path ? clear_one(path, &freed, err) : clear_all(&freed, err);
-    if (rc == 0)
+    int r = path ? clear_one(path, &freed, err) : clear_all(&freed, err);
+    if (r == 0)
         *ret_freed_bytes = freed;
-    return rc;
+    return r;
 }

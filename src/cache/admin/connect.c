@@ -9,7 +9,7 @@
 
 #include "cache/index/db.h"
 
-static int kind_error(enum wfs_db_kind kind, int rc, const char *path, struct wfs_error *err)
+static int kind_error(enum wfs_db_kind kind, int r, const char *path, struct wfs_error *err)
 {
     switch (kind) {
     case WFS_DB_OURS:
@@ -26,7 +26,7 @@ static int kind_error(enum wfs_db_kind kind, int rc, const char *path, struct wf
     case WFS_DB_UNREADABLE:
         break;
     }
-    return wfs_error_set(err, EIO, "%s is damaged: %s", path, sqlite3_errstr(rc));
+    return wfs_error_set(err, EIO, "%s is damaged: %s", path, sqlite3_errstr(r));
 }
 
 int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct wfs_error *err)
@@ -38,16 +38,16 @@ int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct w
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return wfs_error_set(err, EINVAL, "%s is not an index of weightfs", path);
-    int rc = SQLITE_OK;
-    enum wfs_db_kind kind = wfs_db_open(real, WFS_DB_READER, &db, &rc);
+    int code = SQLITE_OK;
+    enum wfs_db_kind kind = wfs_db_open(real, WFS_DB_READER, &db, &code);
     if (kind == WFS_DB_UNREADABLE) { /* a file or a file system that may not be written */
         sqlite3_close(db);
-        kind = wfs_db_open(real, WFS_DB_READ_ONLY, &db, &rc);
+        kind = wfs_db_open(real, WFS_DB_READ_ONLY, &db, &code);
     }
-    int result = kind_error(kind, rc, path, err);
-    if (result < 0) {
+    int r = kind_error(kind, code, path, err);
+    if (r < 0) {
         sqlite3_close(db);
-        return result;
+        return r;
     }
     *ret_path = wfs_steal(&real);
     *ret = db;

@@ -1,8 +1,8 @@
 /*
  * connect.h - opening an index for `weightfs index`.
  */
-#ifndef WEIGHTFS_CACHE_CONNECT_H
-#define WEIGHTFS_CACHE_CONNECT_H
+#ifndef WEIGHTFS_CACHE_ADMIN_CONNECT_H
+#define WEIGHTFS_CACHE_ADMIN_CONNECT_H
 
 #include <sqlite3.h>
 

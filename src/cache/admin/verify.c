@@ -45,10 +45,10 @@ static int decode_block(struct walk *walk, int64_t id, uint32_t elem_bytes, uint
 {
     uint64_t at = 0;
     bool ok = true;
-    int rc;
+    int r;
     sqlite3_bind_int64(walk->chunks, 1, id * WFS_DB_CHUNKS_A_BLOCK);
     sqlite3_bind_int64(walk->chunks, 2, (id + 1) * WFS_DB_CHUNKS_A_BLOCK);
-    while ((rc = sqlite3_step(walk->chunks)) == SQLITE_ROW) {
+    while ((r = sqlite3_step(walk->chunks)) == SQLITE_ROW) {
         size_t n = (size_t)wfs_min_u64(raw_bytes - at, WFS_CODEC_CHUNK_BYTES);
         const uint8_t *data = sqlite3_column_blob(walk->chunks, 0);
         size_t len = (size_t)sqlite3_column_bytes(walk->chunks, 0);
@@ -58,7 +58,7 @@ static int decode_block(struct walk *walk, int64_t id, uint32_t elem_bytes, uint
     }
     sqlite3_reset(walk->chunks);
     *ret_ok = ok && at == raw_bytes;
-    return rc;
+    return r;
 }
 
 static bool checksum_holds(const struct walk *walk, uint64_t raw_bytes)
@@ -84,9 +84,9 @@ static int check_block(struct walk *walk, bool *ret_ok)
         return SQLITE_DONE;
     if (wfs_grow(&walk->raw, &walk->raw_cap, (size_t)raw_bytes, 1) < 0)
         return SQLITE_NOMEM;
-    int rc = decode_block(walk, id, elem_bytes, (uint64_t)raw_bytes, ret_ok);
+    int r = decode_block(walk, id, elem_bytes, (uint64_t)raw_bytes, ret_ok);
     *ret_ok = *ret_ok && checksum_holds(walk, (uint64_t)raw_bytes);
-    return rc;
+    return r;
 }
 
 /* The next block after `id`; SQLITE_ROW when there was one. */
@@ -94,62 +94,62 @@ static int walk_step(struct walk *walk, int64_t *id)
 {
     bool ok = false;
     sqlite3_bind_int64(walk->blocks, 1, *id);
-    int rc = sqlite3_step(walk->blocks);
-    if (rc == SQLITE_ROW) {
+    int r = sqlite3_step(walk->blocks);
+    if (r == SQLITE_ROW) {
         *id = sqlite3_column_int64(walk->blocks, 0);
         int check = check_block(walk, &ok);
-        rc = check == SQLITE_DONE ? SQLITE_ROW : check;
+        r = check == SQLITE_DONE ? SQLITE_ROW : check;
     }
     sqlite3_reset(walk->blocks);
-    if (rc != SQLITE_ROW)
-        return rc;
+    if (r != SQLITE_ROW)
+        return r;
     walk->n_blocks++;
     if (ok)
-        return rc;
+        return r;
     if (wfs_grow(&walk->bad_ids, &walk->bad_cap, walk->n_bad + 1, sizeof *walk->bad_ids) < 0)
         return SQLITE_NOMEM;
     walk->bad_ids[walk->n_bad++] = *id;
-    return rc;
+    return r;
 }
 
 static int walk_all(struct walk *walk)
 {
-    int rc = wfs_db_prepare(walk->db,
-                            "SELECT id, key, number, elem_bytes, raw_bytes, checksum FROM blocks"
-                            " WHERE id > ?1 ORDER BY id LIMIT 1",
-                            &walk->blocks);
-    if (rc == SQLITE_OK)
-        rc = wfs_db_prepare(walk->db,
-                            "SELECT data FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id",
-                            &walk->chunks);
-    walk->decoder = rc == SQLITE_OK ? wfs_decoder_new() : NULL;
-    if (rc == SQLITE_OK && !walk->decoder)
-        rc = SQLITE_NOMEM;
+    int r = wfs_db_prepare(walk->db,
+                           "SELECT id, key, number, elem_bytes, raw_bytes, checksum FROM blocks"
+                           " WHERE id > ?1 ORDER BY id LIMIT 1",
+                           &walk->blocks);
+    if (r == SQLITE_OK)
+        r = wfs_db_prepare(walk->db,
+                           "SELECT data FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id",
+                           &walk->chunks);
+    walk->decoder = r == SQLITE_OK ? wfs_decoder_new() : NULL;
+    if (r == SQLITE_OK && !walk->decoder)
+        r = SQLITE_NOMEM;
     int64_t id = 0;
-    if (rc == SQLITE_OK)
+    if (r == SQLITE_OK)
         do
-            rc = walk_step(walk, &id);
-        while (rc == SQLITE_ROW);
-    return rc;
+            r = walk_step(walk, &id);
+        while (r == SQLITE_ROW);
+    return r;
 }
 
 static int remove_blocks(const char *path, const int64_t *ids, uint64_t n, struct wfs_error *err)
 {
     struct wfs_store *store = NULL;
-    int rc = wfs_store_open(path, 0, &store);
-    if (rc == SQLITE_OK)
-        rc = wfs_store_begin_waiting(store);
-    for (uint64_t i = 0; i < n && rc == SQLITE_OK; i++)
-        rc = wfs_store_delete_block(store, ids[i]);
-    if (rc == SQLITE_OK)
-        rc = wfs_store_commit(store);
-    if (rc != SQLITE_OK && store)
+    int r = wfs_store_open(path, 0, &store);
+    if (r == SQLITE_OK)
+        r = wfs_store_begin_waiting(store);
+    for (uint64_t i = 0; i < n && r == SQLITE_OK; i++)
+        r = wfs_store_delete_block(store, ids[i]);
+    if (r == SQLITE_OK)
+        r = wfs_store_commit(store);
+    if (r != SQLITE_OK && store)
         wfs_store_rollback(store);
     wfs_store_close(store);
-    if (rc == SQLITE_OK)
+    if (r == SQLITE_OK)
         return 0;
-    return wfs_error_set(err, wfs_db_is_busy(rc) ? EBUSY : EIO,
-                         "%s: cannot remove the damaged blocks: %s", path, sqlite3_errstr(rc));
+    return wfs_error_set(err, wfs_db_is_busy(r) ? EBUSY : EIO,
+                         "%s: cannot remove the damaged blocks: %s", path, sqlite3_errstr(r));
 }
 
 /* The file itself is malformed. */
@@ -167,25 +167,25 @@ int wfs_index_verify(const char *path, bool repair, uint64_t *ret_n_blocks, uint
 {
     struct walk walk = {0};
     wfs_cleanup(wfs_freep) char *real = NULL;
-    int rc = wfs_index_connect(path, &real, &walk.db, err);
-    if (rc < 0)
-        return rc;
+    int r = wfs_index_connect(path, &real, &walk.db, err);
+    if (r < 0)
+        return r;
     int sqlite_rc = walk_all(&walk);
     uint64_t n_blocks = walk.n_blocks, n_bad = walk.n_bad;
     int64_t *bad_ids = wfs_steal(&walk.bad_ids);
     walk_close(&walk);
     if (wfs_db_is_damage(sqlite_rc)) {
         n_bad++;
-        rc = verify_damaged(real, repair, sqlite_rc, err);
+        r = verify_damaged(real, repair, sqlite_rc, err);
     } else if (sqlite_rc != SQLITE_DONE) {
-        rc = wfs_error_set(err, wfs_db_is_busy(sqlite_rc) ? EBUSY : EIO, "%s: %s", path,
-                           sqlite3_errstr(sqlite_rc));
+        r = wfs_error_set(err, wfs_db_is_busy(sqlite_rc) ? EBUSY : EIO, "%s: %s", path,
+                          sqlite3_errstr(sqlite_rc));
     } else if (repair && n_bad > 0) {
-        rc = remove_blocks(real, bad_ids, n_bad, err);
+        r = remove_blocks(real, bad_ids, n_bad, err);
     }
     free(bad_ids);
-    if (rc < 0)
-        return rc;
+    if (r < 0)
+        return r;
     *ret_n_blocks = n_blocks;
     *ret_n_bad = n_bad;
     return 0;

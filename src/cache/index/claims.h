@@ -1,8 +1,8 @@
 /*
  * claims.h - whether a file is an index of ours, and whether a program has it open.
  */
-#ifndef WEIGHTFS_CACHE_CLAIMS_H
-#define WEIGHTFS_CACHE_CLAIMS_H
+#ifndef WEIGHTFS_CACHE_INDEX_CLAIMS_H
+#define WEIGHTFS_CACHE_INDEX_CLAIMS_H
 
 #include <sys/types.h>
 

@@ -72,10 +72,10 @@ static int set_up(sqlite3 *db, enum wfs_db_access access)
     sqlite3_busy_timeout(db, 0);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    int rc = wfs_db_exec(db, "PRAGMA mmap_size=0; PRAGMA cell_size_check=1;"
-                             "PRAGMA temp_store=MEMORY;");
-    if (rc != SQLITE_OK)
-        return rc;
+    int r = wfs_db_exec(db, "PRAGMA mmap_size=0; PRAGMA cell_size_check=1;"
+                            "PRAGMA temp_store=MEMORY;");
+    if (r != SQLITE_OK)
+        return r;
     if (access == WFS_DB_WRITER)
         return wfs_db_exec(db, "PRAGMA cache_size=-4096; PRAGMA secure_delete=0;"
                                "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864;");
@@ -87,14 +87,14 @@ int wfs_db_connect(const char *path, enum wfs_db_access access, sqlite3 **ret)
     sqlite3 *db = NULL;
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE;
     flags |= access == WFS_DB_READ_ONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    int rc = sqlite3_open_v2(path, &db, flags, NULL);
-    if (rc == SQLITE_OK) {
+    int r = sqlite3_open_v2(path, &db, flags, NULL);
+    if (r == SQLITE_OK) {
         sqlite3_extended_result_codes(db, 1);
-        rc = set_up(db, access);
+        r = set_up(db, access);
     }
-    if (rc != SQLITE_OK) {
+    if (r != SQLITE_OK) {
         sqlite3_close(db);
-        return rc;
+        return r;
     }
     *ret = db;
     return SQLITE_OK;
@@ -113,20 +113,20 @@ int wfs_db_exec(sqlite3 *db, const char *sql)
 int wfs_db_get_i64(sqlite3 *db, const char *sql, int64_t *ret)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
+    int r = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    if (r == SQLITE_OK)
+        r = sqlite3_step(stmt);
+    if (r == SQLITE_ROW)
         *ret = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
-    return rc;
+    return r;
 }
 
-static enum wfs_db_kind kind_of_failure(int rc)
+static enum wfs_db_kind kind_of_failure(int r)
 {
-    if (wfs_db_is_busy(rc))
+    if (wfs_db_is_busy(r))
         return WFS_DB_LOCKED;
-    return wfs_db_is_damage(rc) ? WFS_DB_DAMAGED : WFS_DB_UNREADABLE;
+    return wfs_db_is_damage(r) ? WFS_DB_DAMAGED : WFS_DB_UNREADABLE;
 }
 
 /* Touches every table, so that a file whose schema or first pages are gone shows it now. */
@@ -144,9 +144,9 @@ static int probe_tables(sqlite3 *db)
         "SELECT count(*) FROM (SELECT length(data) FROM chunks ORDER BY id DESC LIMIT 1)"};
     int64_t n;
     for (size_t i = 0; i < WFS_ARRAY_SIZE(queries); i++) {
-        int rc = wfs_db_get_i64(db, queries[i], &n);
-        if (rc != SQLITE_ROW)
-            return rc;
+        int r = wfs_db_get_i64(db, queries[i], &n);
+        if (r != SQLITE_ROW)
+            return r;
     }
     return SQLITE_ROW;
 }
@@ -154,37 +154,36 @@ static int probe_tables(sqlite3 *db)
 /* In one transaction: another mount may be making the tables. */
 static int read_stamps(sqlite3 *db, int64_t *n_tables, int64_t *app_id, int64_t *version)
 {
-    int rc = wfs_db_exec(db, "BEGIN");
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", n_tables);
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_get_i64(db, "PRAGMA application_id", app_id);
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_get_i64(db, "PRAGMA user_version", version);
+    int r = wfs_db_exec(db, "BEGIN");
+    if (r != SQLITE_OK)
+        return r;
+    r = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", n_tables);
+    if (r == SQLITE_ROW)
+        r = wfs_db_get_i64(db, "PRAGMA application_id", app_id);
+    if (r == SQLITE_ROW)
+        r = wfs_db_get_i64(db, "PRAGMA user_version", version);
     (void)wfs_db_exec(db, "COMMIT");
-    return rc;
+    return r;
 }
 
-static enum wfs_db_kind classify(sqlite3 *db, int *ret_rc)
+static enum wfs_db_kind classify(sqlite3 *db, int *ret_r)
 {
     int64_t n_tables = 0, app_id = 0, version = 0;
-    int rc = read_stamps(db, &n_tables, &app_id, &version);
-    *ret_rc = rc;
-    if (rc != SQLITE_ROW)
-        return kind_of_failure(rc);
+    int r = read_stamps(db, &n_tables, &app_id, &version);
+    *ret_r = r;
+    if (r != SQLITE_ROW)
+        return kind_of_failure(r);
     if (n_tables == 0 && app_id == 0 && version == 0)
         return WFS_DB_EMPTY;
     if (app_id != WFS_DB_APPLICATION_ID)
         return WFS_DB_FOREIGN;
     if (version != WFS_DB_SCHEMA_VERSION)
         return version < WFS_DB_SCHEMA_VERSION ? WFS_DB_OLDER : WFS_DB_NEWER;
-    *ret_rc = rc = probe_tables(db);
-    return rc == SQLITE_ROW ? WFS_DB_OURS : kind_of_failure(rc);
+    *ret_r = r = probe_tables(db);
+    return r == SQLITE_ROW ? WFS_DB_OURS : kind_of_failure(r);
 }
 
-enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite3 **ret,
-                             int *ret_rc)
+enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite3 **ret, int *ret_r)
 {
     unsigned waited = 0;
     enum wfs_db_kind kind;
@@ -192,9 +191,9 @@ enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite
     do {
         sqlite3_close(*ret);
         *ret = NULL;
-        *ret_rc = wfs_db_connect(path, access, ret);
-        kind = *ret_rc == SQLITE_OK ? classify(*ret, ret_rc) : kind_of_failure(*ret_rc);
-    } while (wfs_db_wait(*ret_rc, &waited));
+        *ret_r = wfs_db_connect(path, access, ret);
+        kind = *ret_r == SQLITE_OK ? classify(*ret, ret_r) : kind_of_failure(*ret_r);
+    } while (wfs_db_wait(*ret_r, &waited));
     return kind;
 }
 
@@ -202,40 +201,40 @@ enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite
 static int create_tables(sqlite3 *db)
 {
     int64_t n_tables = 0;
-    int rc = wfs_db_exec(db, "BEGIN IMMEDIATE");
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
-    if (rc == SQLITE_ROW && n_tables > 0) /* another mount was first */
+    int r = wfs_db_exec(db, "BEGIN IMMEDIATE");
+    if (r != SQLITE_OK)
+        return r;
+    r = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
+    if (r == SQLITE_ROW && n_tables > 0) /* another mount was first */
         return wfs_db_exec(db, "COMMIT");
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_exec(db, create_sql);
+    if (r == SQLITE_ROW)
+        r = wfs_db_exec(db, create_sql);
     char stamps[96];
     snprintf(stamps, sizeof stamps, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
              WFS_DB_APPLICATION_ID, WFS_DB_SCHEMA_VERSION);
-    if (rc == SQLITE_OK)
-        rc = wfs_db_exec(db, stamps);
-    if (rc != SQLITE_OK)
+    if (r == SQLITE_OK)
+        r = wfs_db_exec(db, stamps);
+    if (r != SQLITE_OK)
         (void)wfs_db_exec(db, "ROLLBACK");
-    return rc;
+    return r;
 }
 
 static int create_once(sqlite3 *db, bool use_wal)
 {
     /* Both must come before the first page is written; neither does anything to a file that has
      * one. */
-    int rc = wfs_db_exec(db, "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL;");
-    if (rc == SQLITE_OK)
-        rc = wfs_db_exec(db, use_wal ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=DELETE");
-    return rc == SQLITE_OK ? create_tables(db) : rc;
+    int r = wfs_db_exec(db, "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL;");
+    if (r == SQLITE_OK)
+        r = wfs_db_exec(db, use_wal ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=DELETE");
+    return r == SQLITE_OK ? create_tables(db) : r;
 }
 
 int wfs_db_create(sqlite3 *db, bool use_wal)
 {
     unsigned waited = 0;
-    int rc;
+    int r;
     do
-        rc = create_once(db, use_wal);
-    while (wfs_db_wait(rc, &waited));
-    return rc;
+        r = create_once(db, use_wal);
+    while (wfs_db_wait(r, &waited));
+    return r;
 }

@@ -22,8 +22,8 @@
  * was used must not rewrite it. They come in chunks, so that neither side holds a whole block
  * twice.
  */
-#ifndef WEIGHTFS_CACHE_DB_H
-#define WEIGHTFS_CACHE_DB_H
+#ifndef WEIGHTFS_CACHE_INDEX_DB_H
+#define WEIGHTFS_CACHE_INDEX_DB_H
 
 #include <sqlite3.h>
 
@@ -55,12 +55,12 @@ enum wfs_db_kind {
     WFS_DB_FOREIGN, /* a database that is no index */
     WFS_DB_DAMAGED, /* malformed, or no database at all */
     WFS_DB_LOCKED,
-    WFS_DB_UNREADABLE, /* anything else; *ret_rc says */
+    WFS_DB_UNREADABLE, /* anything else; *ret_r says */
 };
 /* Connects and looks, again for up to WFS_DB_WAIT_MS while it is locked. *ret is NULL where not
  * even connecting worked. */
 enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite3 **ret,
-                             int *ret_rc);
+                             int *ret_r);
 /* Makes the tables in an empty database; another mount may have been first. SQLite's code. */
 int wfs_db_create(sqlite3 *db, bool use_wal);
 /* True for results that mean the file itself is bad. */

@@ -82,14 +82,14 @@ int wfs_index_scan(const char *dir, struct wfs_index_file **ret, size_t *ret_n,
     DIR *stream = opendir(dir);
     if (!stream && errno != ENOENT)
         return wfs_error_set(err, errno, "%s: %s", dir, strerror(errno));
-    int rc = 0;
-    for (struct dirent *e; stream && rc == 0 && (e = readdir(stream));)
-        rc = scan_entry(dir, e->d_name, &files, &n, &cap, err);
+    int r = 0;
+    for (struct dirent *e; stream && r == 0 && (e = readdir(stream));)
+        r = scan_entry(dir, e->d_name, &files, &n, &cap, err);
     if (stream)
         closedir(stream);
-    if (rc < 0) {
+    if (r < 0) {
         wfs_index_scan_free(files, n);
-        return rc;
+        return r;
     }
     if (n > 1)
         qsort(files, n, sizeof *files, compare_use);

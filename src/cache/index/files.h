@@ -1,8 +1,8 @@
 /*
  * files.h - indices as whole files: how big they are, which were used last, and their removal.
  */
-#ifndef WEIGHTFS_CACHE_FILES_H
-#define WEIGHTFS_CACHE_FILES_H
+#ifndef WEIGHTFS_CACHE_INDEX_FILES_H
+#define WEIGHTFS_CACHE_INDEX_FILES_H
 
 #include "base/base.h"
 

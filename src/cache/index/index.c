@@ -115,17 +115,17 @@ static int reader_new(const struct wfs_index *index, struct reader **ret)
     struct reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return SQLITE_NOMEM;
-    int rc = wfs_db_connect(index->path, index->read_only ? WFS_DB_READ_ONLY : WFS_DB_READER,
-                            &reader->db);
-    for (int i = 0; i < N_STMTS && rc == SQLITE_OK; i++)
-        rc = wfs_db_prepare(reader->db, stmt_sql[i], &reader->stmts[i]);
-    if (rc == SQLITE_OK && !(reader->decoder = wfs_decoder_new()))
-        rc = SQLITE_NOMEM;
-    if (rc == SQLITE_OK)
+    int r = wfs_db_connect(index->path, index->read_only ? WFS_DB_READ_ONLY : WFS_DB_READER,
+                           &reader->db);
+    for (int i = 0; i < N_STMTS && r == SQLITE_OK; i++)
+        r = wfs_db_prepare(reader->db, stmt_sql[i], &reader->stmts[i]);
+    if (r == SQLITE_OK && !(reader->decoder = wfs_decoder_new()))
+        r = SQLITE_NOMEM;
+    if (r == SQLITE_OK)
         *ret = reader;
     else
         reader_free(reader);
-    return rc;
+    return r;
 }
 
 /* NULL: none to be had just now. */
@@ -171,23 +171,23 @@ static void put_reader(struct wfs_index *index, struct reader *reader)
 
 static int step_once(sqlite3_stmt *stmt)
 {
-    int rc = sqlite3_step(stmt);
+    int r = sqlite3_step(stmt);
     sqlite3_reset(stmt);
-    return rc;
+    return r;
 }
 
 /* A failure of a read: damage is reported, the rest (busy, memory) is a miss. */
-static void note_failure(struct wfs_index *index, struct reader *reader, int rc)
+static void note_failure(struct wfs_index *index, struct reader *reader, int r)
 {
-    if (wfs_db_is_damage(rc))
+    if (wfs_db_is_damage(r))
         wfs_index_report(index, WFS_PROBLEM_DAMAGED, sqlite3_errmsg(reader->db));
-    else if ((rc & 0xff) == SQLITE_IOERR)
+    else if ((r & 0xff) == SQLITE_IOERR)
         wfs_index_report(index, WFS_PROBLEM_UNREADABLE, sqlite3_errmsg(reader->db));
 }
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int describe_refusal(enum wfs_db_kind kind, int rc, const char *path, struct wfs_error *err)
+static int describe_refusal(enum wfs_db_kind kind, int r, const char *path, struct wfs_error *err)
 {
     switch (kind) {
     case WFS_DB_FOREIGN:
@@ -197,7 +197,7 @@ static int describe_refusal(enum wfs_db_kind kind, int rc, const char *path, str
     case WFS_DB_LOCKED:
         return wfs_error_set(err, EBUSY, "%s is locked by another program", path);
     default:
-        return wfs_error_set(err, EIO, "%s cannot be used: %s", path, sqlite3_errstr(rc));
+        return wfs_error_set(err, EIO, "%s cannot be used: %s", path, sqlite3_errstr(r));
     }
 }
 
@@ -224,11 +224,11 @@ static int make_tables(sqlite3 *db, const char *path, struct wfs_error *err)
         wfs_log(WFS_LOG_WARNING,
                 "%s lies on a network file system: the index is kept with a rollback journal",
                 path);
-    int rc = wfs_db_create(db, !is_network);
-    if (rc == SQLITE_OK)
+    int r = wfs_db_create(db, !is_network);
+    if (r == SQLITE_OK)
         return 0;
-    return wfs_error_set(err, (rc & 0xff) == SQLITE_FULL ? ENOSPC : EIO,
-                         "%s: cannot make the index: %s", path, sqlite3_errstr(rc));
+    return wfs_error_set(err, (r & 0xff) == SQLITE_FULL ? ENOSPC : EIO,
+                         "%s: cannot make the index: %s", path, sqlite3_errstr(r));
 }
 
 /* Leaves a database of this schema version at `path`, or says why not. */
@@ -236,9 +236,9 @@ static int open_file(const char *path, bool is_default, bool read_only, bool is_
                      struct wfs_error *err)
 {
     sqlite3 *db = NULL;
-    int rc = SQLITE_OK, result = 0;
+    int r = SQLITE_OK, result = 0;
     enum wfs_db_kind kind =
-        wfs_db_open(path, read_only ? WFS_DB_READ_ONLY : WFS_DB_WRITER, &db, &rc);
+        wfs_db_open(path, read_only ? WFS_DB_READ_ONLY : WFS_DB_WRITER, &db, &r);
     if (kind == WFS_DB_EMPTY && !read_only)
         result = make_tables(db, path, err);
     else if (kind != WFS_DB_OURS)
@@ -247,7 +247,7 @@ static int open_file(const char *path, bool is_default, bool read_only, bool is_
     if (result != -EEXIST)
         return result;
     if (read_only || is_retry || !may_recreate(kind, path, is_default))
-        return describe_refusal(kind, rc, path, err);
+        return describe_refusal(kind, r, path, err);
     char *again = NULL;
     result = recreate(path, kind, err);
     if (result == 0)
@@ -262,13 +262,13 @@ static int open_first_reader(struct wfs_index *index, struct wfs_error *err)
 {
     unsigned waited = 0;
     struct reader *reader = NULL;
-    int rc;
+    int r;
     wfs_index_claim(&index->claim, index->path);
     do
-        rc = reader_new(index, &reader);
-    while (wfs_db_wait(rc, &waited));
-    if (rc != SQLITE_OK)
-        return describe_refusal(wfs_db_is_busy(rc) ? WFS_DB_LOCKED : WFS_DB_UNREADABLE, rc,
+        r = reader_new(index, &reader);
+    while (wfs_db_wait(r, &waited));
+    if (r != SQLITE_OK)
+        return describe_refusal(wfs_db_is_busy(r) ? WFS_DB_LOCKED : WFS_DB_UNREADABLE, r,
                                 index->path, err);
     index->n_open++;
     put_reader(index, reader);
@@ -284,14 +284,14 @@ static int open_index(const struct wfs_cache_options *options, struct wfs_index 
     const char *path = is_default ? default_path : options->index_path;
     if (!path)
         return -ENOENT;
-    int rc = wfs_index_prepare(path, is_default, &index->path, &index->read_only, err);
-    if (rc == 0)
-        rc = open_file(index->path, is_default, index->read_only, false, err);
-    if (rc == 0)
-        rc = open_first_reader(index, err);
-    if (rc == 0 && index->read_only)
+    int r = wfs_index_prepare(path, is_default, &index->path, &index->read_only, err);
+    if (r == 0)
+        r = open_file(index->path, is_default, index->read_only, false, err);
+    if (r == 0)
+        r = open_first_reader(index, err);
+    if (r == 0 && index->read_only)
         wfs_log(WFS_LOG_WARNING, "%s is read-only: nothing is stored", index->path);
-    return rc;
+    return r;
 }
 
 struct wfs_index *wfs_index_open(const struct wfs_cache_options *options)
@@ -352,14 +352,14 @@ struct stored {
 };
 
 static enum wfs_index_result find_block(struct reader *reader, const struct wfs_block_key *key,
-                                        uint64_t len, struct stored *ret, int *ret_rc)
+                                        uint64_t len, struct stored *ret, int *ret_r)
 {
     sqlite3_stmt *stmt = reader->stmts[STMT_BLOCK];
     enum wfs_index_result result = WFS_INDEX_MISS;
     sqlite3_bind_blob(stmt, 1, key->hash.bytes, sizeof key->hash.bytes, SQLITE_STATIC);
     sqlite3_bind_int64(stmt, 2, (int64_t)key->number);
-    *ret_rc = sqlite3_step(stmt);
-    if (*ret_rc == SQLITE_ROW) {
+    *ret_r = sqlite3_step(stmt);
+    if (*ret_r == SQLITE_ROW) {
         const void *checksum = sqlite3_column_blob(stmt, 3);
         ret->id = sqlite3_column_int64(stmt, 0);
         ret->elem_bytes = (uint32_t)sqlite3_column_int64(stmt, 1);
@@ -376,13 +376,13 @@ static enum wfs_index_result find_block(struct reader *reader, const struct wfs_
 
 /* Every chunk in its place, of its size, and none too few. */
 static enum wfs_index_result read_chunks(struct reader *reader, const struct stored *stored,
-                                         uint8_t *buf, uint64_t len, int *ret_rc)
+                                         uint8_t *buf, uint64_t len, int *ret_r)
 {
     sqlite3_stmt *stmt = reader->stmts[STMT_CHUNKS];
     uint64_t at = 0;
     sqlite3_bind_int64(stmt, 1, stored->id * WFS_DB_CHUNKS_A_BLOCK);
     sqlite3_bind_int64(stmt, 2, (stored->id + 1) * WFS_DB_CHUNKS_A_BLOCK);
-    while ((*ret_rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    while ((*ret_r = sqlite3_step(stmt)) == SQLITE_ROW) {
         uint64_t n = wfs_min_u64(len - at, WFS_CODEC_CHUNK_BYTES);
         const uint8_t *data = sqlite3_column_blob(stmt, 0);
         size_t data_len = (size_t)sqlite3_column_bytes(stmt, 0);
@@ -392,21 +392,21 @@ static enum wfs_index_result read_chunks(struct reader *reader, const struct sto
         at += n;
     }
     sqlite3_reset(stmt);
-    if (*ret_rc == SQLITE_DONE && at == len)
+    if (*ret_r == SQLITE_DONE && at == len)
         return WFS_INDEX_HIT;
-    return *ret_rc == SQLITE_DONE || *ret_rc == SQLITE_ROW ? WFS_INDEX_BAD : WFS_INDEX_MISS;
+    return *ret_r == SQLITE_DONE || *ret_r == SQLITE_ROW ? WFS_INDEX_BAD : WFS_INDEX_MISS;
 }
 
 static enum wfs_index_result get_block(struct reader *reader, const struct wfs_block_key *key,
                                        uint8_t *buf, uint64_t len, struct stored *stored,
-                                       int *ret_rc)
+                                       int *ret_r)
 {
-    *ret_rc = step_once(reader->stmts[STMT_BEGIN]);
-    if (*ret_rc != SQLITE_DONE)
+    *ret_r = step_once(reader->stmts[STMT_BEGIN]);
+    if (*ret_r != SQLITE_DONE)
         return WFS_INDEX_MISS;
-    enum wfs_index_result result = find_block(reader, key, len, stored, ret_rc);
+    enum wfs_index_result result = find_block(reader, key, len, stored, ret_r);
     if (result == WFS_INDEX_HIT)
-        result = read_chunks(reader, stored, buf, len, ret_rc);
+        result = read_chunks(reader, stored, buf, len, ret_r);
     (void)step_once(reader->stmts[STMT_COMMIT]);
     if (result != WFS_INDEX_HIT)
         return result;
@@ -419,13 +419,13 @@ enum wfs_index_result wfs_index_get_block(struct wfs_index *index, const struct 
                                           uint8_t *buf, uint64_t len, int64_t *ret_id)
 {
     struct stored stored = {0};
-    int rc = SQLITE_OK;
+    int r = SQLITE_OK;
     struct reader *reader = take_reader(index);
     if (!reader)
         return WFS_INDEX_MISS;
-    enum wfs_index_result result = get_block(reader, key, buf, len, &stored, &rc);
+    enum wfs_index_result result = get_block(reader, key, buf, len, &stored, &r);
     if (result == WFS_INDEX_MISS)
-        note_failure(index, reader, rc);
+        note_failure(index, reader, r);
     put_reader(index, reader);
     if (result == WFS_INDEX_BAD)
         wfs_index_report(index, WFS_PROBLEM_BAD_BLOCK, "a checksum or a size is wrong");
@@ -466,10 +466,10 @@ bool wfs_index_get_fact(struct wfs_index *index, const char *kind, const struct 
     sqlite3_stmt *stmt = reader->stmts[STMT_FACT];
     sqlite3_bind_text(stmt, 1, kind, -1, SQLITE_STATIC);
     sqlite3_bind_blob(stmt, 2, hash->bytes, sizeof hash->bytes, SQLITE_STATIC);
-    int rc = sqlite3_step(stmt);
-    bool found = rc == SQLITE_ROW && take_fact(stmt, kind, hash, buf, size_bytes);
+    int r = sqlite3_step(stmt);
+    bool found = r == SQLITE_ROW && take_fact(stmt, kind, hash, buf, size_bytes);
     sqlite3_reset(stmt);
-    note_failure(index, reader, rc);
+    note_failure(index, reader, r);
     put_reader(index, reader);
     return found;
 }

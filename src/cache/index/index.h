@@ -5,8 +5,8 @@
  * moment, and never waits for a lock: busy is a miss. Writing is one thread's (writer.h), with its
  * own connection, which retries. Every problem is one warning and then no index, or no writing.
  */
-#ifndef WEIGHTFS_CACHE_INDEX_H
-#define WEIGHTFS_CACHE_INDEX_H
+#ifndef WEIGHTFS_CACHE_INDEX_INDEX_H
+#define WEIGHTFS_CACHE_INDEX_INDEX_H
 
 #include "cache/pool/pool.h"
 #include "cache/cache.h"

@@ -172,11 +172,11 @@ int wfs_index_prepare(const char *path, bool is_default, char **ret_path, bool *
         return wfs_error_nomem(err, "the index's path");
     }
     bool exists = false, read_only = false;
-    int rc = check_file(real, &exists, &read_only, err);
-    if (rc == 0 && !exists)
-        rc = make_file(real, err);
-    if (rc < 0)
-        return rc;
+    int r = check_file(real, &exists, &read_only, err);
+    if (r == 0 && !exists)
+        r = make_file(real, err);
+    if (r < 0)
+        return r;
     *ret_read_only = read_only || access(real, W_OK) < 0;
     *ret_path = wfs_steal(&real);
     return 0;

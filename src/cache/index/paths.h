@@ -3,8 +3,8 @@
  * nobody else can write, in a directory of ours that nobody else can write, reached through no
  * symbolic link of its own.
  */
-#ifndef WEIGHTFS_CACHE_PATHS_H
-#define WEIGHTFS_CACHE_PATHS_H
+#ifndef WEIGHTFS_CACHE_INDEX_PATHS_H
+#define WEIGHTFS_CACHE_INDEX_PATHS_H
 
 #include "base/base.h"
 

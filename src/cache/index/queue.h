@@ -2,8 +2,8 @@
  * queue.h - the writer's jobs, from many producers to its one thread. Blocks are bounded by the
  * bytes they pin, everything else by its number.
  */
-#ifndef WEIGHTFS_CACHE_QUEUE_H
-#define WEIGHTFS_CACHE_QUEUE_H
+#ifndef WEIGHTFS_CACHE_INDEX_QUEUE_H
+#define WEIGHTFS_CACHE_INDEX_QUEUE_H
 
 #include "cache/pool/pool.h"
 #include "cache/cache.h"

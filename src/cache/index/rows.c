@@ -18,21 +18,21 @@ static int walk_some(const struct wfs_index_table *table, size_t first, size_t e
         return -ENOMEM;
     for (size_t i = first; i < end; i++) {
         struct wfs_index_row row = {0};
-        int rc = table->row(table->ctx, i, scratch, &row);
-        if (rc == 0)
-            rc = fn(ctx, &row);
-        if (rc != 0)
-            return rc;
+        int r = table->row(table->ctx, i, scratch, &row);
+        if (r == 0)
+            r = fn(ctx, &row);
+        if (r != 0)
+            return r;
     }
     return 0;
 }
 
 int wfs_rows_each(const struct wfs_index_table *table, wfs_row_fn fn, void *ctx)
 {
-    int rc = 0;
-    for (size_t i = 0; i < table->n_rows && rc == 0; i += ROWS_A_SCRATCH)
-        rc = walk_some(table, i, (size_t)wfs_min_u64(table->n_rows, i + ROWS_A_SCRATCH), fn, ctx);
-    return rc;
+    int r = 0;
+    for (size_t i = 0; i < table->n_rows && r == 0; i += ROWS_A_SCRATCH)
+        r = walk_some(table, i, (size_t)wfs_min_u64(table->n_rows, i + ROWS_A_SCRATCH), fn, ctx);
+    return r;
 }
 
 static void add_text(struct wfs_buf *out, const char *text)

@@ -1,8 +1,8 @@
 /*
  * rows.h - a view's table on its way into the index, row by row.
  */
-#ifndef WEIGHTFS_CACHE_ROWS_H
-#define WEIGHTFS_CACHE_ROWS_H
+#ifndef WEIGHTFS_CACHE_INDEX_ROWS_H
+#define WEIGHTFS_CACHE_INDEX_ROWS_H
 
 #include "cache/cache.h"
 

@@ -76,10 +76,10 @@ static void disconnect(struct wfs_store *store)
 static int connect_once(const char *path, struct wfs_store *store)
 {
     disconnect(store); /* what an attempt has left */
-    int rc = wfs_db_connect(path, WFS_DB_WRITER, &store->db);
-    for (int i = 0; i < N_STMTS && rc == SQLITE_OK; i++)
-        rc = wfs_db_prepare(store->db, stmt_sql[i], &store->stmts[i]);
-    return rc;
+    int r = wfs_db_connect(path, WFS_DB_WRITER, &store->db);
+    for (int i = 0; i < N_STMTS && r == SQLITE_OK; i++)
+        r = wfs_db_prepare(store->db, stmt_sql[i], &store->stmts[i]);
+    return r;
 }
 
 int wfs_store_open(const char *path, uint64_t limit_bytes, struct wfs_store **ret)
@@ -89,13 +89,13 @@ int wfs_store_open(const char *path, uint64_t limit_bytes, struct wfs_store **re
         return SQLITE_NOMEM;
     store->limit_bytes = limit_bytes;
     unsigned waited = 0;
-    int rc;
+    int r;
     do
-        rc = connect_once(path, store);
-    while (wfs_db_wait(rc, &waited));
-    if (rc != SQLITE_OK) {
+        r = connect_once(path, store);
+    while (wfs_db_wait(r, &waited));
+    if (r != SQLITE_OK) {
         wfs_store_close(store);
-        return rc;
+        return r;
     }
     *ret = store;
     return SQLITE_OK;
@@ -123,11 +123,11 @@ int wfs_store_begin(struct wfs_store *store)
 int wfs_store_begin_waiting(struct wfs_store *store)
 {
     unsigned waited = 0;
-    int rc;
+    int r;
     do
-        rc = wfs_store_begin(store);
-    while (wfs_db_wait(rc, &waited));
-    return rc;
+        r = wfs_store_begin(store);
+    while (wfs_db_wait(r, &waited));
+    return r;
 }
 
 int wfs_store_commit(struct wfs_store *store)
@@ -144,19 +144,19 @@ void wfs_store_rollback(struct wfs_store *store)
 /* Runs a bound statement that gives no row. */
 static int run(sqlite3_stmt *stmt)
 {
-    int rc = sqlite3_step(stmt);
+    int r = sqlite3_step(stmt);
     sqlite3_reset(stmt);
     sqlite3_clear_bindings(stmt);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    return r == SQLITE_DONE || r == SQLITE_ROW ? SQLITE_OK : r;
 }
 
 /* *ret is 0 where there is no row. */
 static int run_i64(sqlite3_stmt *stmt, int64_t *ret)
 {
-    int rc = sqlite3_step(stmt);
-    *ret = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    int r = sqlite3_step(stmt);
+    *ret = r == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
     sqlite3_reset(stmt);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    return r == SQLITE_DONE || r == SQLITE_ROW ? SQLITE_OK : r;
 }
 
 static void bind_hash(sqlite3_stmt *stmt, int at, const struct wfs_hash *hash)
@@ -206,24 +206,24 @@ static int add_file(struct wfs_store *store, const struct wfs_cache_file *file)
 
 static int add_files(struct wfs_store *store, const struct wfs_cache_options *options)
 {
-    int rc = wfs_db_exec(store->db, "DELETE FROM files");
-    for (size_t i = 0; i < options->n_files && rc == SQLITE_OK; i++)
-        rc = add_file(store, &options->files[i]);
-    return rc;
+    int r = wfs_db_exec(store->db, "DELETE FROM files");
+    for (size_t i = 0; i < options->n_files && r == SQLITE_OK; i++)
+        r = add_file(store, &options->files[i]);
+    return r;
 }
 
 int wfs_store_identity(struct wfs_store *store, const struct wfs_cache_options *options)
 {
     char id[33];
     wfs_hash_hex(&options->id, id);
-    int rc = set_identity_text(store, "source", options->source);
-    if (rc == SQLITE_OK)
-        rc = set_identity_text(store, "id", id);
-    if (rc == SQLITE_OK)
-        rc = set_identity_i64(store, "engine", WFS_ENGINE_VERSION);
-    if (rc == SQLITE_OK)
-        rc = set_identity_i64(store, "used_at", (int64_t)time(NULL));
-    return rc == SQLITE_OK ? add_files(store, options) : rc;
+    int r = set_identity_text(store, "source", options->source);
+    if (r == SQLITE_OK)
+        r = set_identity_text(store, "id", id);
+    if (r == SQLITE_OK)
+        r = set_identity_i64(store, "engine", WFS_ENGINE_VERSION);
+    if (r == SQLITE_OK)
+        r = set_identity_i64(store, "used_at", (int64_t)time(NULL));
+    return r == SQLITE_OK ? add_files(store, options) : r;
 }
 
 /* ---- blocks -------------------------------------------------------------------------------- */
@@ -251,9 +251,9 @@ static int add_chunks(struct wfs_store *store, const struct wfs_block *block, in
             return SQLITE_NOMEM;
         sqlite3_bind_int64(stmt, 1, chunk_id++);
         sqlite3_bind_blob64(stmt, 2, data, len, SQLITE_STATIC);
-        int rc = run(stmt);
-        if (rc != SQLITE_OK)
-            return rc;
+        int r = run(stmt);
+        if (r != SQLITE_OK)
+            return r;
         stored += len;
     }
     *ret_stored = stored;
@@ -270,14 +270,14 @@ static int add_block(struct wfs_store *store, const struct wfs_block *block)
     sqlite3_bind_int64(stmt, 4, (int64_t)block->size_bytes);
     bind_hash(stmt, 5, &checksum);
     sqlite3_bind_int64(stmt, 6, (int64_t)time(NULL));
-    int rc = run(stmt);
-    if (rc != SQLITE_OK)
-        return rc;
+    int r = run(stmt);
+    if (r != SQLITE_OK)
+        return r;
     int64_t id = sqlite3_last_insert_rowid(store->db);
     uint64_t stored = 0;
-    rc = add_chunks(store, block, id, &stored);
-    if (rc != SQLITE_OK)
-        return rc;
+    r = add_chunks(store, block, id, &stored);
+    if (r != SQLITE_OK)
+        return r;
     sqlite3_bind_int64(store->stmts[STMT_SET_STORED], 1, id);
     sqlite3_bind_int64(store->stmts[STMT_SET_STORED], 2, (int64_t)stored);
     return run(store->stmts[STMT_SET_STORED]);
@@ -293,19 +293,19 @@ int wfs_store_block(struct wfs_store *store, const struct wfs_block *block, bool
         return SQLITE_OK;
     if (!store->encoder && !(store->encoder = wfs_encoder_new()))
         return SQLITE_NOMEM;
-    int rc = find_block(store, &block->key, &id);
-    if (rc == SQLITE_OK && id != 0 && !replace)
+    int r = find_block(store, &block->key, &id);
+    if (r == SQLITE_OK && id != 0 && !replace)
         return SQLITE_OK;
-    if (rc == SQLITE_OK && id != 0)
-        rc = wfs_store_delete_block(store, id);
+    if (r == SQLITE_OK && id != 0)
+        r = wfs_store_delete_block(store, id);
     enum wfs_evicted evicted = WFS_EVICTED_SOME;
-    while (rc == SQLITE_OK && evicted == WFS_EVICTED_SOME)
-        rc = wfs_store_evict(store, block->size_bytes, store->limit_bytes, EVICT_BATCH, &evicted);
-    if (rc != SQLITE_OK || evicted == WFS_EVICTED_ALL)
-        return rc;
-    rc = add_block(store, block);
-    *ret_stored = rc == SQLITE_OK;
-    return rc;
+    while (r == SQLITE_OK && evicted == WFS_EVICTED_SOME)
+        r = wfs_store_evict(store, block->size_bytes, store->limit_bytes, EVICT_BATCH, &evicted);
+    if (r != SQLITE_OK || evicted == WFS_EVICTED_ALL)
+        return r;
+    r = add_block(store, block);
+    *ret_stored = r == SQLITE_OK;
+    return r;
 }
 
 int wfs_store_touch(struct wfs_store *store, int64_t block_id)
@@ -320,9 +320,9 @@ int wfs_store_delete_block(struct wfs_store *store, int64_t block_id)
     sqlite3_stmt *chunks = store->stmts[STMT_DELETE_CHUNKS];
     sqlite3_bind_int64(chunks, 1, block_id * WFS_DB_CHUNKS_A_BLOCK);
     sqlite3_bind_int64(chunks, 2, (block_id + 1) * WFS_DB_CHUNKS_A_BLOCK);
-    int rc = run(chunks);
-    if (rc != SQLITE_OK)
-        return rc;
+    int r = run(chunks);
+    if (r != SQLITE_OK)
+        return r;
     sqlite3_bind_int64(store->stmts[STMT_DELETE_BLOCK], 1, block_id);
     return run(store->stmts[STMT_DELETE_BLOCK]);
 }
@@ -332,13 +332,13 @@ int wfs_store_delete_block(struct wfs_store *store, int64_t block_id)
 int wfs_store_used_bytes(struct wfs_store *store, uint64_t *ret)
 {
     int64_t pages = 0, free_pages = 0, page_bytes = 0;
-    int rc = wfs_db_get_i64(store->db, "PRAGMA page_count", &pages);
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_get_i64(store->db, "PRAGMA freelist_count", &free_pages);
-    if (rc == SQLITE_ROW)
-        rc = wfs_db_get_i64(store->db, "PRAGMA page_size", &page_bytes);
-    if (rc != SQLITE_ROW)
-        return rc;
+    int r = wfs_db_get_i64(store->db, "PRAGMA page_count", &pages);
+    if (r == SQLITE_ROW)
+        r = wfs_db_get_i64(store->db, "PRAGMA freelist_count", &free_pages);
+    if (r == SQLITE_ROW)
+        r = wfs_db_get_i64(store->db, "PRAGMA page_size", &page_bytes);
+    if (r != SQLITE_ROW)
+        return r;
     *ret = pages > free_pages ? (uint64_t)(pages - free_pages) * (uint64_t)page_bytes : 0;
     return SQLITE_OK;
 }
@@ -349,19 +349,19 @@ int wfs_store_evict(struct wfs_store *store, uint64_t room_bytes, uint64_t limit
     for (unsigned i = 0; i < max_blocks; i++) {
         uint64_t used = 0;
         int64_t oldest = 0;
-        int rc = wfs_store_used_bytes(store, &used);
+        int r = wfs_store_used_bytes(store, &used);
         bool fits = used <= limit_bytes && room_bytes <= limit_bytes - used;
-        if (rc == SQLITE_OK && !fits)
-            rc = run_i64(store->stmts[STMT_OLDEST], &oldest);
-        if (rc != SQLITE_OK)
-            return rc;
+        if (r == SQLITE_OK && !fits)
+            r = run_i64(store->stmts[STMT_OLDEST], &oldest);
+        if (r != SQLITE_OK)
+            return r;
         if (fits || oldest == 0) {
             *ret = !fits ? WFS_EVICTED_ALL : i > 0 ? WFS_EVICTED_ENOUGH : WFS_EVICTED_NOTHING;
             return SQLITE_OK;
         }
-        rc = wfs_store_delete_block(store, oldest);
-        if (rc != SQLITE_OK)
-            return rc;
+        r = wfs_store_delete_block(store, oldest);
+        if (r != SQLITE_OK)
+            return r;
     }
     *ret = WFS_EVICTED_SOME;
     return SQLITE_OK;
@@ -372,12 +372,12 @@ int wfs_store_vacuum(struct wfs_store *store, unsigned n_pages, bool *ret_done)
     char sql[64];
     int64_t left = 0;
     snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%u)", n_pages);
-    int rc = wfs_db_exec(store->db, sql);
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = wfs_db_get_i64(store->db, "PRAGMA freelist_count", &left);
+    int r = wfs_db_exec(store->db, sql);
+    if (r != SQLITE_OK)
+        return r;
+    r = wfs_db_get_i64(store->db, "PRAGMA freelist_count", &left);
     *ret_done = left == 0;
-    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+    return r == SQLITE_ROW ? SQLITE_OK : r;
 }
 
 /* ---- facts and tables ---------------------------------------------------------------------- */
@@ -399,13 +399,13 @@ int wfs_store_table_digest(struct wfs_store *store, const char *view, struct wfs
 {
     sqlite3_stmt *stmt = store->stmts[STMT_VIEW_DIGEST];
     bind_text(stmt, 1, view);
-    int rc = sqlite3_step(stmt);
-    const void *digest = rc == SQLITE_ROW ? sqlite3_column_blob(stmt, 0) : NULL;
+    int r = sqlite3_step(stmt);
+    const void *digest = r == SQLITE_ROW ? sqlite3_column_blob(stmt, 0) : NULL;
     *ret_digest = (struct wfs_hash){{0}};
     if (digest && sqlite3_column_bytes(stmt, 0) == (int)sizeof ret_digest->bytes)
         memcpy(ret_digest->bytes, digest, sizeof ret_digest->bytes);
     sqlite3_reset(stmt);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    return r == SQLITE_DONE || r == SQLITE_ROW ? SQLITE_OK : r;
 }
 
 int wfs_store_table_begin(struct wfs_store *store, const char *view)

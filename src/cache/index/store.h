@@ -3,8 +3,8 @@
  * time. Every operation returns SQLite's code (SQLITE_OK on success) and leaves retrying to the
  * caller. Not thread-safe.
  */
-#ifndef WEIGHTFS_CACHE_STORE_H
-#define WEIGHTFS_CACHE_STORE_H
+#ifndef WEIGHTFS_CACHE_INDEX_STORE_H
+#define WEIGHTFS_CACHE_INDEX_STORE_H
 
 #include "cache/pool/pool.h"
 #include "cache/cache.h"

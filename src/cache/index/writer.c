@@ -61,25 +61,25 @@ static void lose(struct wfs_writer *writer, uint64_t n_blocks)
 static int when_unlocked(struct wfs_writer *writer, int (*fn)(struct wfs_store *))
 {
     unsigned limit_ms = writer->was_locked ? 0 : WFS_DB_WAIT_MS;
-    int rc = fn(writer->store);
-    for (unsigned waited = 0, pause = 1; wfs_db_is_busy(rc) && waited < limit_ms;) {
+    int r = fn(writer->store);
+    for (unsigned waited = 0, pause = 1; wfs_db_is_busy(r) && waited < limit_ms;) {
         wfs_sleep_ms(pause);
         waited += pause;
         pause = pause < LOCK_PAUSE_MAX_MS ? pause * 2 : pause;
-        rc = fn(writer->store);
+        r = fn(writer->store);
     }
-    writer->was_locked = wfs_db_is_busy(rc);
-    return rc;
+    writer->was_locked = wfs_db_is_busy(r);
+    return r;
 }
 
 /* Rolls back; whatever was in the transaction is lost. */
-static void give_up(struct wfs_writer *writer, int rc)
+static void give_up(struct wfs_writer *writer, int r)
 {
-    wfs_index_report_sqlite(writer->index, rc, wfs_store_message(writer->store));
+    wfs_index_report_sqlite(writer->index, r, wfs_store_message(writer->store));
     wfs_store_rollback(writer->store);
     lose(writer, writer->n_blocks_in);
     writer->in_transaction = false;
-    if (!wfs_db_is_busy(rc))
+    if (!wfs_db_is_busy(r))
         wfs_queue_stop(writer->queue);
 }
 
@@ -88,10 +88,10 @@ static bool begin(struct wfs_writer *writer)
     if (writer->in_transaction)
         return true;
     writer->bytes_in = writer->n_blocks_in = 0;
-    int rc = when_unlocked(writer, wfs_store_begin);
+    int r = when_unlocked(writer, wfs_store_begin);
     writer->begun_ms = wfs_now_ms();
-    if (rc != SQLITE_OK)
-        give_up(writer, rc);
+    if (r != SQLITE_OK)
+        give_up(writer, r);
     else
         writer->in_transaction = true;
     return writer->in_transaction;
@@ -101,9 +101,9 @@ static void commit(struct wfs_writer *writer)
 {
     if (!writer->in_transaction)
         return;
-    int rc = when_unlocked(writer, wfs_store_commit);
-    if (rc != SQLITE_OK)
-        give_up(writer, rc);
+    int r = when_unlocked(writer, wfs_store_commit);
+    if (r != SQLITE_OK)
+        give_up(writer, r);
     writer->in_transaction = false;
 }
 
@@ -119,11 +119,11 @@ static int shrink(struct wfs_writer *writer)
     while (evicted == WFS_EVICTED_SOME || (evicted_any && !vacuumed)) {
         if (wfs_queue_is_ending(writer->queue) || !begin(writer))
             return SQLITE_OK;
-        int rc = evicted == WFS_EVICTED_SOME
-                     ? wfs_store_evict(writer->store, 0, limit, EVICT_BATCH, &evicted)
-                     : wfs_store_vacuum(writer->store, VACUUM_PAGES, &vacuumed);
-        if (rc != SQLITE_OK)
-            return rc;
+        int r = evicted == WFS_EVICTED_SOME
+                    ? wfs_store_evict(writer->store, 0, limit, EVICT_BATCH, &evicted)
+                    : wfs_store_vacuum(writer->store, VACUUM_PAGES, &vacuumed);
+        if (r != SQLITE_OK)
+            return r;
         evicted_any = evicted_any || evicted != WFS_EVICTED_NOTHING;
         commit(writer);
     }
@@ -133,12 +133,12 @@ static int shrink(struct wfs_writer *writer)
 static int store_block(struct wfs_writer *writer, const struct wfs_job *job)
 {
     bool stored = false;
-    int rc = wfs_store_block(writer->store, job->block, job->replace, &stored);
+    int r = wfs_store_block(writer->store, job->block, job->replace, &stored);
     writer->bytes_in += stored ? job->block->size_bytes : 0;
     writer->n_blocks_in += stored;
-    if (rc != SQLITE_OK)
+    if (r != SQLITE_OK)
         lose(writer, 1);
-    return rc;
+    return r;
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */
@@ -192,9 +192,9 @@ static int store_table(struct wfs_writer *writer, const struct wfs_index_table *
 {
     static const struct wfs_hash none;
     struct table_write write = {.writer = writer, .table = table, .sqlite_rc = SQLITE_OK};
-    int rc = wfs_store_table_begin(writer->store, table->view);
-    if (rc != SQLITE_OK)
-        return rc;
+    int r = wfs_store_table_begin(writer->store, table->view);
+    if (r != SQLITE_OK)
+        return r;
     bool whole = wfs_rows_each(table, write_row, &write) == 0;
     if (write.sqlite_rc != SQLITE_OK)
         return write.sqlite_rc;
@@ -242,9 +242,9 @@ static void do_job(struct wfs_writer *writer, struct wfs_job *job)
         lose(writer, job->kind == WFS_JOB_BLOCK);
         return;
     }
-    int rc = run_job(writer, job);
-    if (rc != SQLITE_OK)
-        give_up(writer, rc);
+    int r = run_job(writer, job);
+    if (r != SQLITE_OK)
+        give_up(writer, r);
     if (writer->in_transaction &&
         (writer->bytes_in >= COMMIT_BYTES || wfs_now_ms() - writer->begun_ms >= COMMIT_AFTER_MS)) {
         commit(writer);
@@ -256,9 +256,9 @@ static void open_store(struct wfs_writer *writer)
 {
     const char *path = wfs_index_path(writer->index);
     uint64_t limit_bytes = wfs_index_limit_bytes(writer->index);
-    int rc = wfs_store_open(path, limit_bytes, &writer->store);
-    if (rc != SQLITE_OK) {
-        wfs_index_report_sqlite(writer->index, rc, sqlite3_errstr(rc));
+    int r = wfs_store_open(path, limit_bytes, &writer->store);
+    if (r != SQLITE_OK) {
+        wfs_index_report_sqlite(writer->index, r, sqlite3_errstr(r));
         wfs_queue_stop(writer->queue);
     } else if (!writer->options.index_path) {
         wfs_index_evict_others(path, limit_bytes);
@@ -353,20 +353,20 @@ int wfs_writer_new(struct wfs_index *index, struct wfs_pool *pool,
 {
     struct wfs_writer *writer = calloc(1, sizeof *writer);
     struct wfs_queue *queue = wfs_queue_new(pool, options->mode == WFS_CACHE_ALWAYS);
-    int rc = writer && queue ? 0 : ENOMEM;
-    if (rc == 0) {
+    int r = writer && queue ? 0 : ENOMEM;
+    if (r == 0) {
         writer->index = index;
         writer->pool = pool;
         writer->queue = queue;
         writer->options = *options;
         put_kind(writer, WFS_JOB_IDENTITY);
         put_kind(writer, WFS_JOB_SHRINK);
-        rc = pthread_create(&writer->thread, NULL, writer_main, writer);
+        r = pthread_create(&writer->thread, NULL, writer_main, writer);
     }
-    if (rc != 0) {
+    if (r != 0) {
         wfs_queue_free(queue);
         free(writer);
-        return wfs_error_set(err, rc, "the index's writer: %s", strerror(rc));
+        return wfs_error_set(err, r, "the index's writer: %s", strerror(r));
     }
     *ret = writer;
     return 0;

@@ -2,8 +2,8 @@
  * writer.h - the one thread that writes the index: blocks, facts, tables, uses and evictions, from
  * a bounded queue. A queued block is pinned in the pool, so the memory budget counts it.
  */
-#ifndef WEIGHTFS_CACHE_WRITER_H
-#define WEIGHTFS_CACHE_WRITER_H
+#ifndef WEIGHTFS_CACHE_INDEX_WRITER_H
+#define WEIGHTFS_CACHE_INDEX_WRITER_H
 
 #include "cache/index/index.h"
 #include "cache/pool/pool.h"

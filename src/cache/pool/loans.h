@@ -1,8 +1,8 @@
 /*
  * loans.h - blocks that are lent to a reader instead of copied for it.
  */
-#ifndef WEIGHTFS_CACHE_LOANS_H
-#define WEIGHTFS_CACHE_LOANS_H
+#ifndef WEIGHTFS_CACHE_POOL_LOANS_H
+#define WEIGHTFS_CACHE_POOL_LOANS_H
 
 #include "cache/pool/pool.h"
 #include "cache/cache.h"

@@ -1,8 +1,8 @@
 /*
  * memory.h - how much memory a mount may use when the user did not say.
  */
-#ifndef WEIGHTFS_CACHE_MEMORY_H
-#define WEIGHTFS_CACHE_MEMORY_H
+#ifndef WEIGHTFS_CACHE_POOL_MEMORY_H
+#define WEIGHTFS_CACHE_POOL_MEMORY_H
 
 #include "base/base.h"
 

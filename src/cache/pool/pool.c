@@ -46,11 +46,11 @@ int wfs_pool_new(uint64_t budget_bytes, struct wfs_pool **ret, struct wfs_error 
         free(pool);
         return wfs_error_nomem(err, "the block pool");
     }
-    int rc = wfs_region_new(budget_bytes, &pool->region, err);
-    if (rc < 0) {
+    int r = wfs_region_new(budget_bytes, &pool->region, err);
+    if (r < 0) {
         free(pool->buckets);
         free(pool);
-        return rc;
+        return r;
     }
     pthread_mutex_init(&pool->lock, NULL);
     *ret = pool;

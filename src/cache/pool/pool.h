@@ -6,8 +6,8 @@
  * A block in hand is pinned: its bytes stay until wfs_pool_release. The lock covers the books only,
  * never computing, I/O or copying.
  */
-#ifndef WEIGHTFS_CACHE_POOL_H
-#define WEIGHTFS_CACHE_POOL_H
+#ifndef WEIGHTFS_CACHE_POOL_POOL_H
+#define WEIGHTFS_CACHE_POOL_POOL_H
 
 #include "base/base.h"
 

@@ -6,8 +6,8 @@
  * huge pages and never grows, so it is also the bound on what blocks can hold. Not thread-safe: the
  * pool's lock guards it.
  */
-#ifndef WEIGHTFS_CACHE_REGION_H
-#define WEIGHTFS_CACHE_REGION_H
+#ifndef WEIGHTFS_CACHE_POOL_REGION_H
+#define WEIGHTFS_CACHE_POOL_REGION_H
 
 #include "base/base.h"
 

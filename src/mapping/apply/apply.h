@@ -1,8 +1,8 @@
 /*
  * apply.h - one set applied to a table of items.
  */
-#ifndef WEIGHTFS_MAPPING_APPLY_H
-#define WEIGHTFS_MAPPING_APPLY_H
+#ifndef WEIGHTFS_MAPPING_APPLY_APPLY_H
+#define WEIGHTFS_MAPPING_APPLY_APPLY_H
 
 #include "mapping/apply/state.h"
 

@@ -1,8 +1,8 @@
 /*
  * chain.h - the sets that a view applies, in order.
  */
-#ifndef WEIGHTFS_MAPPING_CHAIN_H
-#define WEIGHTFS_MAPPING_CHAIN_H
+#ifndef WEIGHTFS_MAPPING_CHAIN_CHAIN_H
+#define WEIGHTFS_MAPPING_CHAIN_CHAIN_H
 
 #include "mapping/items/mapper.h"
 

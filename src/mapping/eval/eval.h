@@ -2,8 +2,8 @@
  * eval.h - expressions of the rules language over what a world knows, and the target names that
  * are written with them.
  */
-#ifndef WEIGHTFS_MAPPING_EVAL_H
-#define WEIGHTFS_MAPPING_EVAL_H
+#ifndef WEIGHTFS_MAPPING_EVAL_EVAL_H
+#define WEIGHTFS_MAPPING_EVAL_EVAL_H
 
 #include "mapping/eval/scope.h"
 

@@ -1,8 +1,8 @@
 /*
  * ops.h - one operation of a rule on the tensors at hand.
  */
-#ifndef WEIGHTFS_MAPPING_OPS_H
-#define WEIGHTFS_MAPPING_OPS_H
+#ifndef WEIGHTFS_MAPPING_OPS_OPS_H
+#define WEIGHTFS_MAPPING_OPS_OPS_H
 
 #include "mapping/eval/eval.h"
 #include "rules/operations/call.h"

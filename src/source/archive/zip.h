@@ -8,8 +8,8 @@
  *
  * Everything lives in the arena that was given. Not thread-safe; for scanning.
  */
-#ifndef WEIGHTFS_SOURCE_ZIP_H
-#define WEIGHTFS_SOURCE_ZIP_H
+#ifndef WEIGHTFS_SOURCE_ARCHIVE_ZIP_H
+#define WEIGHTFS_SOURCE_ARCHIVE_ZIP_H
 
 #include "bytes/bytes.h"
 

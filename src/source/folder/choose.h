@@ -1,8 +1,8 @@
 /*
  * choose.h - which files of a folder are the weights.
  */
-#ifndef WEIGHTFS_SOURCE_CHOOSE_H
-#define WEIGHTFS_SOURCE_CHOOSE_H
+#ifndef WEIGHTFS_SOURCE_FOLDER_CHOOSE_H
+#define WEIGHTFS_SOURCE_FOLDER_CHOOSE_H
 
 #include "source/folder/listing.h"
 

@@ -1,8 +1,8 @@
 /*
  * index.h - Hugging Face's index of a sharded checkpoint.
  */
-#ifndef WEIGHTFS_SOURCE_INDEX_H
-#define WEIGHTFS_SOURCE_INDEX_H
+#ifndef WEIGHTFS_SOURCE_FOLDER_INDEX_H
+#define WEIGHTFS_SOURCE_FOLDER_INDEX_H
 
 #include "source/source.h"
 

@@ -1,8 +1,8 @@
 /*
  * listing.h - one folder's entries.
  */
-#ifndef WEIGHTFS_SOURCE_LISTING_H
-#define WEIGHTFS_SOURCE_LISTING_H
+#ifndef WEIGHTFS_SOURCE_FOLDER_LISTING_H
+#define WEIGHTFS_SOURCE_FOLDER_LISTING_H
 
 #include "source/source.h"
 

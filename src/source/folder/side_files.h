@@ -1,8 +1,8 @@
 /*
  * side_files.h - the files of a folder that hold no weights.
  */
-#ifndef WEIGHTFS_SOURCE_SIDE_FILES_H
-#define WEIGHTFS_SOURCE_SIDE_FILES_H
+#ifndef WEIGHTFS_SOURCE_FOLDER_SIDE_FILES_H
+#define WEIGHTFS_SOURCE_FOLDER_SIDE_FILES_H
 
 #include "source/source.h"
 

@@ -1,8 +1,8 @@
 /*
  * weight_content.h - does a file hold weights, by its first bytes?
  */
-#ifndef WEIGHTFS_SOURCE_WEIGHT_CONTENT_H
-#define WEIGHTFS_SOURCE_WEIGHT_CONTENT_H
+#ifndef WEIGHTFS_SOURCE_FOLDER_WEIGHT_CONTENT_H
+#define WEIGHTFS_SOURCE_FOLDER_WEIGHT_CONTENT_H
 
 #include "bytes/bytes.h"
 

@@ -1,8 +1,8 @@
 /*
  * weight_names.h - what a file's name says of what it holds.
  */
-#ifndef WEIGHTFS_SOURCE_WEIGHT_NAMES_H
-#define WEIGHTFS_SOURCE_WEIGHT_NAMES_H
+#ifndef WEIGHTFS_SOURCE_FOLDER_WEIGHT_NAMES_H
+#define WEIGHTFS_SOURCE_FOLDER_WEIGHT_NAMES_H
 
 #include "base/base.h"
 

@@ -7,8 +7,8 @@
  * close (also after a failure). Every function returns 0 or -errno with a message that names the
  * file and the byte.
  */
-#ifndef WEIGHTFS_SOURCE_JSON_STREAM_H
-#define WEIGHTFS_SOURCE_JSON_STREAM_H
+#ifndef WEIGHTFS_SOURCE_SAFETENSORS_JSON_STREAM_H
+#define WEIGHTFS_SOURCE_SAFETENSORS_JSON_STREAM_H
 
 #include "bytes/bytes.h"
 

@@ -1,8 +1,8 @@
 /*
  * dcp.h - folders of torch.distributed.checkpoint.
  */
-#ifndef WEIGHTFS_SOURCE_DCP_H
-#define WEIGHTFS_SOURCE_DCP_H
+#ifndef WEIGHTFS_SOURCE_SHARDED_DCP_H
+#define WEIGHTFS_SOURCE_SHARDED_DCP_H
 
 #include "source/folder/listing.h"
 

@@ -2,8 +2,8 @@
  * dcp_file.h - what a folder of torch.distributed.checkpoint holds: its metadata, its items and
  * its files.
  */
-#ifndef WEIGHTFS_SOURCE_DCP_FILE_H
-#define WEIGHTFS_SOURCE_DCP_FILE_H
+#ifndef WEIGHTFS_SOURCE_SHARDED_DCP_FILE_H
+#define WEIGHTFS_SOURCE_SHARDED_DCP_FILE_H
 
 #include "source/folder/listing.h"
 #include "source/torch/torch.h"

@@ -1,8 +1,8 @@
 /*
  * dcp_state.h - the state dict of a DCP folder as it was nested when it was saved.
  */
-#ifndef WEIGHTFS_SOURCE_DCP_STATE_H
-#define WEIGHTFS_SOURCE_DCP_STATE_H
+#ifndef WEIGHTFS_SOURCE_SHARDED_DCP_STATE_H
+#define WEIGHTFS_SOURCE_SHARDED_DCP_STATE_H
 
 #include "source/sharded/dcp_file.h"
 

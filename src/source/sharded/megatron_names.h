@@ -1,8 +1,8 @@
 /*
  * megatron_names.h - what the names of Megatron-LM's parameters say.
  */
-#ifndef WEIGHTFS_SOURCE_MEGATRON_NAMES_H
-#define WEIGHTFS_SOURCE_MEGATRON_NAMES_H
+#ifndef WEIGHTFS_SOURCE_SHARDED_MEGATRON_NAMES_H
+#define WEIGHTFS_SOURCE_SHARDED_MEGATRON_NAMES_H
 
 #include "source/source.h"
 

@@ -1,8 +1,8 @@
 /*
  * ranks.h - checkpoints of which every rank wrote a file of its own.
  */
-#ifndef WEIGHTFS_SOURCE_RANKS_H
-#define WEIGHTFS_SOURCE_RANKS_H
+#ifndef WEIGHTFS_SOURCE_SHARDED_RANKS_H
+#define WEIGHTFS_SOURCE_SHARDED_RANKS_H
 
 #include "source/source.h"
 

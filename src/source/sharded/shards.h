@@ -1,8 +1,8 @@
 /*
  * shards.h - a tensor from the pieces that were written of it.
  */
-#ifndef WEIGHTFS_SOURCE_SHARDS_H
-#define WEIGHTFS_SOURCE_SHARDS_H
+#ifndef WEIGHTFS_SOURCE_SHARDED_SHARDS_H
+#define WEIGHTFS_SOURCE_SHARDED_SHARDS_H
 
 #include "tensor/tensor.h"
 

@@ -1,8 +1,8 @@
 /*
  * objects.h - a checkpoint's object becomes tensors, plain values and trees of the catalog.
  */
-#ifndef WEIGHTFS_SOURCE_OBJECTS_H
-#define WEIGHTFS_SOURCE_OBJECTS_H
+#ifndef WEIGHTFS_SOURCE_TORCH_OBJECTS_H
+#define WEIGHTFS_SOURCE_TORCH_OBJECTS_H
 
 #include "source/torch/torch.h"
 

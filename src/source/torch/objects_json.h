@@ -1,8 +1,8 @@
 /*
  * objects_json.h - plain values of a checkpoint, and the keys of its dicts, as text.
  */
-#ifndef WEIGHTFS_SOURCE_OBJECTS_JSON_H
-#define WEIGHTFS_SOURCE_OBJECTS_JSON_H
+#ifndef WEIGHTFS_SOURCE_TORCH_OBJECTS_JSON_H
+#define WEIGHTFS_SOURCE_TORCH_OBJECTS_JSON_H
 
 #include "source/torch/pickle/node.h"
 

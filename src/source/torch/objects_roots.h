@@ -1,8 +1,8 @@
 /*
  * objects_roots.h - which of a checkpoint's trees is the state dict that views map.
  */
-#ifndef WEIGHTFS_SOURCE_OBJECTS_ROOTS_H
-#define WEIGHTFS_SOURCE_OBJECTS_ROOTS_H
+#ifndef WEIGHTFS_SOURCE_TORCH_OBJECTS_ROOTS_H
+#define WEIGHTFS_SOURCE_TORCH_OBJECTS_ROOTS_H
 
 #include "source/torch/objects_walk.h"
 

@@ -2,8 +2,8 @@
  * objects_walk.h - the walk over a checkpoint's object: where it is, what it may still take, and the
  * trees that were found.
  */
-#ifndef WEIGHTFS_SOURCE_OBJECTS_WALK_H
-#define WEIGHTFS_SOURCE_OBJECTS_WALK_H
+#ifndef WEIGHTFS_SOURCE_TORCH_OBJECTS_WALK_H
+#define WEIGHTFS_SOURCE_TORCH_OBJECTS_WALK_H
 
 #include "source/torch/torch.h"
 

@@ -5,8 +5,8 @@
  * A reader (torch_zip.c, torch_legacy.c, torch_tar.c) parses its pickle, says where the bytes of a
  * storage lie (`locate`) and calls wfs_torch_catalog; no tensor byte is read.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_H
-#define WEIGHTFS_SOURCE_TORCH_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_H
 
 #include "source/source.h"
 #include "source/torch/pickle/pickle.h"

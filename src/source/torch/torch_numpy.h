@@ -1,8 +1,8 @@
 /*
  * torch_numpy.h - numpy arrays and scalars inside a pickle.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_NUMPY_H
-#define WEIGHTFS_SOURCE_TORCH_NUMPY_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_NUMPY_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_NUMPY_H
 
 #include "source/torch/torch.h"
 

@@ -1,8 +1,8 @@
 /*
  * torch_object.h - what a node of the pickle is.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_OBJECT_H
-#define WEIGHTFS_SOURCE_TORCH_OBJECT_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_OBJECT_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_OBJECT_H
 
 #include "source/torch/torch.h"
 

@@ -1,8 +1,8 @@
 /*
  * torch_storage.h - storages of PyTorch files: what a persistent id names.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_STORAGE_H
-#define WEIGHTFS_SOURCE_TORCH_STORAGE_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_STORAGE_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_STORAGE_H
 
 #include "source/torch/torch.h"
 

@@ -1,8 +1,8 @@
 /*
  * torch_tensor.h - a tensor as a view of a storage.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_TENSOR_H
-#define WEIGHTFS_SOURCE_TORCH_TENSOR_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_TENSOR_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_TENSOR_H
 
 #include "source/torch/torch.h"
 

@@ -1,8 +1,8 @@
 /*
  * torch_wrappers.h - calls that put a tensor into something else.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_WRAPPERS_H
-#define WEIGHTFS_SOURCE_TORCH_WRAPPERS_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_WRAPPERS_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_WRAPPERS_H
 
 #include "source/torch/torch.h"
 

@@ -1,8 +1,8 @@
 /*
  * torch_zip.h - objects that torch.save wrote as a ZIP inside another file: the items of DCP.
  */
-#ifndef WEIGHTFS_SOURCE_TORCH_ZIP_H
-#define WEIGHTFS_SOURCE_TORCH_ZIP_H
+#ifndef WEIGHTFS_SOURCE_TORCH_TORCH_ZIP_H
+#define WEIGHTFS_SOURCE_TORCH_TORCH_ZIP_H
 
 #include "source/torch/torch.h"
 

@@ -6,8 +6,8 @@
  * elements. Both are compiled without contraction (see the top meson.build), use no function of libm
  * whose result is not exact or correctly rounded, and add in a fixed order.
  */
-#ifndef WFS_TENSOR_CODES_BLOCK_H
-#define WFS_TENSOR_CODES_BLOCK_H
+#ifndef WEIGHTFS_TENSOR_CODES_BLOCK_H
+#define WEIGHTFS_TENSOR_CODES_BLOCK_H
 
 #include <float.h>
 #include <math.h>

@@ -2,8 +2,8 @@
  * codes.h - the table of block codes. Private to tensor/; expressions of coded tensors are made by
  * wfs_expr_decode and wfs_expr_encode (tensor/tensor.h).
  */
-#ifndef WFS_TENSOR_CODES_CODES_H
-#define WFS_TENSOR_CODES_CODES_H
+#ifndef WEIGHTFS_TENSOR_CODES_CODES_H
+#define WEIGHTFS_TENSOR_CODES_CODES_H
 
 #include "tensor/codes/block.h"
 

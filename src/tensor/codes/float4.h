@@ -1,8 +1,8 @@
 /*
  * float4.h - codes of four-bit floats. Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_FLOAT4_H
-#define WFS_TENSOR_CODES_FLOAT4_H
+#ifndef WEIGHTFS_TENSOR_CODES_FLOAT4_H
+#define WEIGHTFS_TENSOR_CODES_FLOAT4_H
 
 #include "tensor/codes/block.h"
 

@@ -1,8 +1,8 @@
 /*
  * grids.h - the grids of ggml's IQ codes. Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_GRIDS_H
-#define WFS_TENSOR_CODES_GRIDS_H
+#ifndef WEIGHTFS_TENSOR_CODES_GRIDS_H
+#define WEIGHTFS_TENSOR_CODES_GRIDS_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /*
  * i.h - ggml's codes by tables (IQ). Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_I_H
-#define WFS_TENSOR_CODES_I_H
+#ifndef WEIGHTFS_TENSOR_CODES_I_H
+#define WEIGHTFS_TENSOR_CODES_I_H
 
 #include "tensor/codes/block.h"
 

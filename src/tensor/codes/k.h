@@ -1,8 +1,8 @@
 /*
  * k.h - ggml's K codes. Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_K_H
-#define WFS_TENSOR_CODES_K_H
+#ifndef WEIGHTFS_TENSOR_CODES_K_H
+#define WEIGHTFS_TENSOR_CODES_K_H
 
 #include "tensor/codes/block.h"
 

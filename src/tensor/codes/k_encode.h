@@ -1,8 +1,8 @@
 /*
  * k_encode.h - encoders of ggml's K codes (quantize_row_q2_K_ref and so on). Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_K_ENCODE_H
-#define WFS_TENSOR_CODES_K_ENCODE_H
+#ifndef WEIGHTFS_TENSOR_CODES_K_ENCODE_H
+#define WEIGHTFS_TENSOR_CODES_K_ENCODE_H
 
 #include "tensor/codes/block.h"
 

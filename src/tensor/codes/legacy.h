@@ -1,8 +1,8 @@
 /*
  * legacy.h - ggml's first codes. Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_LEGACY_H
-#define WFS_TENSOR_CODES_LEGACY_H
+#ifndef WEIGHTFS_TENSOR_CODES_LEGACY_H
+#define WEIGHTFS_TENSOR_CODES_LEGACY_H
 
 #include "tensor/codes/block.h"
 

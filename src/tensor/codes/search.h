@@ -2,8 +2,8 @@
  * search.h - the searches by which ggml's encoders choose scales, step by step as ggml-quants.c has them:
  * every sum in its order, every operation rounded. Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_SEARCH_H
-#define WFS_TENSOR_CODES_SEARCH_H
+#ifndef WEIGHTFS_TENSOR_CODES_SEARCH_H
+#define WEIGHTFS_TENSOR_CODES_SEARCH_H
 
 #include "tensor/codes/block.h"
 

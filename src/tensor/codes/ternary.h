@@ -1,8 +1,8 @@
 /*
  * ternary.h - ggml's ternary codes. Private to tensor/codes.
  */
-#ifndef WFS_TENSOR_CODES_TERNARY_H
-#define WFS_TENSOR_CODES_TERNARY_H
+#ifndef WEIGHTFS_TENSOR_CODES_TERNARY_H
+#define WEIGHTFS_TENSOR_CODES_TERNARY_H
 
 #include "tensor/codes/block.h"
 

@@ -5,8 +5,8 @@
  * is computed in float64 and rounded once to the type after it (an integer type: to the nearest,
  * ties to even, saturating); adding a whole number to integers is exact and wraps.
  */
-#ifndef WEIGHTFS_TENSOR_ELEM_H
-#define WEIGHTFS_TENSOR_ELEM_H
+#ifndef WEIGHTFS_TENSOR_CONVERT_ELEM_H
+#define WEIGHTFS_TENSOR_CONVERT_ELEM_H
 
 #include "tensor/tensor.h"
 

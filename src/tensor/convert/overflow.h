@@ -1,8 +1,8 @@
 /*
  * overflow.h - what a cast to a type of smaller range loses.
  */
-#ifndef WFS_TENSOR_CONVERT_OVERFLOW_H
-#define WFS_TENSOR_CONVERT_OVERFLOW_H
+#ifndef WEIGHTFS_TENSOR_CONVERT_OVERFLOW_H
+#define WEIGHTFS_TENSOR_CONVERT_OVERFLOW_H
 
 #include "tensor/tensor.h"
 

@@ -280,9 +280,9 @@ int wfs_expr_check(const struct wfs_expr *expr, struct wfs_error *err)
             is_recent = checked[k] == bytes;
         if (is_recent)
             continue;
-        int rc = wfs_bytes_check(bytes, err);
-        if (rc < 0)
-            return rc;
+        int r = wfs_bytes_check(bytes, err);
+        if (r < 0)
+            return r;
         checked[next++ % RECENT_SOURCES] = bytes;
     }
     return 0;

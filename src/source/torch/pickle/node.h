@@ -4,8 +4,8 @@
  * Nodes may be shared (by the memo) and may contain themselves: whoever walks them bounds depth and
  * visits.
  */
-#ifndef WEIGHTFS_SOURCE_NODE_H
-#define WEIGHTFS_SOURCE_NODE_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_NODE_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_NODE_H
 
 #include "bytes/bytes.h"
 

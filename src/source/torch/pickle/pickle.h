@@ -7,8 +7,8 @@
  * would have been called with what, for torch_object.c (which knows torch._utils._rebuild_*) or for
  * showing (an opaque object).
  */
-#ifndef WEIGHTFS_SOURCE_PICKLE_H
-#define WEIGHTFS_SOURCE_PICKLE_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_H
 
 #include "source/torch/pickle/node.h"
 #include "source/torch/pickle/pickle_globals.h"

@@ -1,8 +1,8 @@
 /*
  * pickle_build.h - opcodes that make and fill containers and persistent ids.
  */
-#ifndef WEIGHTFS_SOURCE_PICKLE_BUILD_H
-#define WEIGHTFS_SOURCE_PICKLE_BUILD_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_BUILD_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_BUILD_H
 
 #include "source/torch/pickle/pickle_machine.h"
 

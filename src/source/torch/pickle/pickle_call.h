@@ -1,8 +1,8 @@
 /*
  * pickle_call.h - opcodes that name globals, call them and set the state of objects.
  */
-#ifndef WEIGHTFS_SOURCE_PICKLE_CALL_H
-#define WEIGHTFS_SOURCE_PICKLE_CALL_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_CALL_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_CALL_H
 
 #include "source/torch/pickle/pickle_machine.h"
 

@@ -2,8 +2,8 @@
  * pickle_globals.h - the closed table of globals that weightfs understands, and the names that are
  * known from attacks.
  */
-#ifndef WEIGHTFS_SOURCE_PICKLE_GLOBALS_H
-#define WEIGHTFS_SOURCE_PICKLE_GLOBALS_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_GLOBALS_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_GLOBALS_H
 
 #include "base/base.h"
 

@@ -3,8 +3,8 @@
  *
  * Everything that a file can make large is bounded against the bytes that were read for it.
  */
-#ifndef WEIGHTFS_SOURCE_PICKLE_MACHINE_H
-#define WEIGHTFS_SOURCE_PICKLE_MACHINE_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_MACHINE_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_MACHINE_H
 
 #include "source/torch/pickle/node.h"
 

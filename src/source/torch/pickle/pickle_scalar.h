@@ -1,8 +1,8 @@
 /*
  * pickle_scalar.h - opcodes that push constants, numbers and strings.
  */
-#ifndef WEIGHTFS_SOURCE_PICKLE_SCALAR_H
-#define WEIGHTFS_SOURCE_PICKLE_SCALAR_H
+#ifndef WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_SCALAR_H
+#define WEIGHTFS_SOURCE_TORCH_PICKLE_PICKLE_SCALAR_H
 
 #include "source/torch/pickle/pickle_machine.h"
 
