@@ -19,13 +19,13 @@ LIBRARIES = [
     (r"zstd|zdict", ("cache",)),
     (r"zlib|zconf", ("bytes",)),
     (r"pcre2", ("rules", "inspect")),
-    (r"jansson", ("source", "mapping")),
+    (r"jansson", ("source", "mapping", "gguf")),
     (r"xxhash|xxh3", ("base", "tensor", "source")),
 ]
 # (user, used): stages that must not know each other although the order would let them.
 FORBIDDEN = {
     # The cache works on expressions alone.
-    ("cache", "source"), ("cache", "rules"), ("cache", "mapping"),
+    ("cache", "source"), ("cache", "rules"), ("cache", "mapping"), ("cache", "gguf"),
     # A rule set knows no catalog.
     ("rules", "source"),
     # The library of other programs is not how the program itself reads.
