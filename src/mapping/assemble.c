@@ -8,10 +8,16 @@
 
 #include "mapping/roles/names.h"
 
-static int compare_items(const void *pa, const void *pb)
+/* An item, and the how-manieth it was made. */
+struct made {
+    struct wfs_item item;
+    uint32_t at;
+};
+
+static int compare_made(const void *pa, const void *pb)
 {
-    return wfs_natural_cmp(((const struct wfs_item *)pa)->path,
-                           ((const struct wfs_item *)pb)->path);
+    return wfs_natural_cmp(((const struct made *)pa)->item.path,
+                           ((const struct made *)pb)->item.path);
 }
 
 /* "h.0.w (by flax.map:12:1)" */
@@ -51,19 +57,33 @@ static int separate(const struct wfs_mapper *mapper, struct wfs_sink *sink, stru
     return r ? wfs_error_nomem(sink->err, "names") : 0;
 }
 
+/* Sorts the items by path; *ret_made is the place that each had before. */
 static int sort_items(const struct wfs_mapper *mapper, struct wfs_sink *sink,
-                      struct wfs_table *items)
+                      struct wfs_table *items, uint32_t **ret_made)
 {
     int r = separate(mapper, sink, items);
-    if (!r && items->n)
-        qsort(items->items, items->n, sizeof(*items->items), compare_items);
-    return r;
+    wfs_cleanup(wfs_freep) void *list = calloc(items->n + 1, sizeof(struct made));
+    uint32_t *place = wfs_arena_array(mapper->arena, items->n + 1, sizeof(*place));
+    struct made *made = list;
+    if (r || !made || !place)
+        return r ? r : wfs_error_nomem(sink->err, "mapping");
+    for (size_t i = 0; i < items->n; i++)
+        made[i] = (struct made){items->items[i], (uint32_t)i};
+    if (items->n)
+        qsort(made, items->n, sizeof(*made), compare_made);
+    for (size_t i = 0; i < items->n; i++) {
+        items->items[i] = made[i].item;
+        place[i] = made[i].at;
+    }
+    *ret_made = place;
+    return 0;
 }
 
 int wfs_assemble(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct wfs_table *items,
                  struct wfs_plan *plan)
 {
-    int r = sort_items(mapper, sink, items);
+    uint32_t *made;
+    int r = sort_items(mapper, sink, items, &made);
     struct wfs_target *targets =
         wfs_arena_array(mapper->arena, items->n ? items->n : 1, sizeof(*targets));
     if (r)
@@ -76,7 +96,8 @@ int wfs_assemble(const struct wfs_mapper *mapper, struct wfs_sink *sink, struct 
         targets[i] = (struct wfs_target){
             item->path,      item->expr,       item->status,
             item->n_sources, item->sources,    item->operations,
-            item->rule,      role ? role : "", role && item->role_reason ? item->role_reason : ""};
+            item->rule,      role ? role : "", role && item->role_reason ? item->role_reason : "",
+            made[i]};
         plan->n_by_status[item->status]++;
     }
     plan->n_targets = (uint32_t)items->n;

@@ -39,6 +39,8 @@ struct wfs_target {
     const char *rule;        /* "flax.map:12", for --explain and the tables; may be "" */
     const char *role; /* "dense": what its weight was taken for, where that was asked; or "" */
     const char *role_reason; /* ... and why; or "" */
+    uint32_t made;           /* the how-manieth target the last set made: fan-ins come after all
+                              * others, in the order of their rules */
 };
 
 /* A cast to a type of smaller range: the elements before it, and the tensors that they are of. */
@@ -93,6 +95,12 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret,
  * a checkpoint's problems are report entries (errors under strict). */
 int wfs_plan_view(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
                   struct wfs_plan **ret, struct wfs_error *err);
+/* Indices of all targets in the order in which a converter writes them that reads the source's names
+ * sorted bytewise: first what needs no source (and blocks put together of two tensors), then each
+ * where its source stands, what one source yields as its rule says it; stacked tensors where the
+ * last of their module's sources stands, in the order of their rules. The list is the arena's. */
+int wfs_plan_conversion_order(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
+                              struct wfs_arena *arena, const uint32_t **ret, struct wfs_error *err);
 void wfs_plan_free(struct wfs_plan *plan);
 void wfs_plan_freep(struct wfs_plan **plan);
 /* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell.
