@@ -65,6 +65,13 @@ static const struct wfs_dtype_info table[WFS_N_DTYPES] = {
                             WFS_KIND_FLOAT},
     [WFS_BITS8] = {"bits8", NULL, "|u1", "bits8", NULL, NULL, 8, WFS_KIND_OPAQUE},
     [WFS_BITS16] = {"bits16", NULL, "<u2", "bits16", NULL, NULL, 16, WFS_KIND_OPAQUE},
+    [WFS_U1_PACKED] = {"uint1_packed", NULL, NULL, NULL, NULL, NULL, 1, WFS_KIND_UINT},
+    [WFS_U2_PACKED] = {"uint2_packed", NULL, NULL, NULL, NULL, NULL, 2, WFS_KIND_UINT},
+    [WFS_U3_PACKED] = {"uint3_packed", NULL, NULL, NULL, NULL, NULL, 3, WFS_KIND_UINT},
+    [WFS_U4_PACKED] = {"uint4_packed", NULL, NULL, NULL, NULL, NULL, 4, WFS_KIND_UINT},
+    [WFS_U5_PACKED] = {"uint5_packed", NULL, NULL, NULL, NULL, NULL, 5, WFS_KIND_UINT},
+    [WFS_U6_PACKED] = {"uint6_packed", NULL, NULL, NULL, NULL, NULL, 6, WFS_KIND_UINT},
+    [WFS_U7_PACKED] = {"uint7_packed", NULL, NULL, NULL, NULL, NULL, 7, WFS_KIND_UINT},
     /* ggml.h, ggml-common.h: block_q4_0 and so on. */
     [WFS_Q4_0] = {"q4_0", NULL, NULL, NULL, NULL, NULL, 144, WFS_KIND_OPAQUE, 32},
     [WFS_Q4_1] = {"q4_1", NULL, NULL, NULL, NULL, NULL, 160, WFS_KIND_OPAQUE, 32},

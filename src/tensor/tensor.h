@@ -62,6 +62,15 @@ enum wfs_dtype {
     WFS_F8_E4M3B11FNUZ,
     WFS_BITS8, /* torch.bits8, bits16, bits1x8, bits2x4, bits4x2 and other opaque bytes */
     WFS_BITS16,
+    /* Unsigned integers of n bits side by side, across bytes where they must: the fields that packed
+     * weights are kept in. No file has a tensor of such a type; wfs_expr_fields makes pieces of them. */
+    WFS_U1_PACKED,
+    WFS_U2_PACKED,
+    WFS_U3_PACKED,
+    WFS_U4_PACKED,
+    WFS_U5_PACKED,
+    WFS_U6_PACKED,
+    WFS_U7_PACKED,
     /* ggml's block types: so many elements of the last axis share so many bytes (block_elems, bits).
      * Such a tensor is one run of whole blocks: nothing but decoding it gives it another layout. */
     WFS_FIRST_BLOCK_DTYPE,
@@ -124,6 +133,11 @@ static inline uint32_t wfs_dtype_bits(enum wfs_dtype d)
 static inline bool wfs_dtype_is_block(enum wfs_dtype d)
 {
     return d >= WFS_FIRST_BLOCK_DTYPE;
+}
+/* A field of packed weights: WFS_U1_PACKED to WFS_U7_PACKED. */
+static inline bool wfs_dtype_is_field(enum wfs_dtype d)
+{
+    return d >= WFS_U1_PACKED && d <= WFS_U7_PACKED;
 }
 static inline bool wfs_dtype_is_float(enum wfs_dtype d)
 {
@@ -280,6 +294,64 @@ int wfs_expr_decode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs
  * or too large for the code's scale, is -ERANGE and names the element. */
 int wfs_expr_encode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype code,
                     const struct wfs_expr **ret, struct wfs_error *err);
+/* Packed fields, laid out by bits. `words` is read as one row-major run of bytes (little-endian words are
+ * what they are as bytes); element (i, j, ...) lies at first_bit + the sum of its axes' offsets, an
+ * axis being up to three factors, outermost first, whose counts multiply to its extent. A field is of
+ * a sub-byte type: of WFS_U1_PACKED to WFS_U7_PACKED, or a float of 4 or 6 bits, or it is one byte. The
+ * elements get the type `as`, which holds all values of the field's: WFS_U8 for integers. -EINVAL
+ * where a field lies outside of `words`. */
+struct wfs_field_axis {
+    uint32_t n_factors;
+    struct wfs_factor factors[3];
+};
+int wfs_expr_fields(struct wfs_arena *arena, const struct wfs_expr *words, enum wfs_dtype field,
+                    enum wfs_dtype as, uint64_t first_bit, uint32_t ndim,
+                    const struct wfs_field_axis *axes, const struct wfs_expr **ret,
+                    struct wfs_error *err);
+/* out[i, ...] = in[index[i], ...]. `index` has one axis and an integer type; a number outside of in's
+ * first axis is -ERANGE when it is read, and names the row. */
+int wfs_expr_take(struct wfs_arena *arena, const struct wfs_expr *in, const struct wfs_expr *index,
+                  const struct wfs_expr **ret, struct wfs_error *err);
+
+/* ---- formulas ------------------------------------------------------------------------------ */
+
+/* What is done to the numbers of one element: a stack machine over float32, each operation rounded to
+ * nearest even, without contraction; so the bits are the same on every CPU (NaNs by wfs_code_nan's
+ * rule). */
+enum wfs_formula_kind {
+    WFS_FORMULA_INPUT,  /* pushes input `at` */
+    WFS_FORMULA_CONST,  /* pushes `value` */
+    WFS_FORMULA_LOOKUP, /* replaces the top, a whole number, by that element of table `at` */
+    WFS_FORMULA_ADD,    /* replaces the two topmost a, b by a + b */
+    WFS_FORMULA_SUB,    /* ... a - b */
+    WFS_FORMULA_MUL,    /* ... a * b */
+    WFS_FORMULA_DIV,    /* ... a / b */
+    WFS_FORMULA_SCALB,  /* ... a * 2^b, b a whole number */
+    WFS_FORMULA_ROUND,  /* rounds the top to `dtype`, a float of 16 bits */
+};
+struct wfs_formula_step {
+    enum wfs_formula_kind kind;
+    uint32_t at;
+    float value;
+    enum wfs_dtype dtype;
+};
+#define WFS_FORMULA_MAX_DEPTH  4
+#define WFS_FORMULA_MAX_INPUTS 6
+struct wfs_formula {
+    const char *name;     /* "gptq": with the steps, part of every hash above it */
+    enum wfs_dtype dtype; /* of the result: what is left on the stack, rounded once */
+    uint32_t n_steps;
+    const struct wfs_formula_step *steps;
+    uint32_t n_inputs; /* of one shape, and of types that float32 holds exactly */
+    const struct wfs_expr *inputs[WFS_FORMULA_MAX_INPUTS];
+    uint32_t n_tables; /* of one axis and at most 256 elements */
+    const struct wfs_expr *tables[2];
+};
+/* The result has the inputs' shape. -EINVAL for a formula that is none: nothing that a file says can
+ * cause it but inputs of different shapes and types, which the message names. A read that looks up
+ * what a table does not have is -ERANGE. */
+int wfs_expr_formula(struct wfs_arena *arena, const struct wfs_formula *formula,
+                     const struct wfs_expr **ret, struct wfs_error *err);
 /* The row-major bytes of an expression as a byte source (registered with the arena). */
 int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct wfs_bytes **ret,
                       struct wfs_error *err);
@@ -308,7 +380,7 @@ uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr);
 
 /* Canonical: equal for expressions that are the same function of the same source bytes, however
  * they were built; covers the sources' ids and WFS_ENGINE_VERSION. */
-#define WFS_ENGINE_VERSION 2
+#define WFS_ENGINE_VERSION 3
 struct wfs_hash wfs_expr_hash(const struct wfs_expr *expr);
 
 /* ---- values -------------------------------------------------------------------------------- */

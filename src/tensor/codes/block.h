@@ -1,6 +1,7 @@
 /*
  * block.h - what the block codes share: a row of their table, unpacking of packed small integers, and
- * float32 arithmetic whose bits are the same on every CPU. Private to tensor/codes.
+ * float32 arithmetic whose bits are the same on every CPU. Private to tensor/codes and
+ * tensor/formula.
  *
  * A code is pure: its decoder is a function of one block's bytes, its encoder one of one block's
  * elements. Both are compiled without contraction (see the top meson.build), use no function of libm

@@ -109,6 +109,8 @@ int wfs_expr_decode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs
     decoded->computed.depth = depth + 1;
     decoded->code = code;
     decoded->in = in;
+    decoded->computed.n_operands = 1;
+    decoded->computed.operands = &decoded->in;
     return wfs_expr_contiguous(arena, &decoded->computed.base, 0, dtype, in->ndim, in->shape, ret,
                                err);
 }

@@ -237,7 +237,7 @@ bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to)
     if (a->n_components > b->n_components)
         return false;
     if (b->class == WFS_NUM_BOOL)
-        return a->class == WFS_NUM_BOOL;
+        return a->class == WFS_NUM_BOOL || (a->class == WFS_NUM_UINT && a->bits == 1);
     struct range ra = range_of(a), rb = range_of(b);
     return range_within(&ra, &rb);
 }

@@ -254,6 +254,9 @@ void wfs_int_lanes_from(enum wfs_dtype dtype, const void *in, uint64_t first, ui
     if (fmt->class == WFS_NUM_BOOL) {
         for (uint64_t i = 0; i < n; i++)
             ret[i] = ((const uint8_t *)in)[first + i] != 0;
+    } else if (fmt->bits < 8) {
+        for (uint64_t i = 0; i < n; i++)
+            ret[i] = load_code(fmt->bits, in, first + i);
     } else if (fmt->value_bits < 8) {
         narrow_from(fmt, (const uint8_t *)in + first, n, ret);
     } else if (fmt->bits == 8 && is_signed) {
@@ -273,6 +276,18 @@ void wfs_int_lanes_from(enum wfs_dtype dtype, const void *in, uint64_t first, ui
     }
 }
 
+/* Integers of fewer bits than a byte, packed. */
+static void store_fields(uint32_t bits, const uint64_t *in, uint64_t n, void *out, uint64_t first)
+{
+    uint8_t codes[64];
+    for (uint64_t i = 0; i < n; i += sizeof(codes)) {
+        uint64_t count = wfs_min_u64(sizeof(codes), n - i);
+        for (uint64_t k = 0; k < count; k++)
+            codes[k] = (uint8_t)(in[i + k] & ((1u << bits) - 1));
+        store_codes(bits, codes, count, (uint8_t *)out + (first + i) * bits / 8);
+    }
+}
+
 void wfs_int_lanes_to(enum wfs_dtype dtype, const uint64_t *in, uint64_t n, void *out,
                       uint64_t first)
 {
@@ -280,6 +295,8 @@ void wfs_int_lanes_to(enum wfs_dtype dtype, const uint64_t *in, uint64_t n, void
     if (fmt->class == WFS_NUM_BOOL) {
         for (uint64_t i = 0; i < n; i++)
             ((uint8_t *)out)[first + i] = in[i] != 0;
+    } else if (fmt->bits < 8) {
+        store_fields(fmt->bits, in, n, out, first);
     } else if (fmt->value_bits < 8) {
         for (uint64_t i = 0; i < n; i++)
             ((uint8_t *)out)[first + i] = (uint8_t)(in[i] & ((1u << fmt->value_bits) - 1));

@@ -15,6 +15,13 @@ bool wfs_bytes_computed(const struct wfs_bytes *bytes)
     return bytes->ops->free == wfs_computed_stay;
 }
 
+const struct wfs_expr *const *wfs_computed_operands(const struct wfs_bytes *bytes, uint32_t *ret_n)
+{
+    const struct wfs_computed *c = (const struct wfs_computed *)bytes;
+    *ret_n = wfs_bytes_computed(bytes) ? c->n_operands : 0;
+    return *ret_n ? c->operands : NULL;
+}
+
 uint32_t wfs_computed_depth(const struct wfs_expr *expr)
 {
     uint32_t depth = 0;
@@ -59,13 +66,13 @@ void wfs_computed_store(enum wfs_dtype dtype, uint64_t value, uint8_t *out)
 
 /* ---- computed element by element ----------------------------------------------------------- */
 
-/* The fewest elements that fill bytes: a block, or two or four of a sub-byte type. */
+/* The fewest elements that fill bytes: a block, or two, four or eight of a sub-byte type. */
 static uint32_t unit_elems(enum wfs_dtype dtype)
 {
     uint32_t bits = wfs_dtype_bits(dtype);
     if (wfs_dtype_is_block(dtype))
         return wfs_dtype_info(dtype)->block_elems;
-    return bits == 4 ? 2 : bits == 6 ? 4 : 1;
+    return bits % 8 == 0 ? 1 : 8u >> __builtin_ctz(bits);
 }
 
 static uint32_t unit_bytes(enum wfs_dtype dtype)

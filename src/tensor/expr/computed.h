@@ -16,6 +16,9 @@ struct wfs_computed {
     struct wfs_bytes base;
     enum wfs_dtype dtype;
     uint32_t depth; /* expressions inside each other */
+    uint32_t n_operands;
+    const struct wfs_expr *const
+        *operands; /* what it is computed of, range by range; may be none */
 };
 
 /* Bytes that are made by a computation of this module. */
@@ -24,6 +27,8 @@ bool wfs_bytes_computed(const struct wfs_bytes *bytes);
 void wfs_computed_stay(struct wfs_bytes *bytes);
 void wfs_computed_init(struct wfs_computed *c, const struct wfs_bytes_ops *ops, const char *name,
                        enum wfs_dtype dtype, uint64_t size_bytes, const void *key, size_t key_len);
+/* What a computed source is computed of; none of any other. */
+const struct wfs_expr *const *wfs_computed_operands(const struct wfs_bytes *bytes, uint32_t *ret_n);
 uint32_t wfs_computed_depth(const struct wfs_expr *expr);
 /* -E2BIG at WFS_EXPR_MAX_DEPTH. */
 int wfs_computed_check_depth(uint32_t depth, struct wfs_error *err);

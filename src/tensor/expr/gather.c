@@ -204,18 +204,38 @@ struct copy {
     uint64_t src_off;
 };
 
+/* The bits of one element, in a byte. */
+static uint8_t cell_at(const uint8_t *src, uint64_t bit, uint32_t bits)
+{
+    unsigned shift = bit % 8;
+    unsigned value = src[bit / 8];
+    if (shift + bits > 8)
+        value |= (unsigned)src[bit / 8 + 1] << 8;
+    return (uint8_t)(value >> shift & ((1u << bits) - 1));
+}
+
+static void copy_cells(const struct copy *copy, const struct wfs_job_axis *axis, uint64_t bit,
+                       uint8_t *dst)
+{
+    const uint8_t *src = copy->src;
+    uint32_t bits = copy->job->bits;
+    uint64_t step = (uint64_t)axis->src_stride;
+    for (uint64_t i = 0; i < axis->count; i++, bit += step, dst += axis->dst_stride)
+        *dst = cell_at(src, bit, bits);
+}
+
 static void copy_bits(const struct copy *copy, uint32_t axis, uint64_t bit, uint8_t *dst)
 {
     const struct wfs_job *job = copy->job;
     if (axis == job->n_axes) {
-        unsigned shift = bit % 8;
-        unsigned value = copy->src[bit / 8];
-        if (shift + job->bits > 8)
-            value |= (unsigned)copy->src[bit / 8 + 1] << 8;
-        *dst = (uint8_t)(value >> shift & ((1u << job->bits) - 1));
+        *dst = cell_at(copy->src, bit, job->bits);
         return;
     }
     const struct wfs_job_axis *at = &job->axes[axis];
+    if (axis + 1 == job->n_axes) {
+        copy_cells(copy, at, bit, dst);
+        return;
+    }
     for (uint64_t i = 0; i < at->count; i++) {
         copy_bits(copy, axis + 1, bit, dst);
         bit += (uint64_t)at->src_stride;

@@ -8,6 +8,8 @@
  */
 #include "tensor/expr/gather_ops.h"
 
+#include <string.h>
+
 #include "tensor/convert/elem.h"
 #include "tensor/kernel/kernel.h"
 
@@ -55,6 +57,10 @@ static int apply(enum wfs_dtype dtype, const struct wfs_elem_op *op, uint8_t *in
                  size_t n, struct wfs_error *err)
 {
     uint32_t in_bits = wfs_dtype_bits(dtype), out_bits = wfs_dtype_bits(op->dtype);
+    if (wfs_dtype_is_field(dtype) && op->kind == WFS_ELEM_CAST && op->dtype == WFS_U8) {
+        memmove(out, in, n); /* a cell of a field is its value */
+        return 0;
+    }
     if (in_bits < 8)
         wfs_pack_cells(in_bits, in, in, n);
     int r = wfs_elem_apply(dtype, op, in, out, n, err);

@@ -11,9 +11,8 @@
 
 #include <stdlib.h>
 
-#include "tensor/expr/nested.h"
+#include "tensor/expr/computed.h"
 #include "tensor/expr/run.h"
-#include "tensor/expr/sum.h"
 
 #define STRIP_BYTES 1024
 /* Strips of whole pages are read from a disk once, also where memory is too short to keep them for
@@ -116,6 +115,16 @@ static uint64_t block_of(const struct wfs_expr *expr, const struct wfs_piece *pi
     return bytes;
 }
 
+/* The block of what an expression is computed of, in bytes of the result: their elements may have
+ * another size. */
+static uint64_t block_of_operand(const struct wfs_expr *expr, const struct wfs_expr *operand)
+{
+    uint64_t block = wfs_expr_block_bytes(operand), bytes;
+    if (operand->n_elems == 0 || !wfs_mul_u64(block, expr->size_bytes, &bytes))
+        return block;
+    return wfs_min_u64(bytes / operand->size_bytes, BLOCK_MAX_BYTES);
+}
+
 uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr)
 {
     struct wfs_bytes *bytes;
@@ -124,12 +133,9 @@ uint64_t wfs_expr_block_bytes(const struct wfs_expr *expr)
     if (expr->size_bytes <= FREE_BYTES)
         return 0;
     if (wfs_expr_is_any_run(expr, &bytes, &off)) {
-        const struct wfs_expr *inner = wfs_nested_expr(bytes);
-        const struct wfs_expr *const *operands = wfs_sum_operands(bytes, &n);
-        if (inner)
-            block = wfs_expr_block_bytes(inner);
-        for (uint32_t i = 0; operands && i < n; i++)
-            block = wfs_max_u64(block, wfs_expr_block_bytes(operands[i]));
+        const struct wfs_expr *const *operands = wfs_computed_operands(bytes, &n);
+        for (uint32_t i = 0; i < n; i++)
+            block = wfs_max_u64(block, block_of_operand(expr, operands[i]));
     } else {
         for (uint32_t i = 0; i < n; i += step)
             block = wfs_max_u64(block, block_of(expr, &expr->pieces[i]));

@@ -69,6 +69,8 @@ int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct
                       in->size_bytes, &key, sizeof(key));
     nested->computed.depth = depth + 1;
     nested->expr = in;
+    nested->computed.n_operands = 1;
+    nested->computed.operands = &nested->expr;
     *ret = &nested->computed.base;
     return 0;
 }

@@ -1,11 +1,9 @@
 /*
  * sum.c - sums of expressions as a source: in float64 and rounded once, integers exactly.
  */
-#include "tensor/expr/sum.h"
+#include "tensor/expr/computed.h"
 
 #include <stdlib.h>
-
-#include "tensor/expr/computed.h"
 
 struct sum {
     struct wfs_computed computed;
@@ -113,14 +111,6 @@ static int sum_check(struct wfs_bytes *bytes, struct wfs_error *err)
 static const struct wfs_bytes_ops sum_ops = {
     .kind = "sum", .read = sum_read, .free = wfs_computed_stay, .check = sum_check};
 
-const struct wfs_expr *const *wfs_sum_operands(const struct wfs_bytes *bytes, uint32_t *ret_n)
-{
-    if (bytes->ops != &sum_ops)
-        return NULL;
-    *ret_n = ((const struct sum *)bytes)->n;
-    return ((const struct sum *)bytes)->in;
-}
-
 static int check_sum(uint32_t n, const struct wfs_expr *const *in, struct wfs_error *err)
 {
     if (n == 0)
@@ -174,8 +164,8 @@ int wfs_expr_sum(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *con
     wfs_computed_init(&sum->computed, &sum_ops, "a sum of tensors", in[0]->dtype, in[0]->size_bytes,
                       &key, sizeof(key));
     sum->computed.depth = depth + 1;
-    sum->n = n;
-    sum->in = operands;
+    sum->computed.n_operands = sum->n = n;
+    sum->computed.operands = sum->in = operands;
     return wfs_expr_contiguous(arena, &sum->computed.base, 0, in[0]->dtype, in[0]->ndim,
                                in[0]->shape, ret, err);
 }
