@@ -13,7 +13,7 @@
 
 struct chunk {
     struct chunk *next;
-    size_t used, size; /* of data */
+    size_t used, size; /* bytes of data: those taken, and all */
     _Alignas(ARENA_ALIGN) uint8_t data[];
 };
 
@@ -24,7 +24,7 @@ struct callback {
 };
 
 struct wfs_arena {
-    struct chunk *chunks; /* the head is the one being filled */
+    struct chunk *chunks; /* allocations come from the first chunk, which is the newest */
     struct callback *callbacks;
     size_t next_size, total;
     bool has_failed;

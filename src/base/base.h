@@ -19,7 +19,7 @@
 #include <stdio.h>
 
 #define WFS_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
-/* In place of an index: none. */
+/* Stands where an index would stand and says that there is none. */
 #define WFS_NO_INDEX UINT32_MAX
 
 #define WFS_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -105,15 +105,17 @@ char *wfs_arena_printf(struct wfs_arena *arena, const char *fmt, ...) WFS_PRINTF
 /* Calls fn(ptr) when the arena is freed, last registered first. 0 or -ENOMEM (fn is then called
  * at once, so that the resource never leaks). */
 int wfs_arena_on_free(struct wfs_arena *arena, void (*fn)(void *), void *ptr);
-/* Whether memory for something in it ran out; _fail says so for what was to be put there, where work
- * goes on without it and its maker asks at the end. */
+/* True where an allocation in this arena has failed. _fail records such a failure by hand: for what
+ * could not be put there although the work goes on, so that whoever made the arena learns of it at
+ * the end. */
 bool wfs_arena_has_failed(const struct wfs_arena *arena);
 void wfs_arena_fail(struct wfs_arena *arena);
 size_t wfs_arena_size_bytes(const struct wfs_arena *arena);
 
 /* ---- growable arrays and text -------------------------------------------------------------- */
 
-/* Makes room for `need` elements in a malloc'd array; doubles. 0 or -ENOMEM. */
+/* Makes room for `need` elements in the malloc'd array that array_pp points to; the capacity
+ * doubles as it grows. 0 or -ENOMEM. */
 int wfs_grow(void *array_pp, size_t *cap, size_t need, size_t elem_bytes);
 
 /* Text or bytes being built. A failed allocation is remembered and reported once, at the end:
@@ -141,17 +143,18 @@ void wfs_buf_visible(struct wfs_buf *buf, const char *s);
 
 /* ---- string map ---------------------------------------------------------------------------- */
 
-/* Open addressing, keys borrowed. Zero-initialise. */
+/* A hash table with open addressing. Keys are borrowed: they must live as long as the map.
+ * Zero-initialise before use. */
 struct wfs_strmap {
     struct wfs_strmap_slot *slots;
     size_t n, cap;
 };
 void wfs_strmap_free(struct wfs_strmap *map);
-/* 0; -EEXIST where the key is there already (its value is kept); -ENOMEM. */
+/* Adds a key. 0, -EEXIST where the key is there already (its value is kept), or -ENOMEM. */
 int wfs_strmap_add(struct wfs_strmap *map, const char *key, uint64_t value);
-/* 0 or -ENOMEM; replaces. */
+/* Adds a key, or replaces the value of one that is there. 0 or -ENOMEM. */
 int wfs_strmap_set(struct wfs_strmap *map, const char *key, uint64_t value);
-/* ret_value may be NULL. */
+/* True where the key is there; *ret_value (ret_value may be NULL) is then its value. */
 bool wfs_strmap_get(const struct wfs_strmap *map, const char *key, uint64_t *ret_value);
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -220,7 +223,8 @@ void wfs_hash_hex(const struct wfs_hash *hash, char ret_hex[33]);
 
 enum wfs_level { WFS_LOG_ERROR, WFS_LOG_WARNING, WFS_LOG_INFO };
 
-/* One line. At most 32 a second are written, those beyond are counted. Goes to stderr until wfs_log_open. Thread-safe. */
+/* Writes one line of log, to stderr until wfs_log_open is called. At most 32 lines a second are
+ * written; those beyond are only counted. Thread-safe. */
 void wfs_log(enum wfs_level level, const char *fmt, ...) WFS_PRINTF(2, 3);
 /* target: NULL = syslog, else a file that is appended to. 0 or -errno. */
 int wfs_log_open(const char *target, struct wfs_error *err);
@@ -239,7 +243,7 @@ void wfs_progress_free(struct wfs_progress *progress); /* clears the line */
 
 /* ---- parallel work ------------------------------------------------------------------------- */
 
-/* 0 or -errno with a message. */
+/* One task of many. Returns 0, or -errno with a message in err. */
 typedef int (*wfs_task_fn)(void *ctx, uint64_t task, struct wfs_error *err);
 /* Calls fn for 0 <= task < n_tasks from n_threads threads (0: one a processor), the caller's among
  * them. Stops at the first failure and returns it. */

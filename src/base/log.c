@@ -10,17 +10,18 @@
 
 #include "base/base.h"
 
-#define LOG_BURST    32 /* lines a second */
+#define LOG_BURST    32 /* lines that are written in one second */
 #define LOG_LINE_MAX 1024
 
 static struct {
     pthread_mutex_t lock;
-    FILE *file; /* NULL: stderr or syslog */
+    FILE *file; /* NULL while the log goes to stderr or to syslog */
     bool to_syslog;
-    time_t second; /* of the current burst */
+    time_t second; /* when the current second of lines began */
     unsigned n_in_second, n_suppressed;
     char *recent[WFS_LOG_KEPT];
-    size_t n_recent; /* ever kept; the ring's next slot is n_recent % WFS_LOG_KEPT */
+    /* how many lines were ever kept: the ring's next slot is n_recent % WFS_LOG_KEPT */
+    size_t n_recent;
 } log_state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {"error", "warning", "info"};

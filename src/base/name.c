@@ -51,8 +51,8 @@ char *wfs_path_from_name(struct wfs_arena *arena, const char *name, char sep)
     return path;
 }
 
-/* What comes out escaped holds the separator's code or %25, what comes out as it is holds neither:
- * so the two never meet. */
+/* An escaped name always holds the code of the separator or %25, and a name that was left alone
+ * holds neither, so that the two never become the same. */
 static bool join_must_escape(const char *path, char sep)
 {
     char code[4];

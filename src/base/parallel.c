@@ -19,7 +19,7 @@ struct job {
     atomic_uint_fast64_t next;
     atomic_int failed; /* the first failure's -errno */
     pthread_mutex_t lock;
-    struct wfs_error err; /* of the first failure; under lock */
+    struct wfs_error err; /* the message of the first failure; guarded by lock */
 };
 
 static void *work(void *arg)
@@ -59,7 +59,7 @@ int wfs_parallel_run(unsigned n_threads, uint64_t n_tasks, wfs_task_fn fn, void 
     unsigned want = clamp_threads(n_threads, n_tasks), n = 0;
     while (n + 1 < want && pthread_create(&threads[n], NULL, work, &job) == 0)
         n++;
-    work(&job); /* the caller is one of them, so it works where no thread can be made */
+    work(&job); /* The caller works too, so that all gets done even where no thread can be made. */
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     int r = atomic_load(&job.failed);

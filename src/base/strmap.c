@@ -12,11 +12,12 @@
 #include "base/base.h"
 
 struct wfs_strmap_slot {
-    const char *key; /* NULL: free */
+    const char *key; /* NULL where the slot is free */
     uint64_t hash, value;
 };
 
-/* The kernel's 16 random bytes of this process. */
+/* The 16 random bytes that the kernel gave this process: they seed the hash, so that nobody can
+ * choose names that collide. */
 static uint64_t hash_of(const char *key)
 {
     const void *random = (const void *)getauxval(AT_RANDOM);
@@ -32,7 +33,8 @@ void wfs_strmap_free(struct wfs_strmap *map)
     *map = (struct wfs_strmap){0};
 }
 
-/* The slot that holds key, or the free one where it belongs. The map is never full. */
+/* Finds the slot that holds key, or the free one where it belongs. There always is one, since the
+ * map is grown before it is full. */
 static struct wfs_strmap_slot *find_slot(struct wfs_strmap_slot *slots, size_t cap, const char *key,
                                          uint64_t hash)
 {

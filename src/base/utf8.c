@@ -9,7 +9,7 @@ static bool is_continuation(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Length of the sequence at p, or 0. */
+/* The length in bytes of the valid sequence at p, or 0 where there is none. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)

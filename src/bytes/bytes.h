@@ -21,7 +21,7 @@ struct wfs_window;
 /* All operations may be called from many threads at once. */
 struct wfs_bytes_ops {
     const char *kind;
-    /* [off, off + len) is inside size_bytes: the wrapper checked. */
+    /* Reads the range whole. The caller has checked that [off, off + len) is inside size_bytes. */
     int (*read)(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
                 struct wfs_error *err);
     void (*free)(struct wfs_bytes *bytes);
@@ -56,7 +56,8 @@ int wfs_bytes_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
                    struct wfs_error *err);
 int wfs_bytes_check(struct wfs_bytes *bytes, struct wfs_error *err);
 void wfs_bytes_hint(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
-/* By samples; false also where it is not known. */
+/* True where the range seems to be in memory, told by samples; false also where that is not known.
+ */
 bool wfs_bytes_resident(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
 
 /* ---- kinds --------------------------------------------------------------------------------- */
@@ -85,7 +86,7 @@ const struct wfs_file_info *wfs_bytes_file_info(const struct wfs_bytes *bytes);
  * the index uses is device, inode, size, mtime, ctime and the header. */
 void wfs_bytes_mix_id(struct wfs_bytes *bytes, const struct wfs_hash *header);
 
-/* Copies. */
+/* Makes bytes that are a copy of data. */
 int wfs_bytes_from_memory(const char *name, const void *data, size_t len, struct wfs_bytes **ret,
                           struct wfs_error *err);
 /* The raw-deflate stream parent[off, off + len) inflated, of a declared size. Random access through

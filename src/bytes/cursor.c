@@ -26,7 +26,7 @@ static int cut_off(const struct wfs_cursor *cur, uint64_t n, struct wfs_error *e
                          (unsigned long long)wfs_cursor_left(cur));
 }
 
-/* Bytes of the buffer at pos; 0 when it must be filled. */
+/* How many bytes from pos on are in the buffer; 0 where it must be filled first. */
 static size_t buffered(const struct wfs_cursor *cur)
 {
     uint64_t at = cur->pos - cur->buf_off;
@@ -79,7 +79,7 @@ int wfs_cursor_u8(struct wfs_cursor *cur, uint8_t *ret, struct wfs_error *err)
     return wfs_cursor_take(cur, ret, 1, err);
 }
 
-/* An unsigned integer of n bytes. */
+/* Takes an unsigned integer of n bytes. */
 static int take_uint(struct wfs_cursor *cur, size_t n, bool big, uint64_t *ret,
                      struct wfs_error *err)
 {

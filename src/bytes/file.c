@@ -31,8 +31,8 @@ struct file_bytes {
     struct wfs_bytes base;
     int fd;
     struct wfs_file_info info;
-    atomic_bool changed;          /* for ever after */
-    atomic_int_fast64_t ctime_ns; /* the last one that was found harmless */
+    atomic_bool changed;          /* once the file has changed it stays refused */
+    atomic_int_fast64_t ctime_ns; /* the last ctime that was found to be harmless */
     pthread_mutex_t lock;         /* guards what follows */
     nlink_t n_links;
     mode_t mode;
@@ -69,8 +69,9 @@ static bool is_same_content(const struct file_bytes *f, const struct stat *st)
            ns_of(st->st_mtim) == f->info.identity.mtime_ns;
 }
 
-/* The ctime moved alone. True where the file's name or attributes tell why; remembers them. Looks
- * anew under the lock: what another thread remembered may be later than what this one saw. */
+/* The ctime has moved and nothing else has. Returns true where the file's name or attributes
+ * explain that, and remembers them. The file is looked at anew under the lock, since another thread
+ * may have remembered something later than what this one saw before. */
 static bool explain_ctime(struct file_bytes *f, struct stat *st)
 {
     pthread_mutex_lock(&f->lock);
@@ -241,7 +242,8 @@ bool wfs_fd_is_network(int fd)
     return false;
 }
 
-/* Asks before it opens: opening a device may do something, and a FIFO would wait for a writer. */
+/* Asks what the path is before it opens it: opening a device may have an effect, and a FIFO would
+ * wait for a writer. */
 static int open_regular(const char *path, struct stat *ret_st, struct wfs_error *err)
 {
     if (stat(path, ret_st))

@@ -17,27 +17,30 @@
 #include <pthread.h>
 #include <zlib.h>
 
-#define INFLATE_WINDOW          32768
-#define INFLATE_INPUT           65536
-#define INFLATE_CHECKPOINTS_MAX 512                 /* 16 MiB in all */
-#define INFLATE_PARKED_MAX      16                  /* about 2 MiB in all */
-#define INFLATE_SPAN_MIN        (UINT64_C(1) << 20) /* output bytes between checkpoints */
-#define INFLATE_SPANS_PER_FILE  256
+#define INFLATE_WINDOW 32768
+#define INFLATE_INPUT  65536
+/* checkpoints that are kept at most, over all streams: 16 MiB */
+#define INFLATE_CHECKPOINTS_MAX 512
+/* decoders that are kept at most, over all streams: about 2 MiB */
+#define INFLATE_PARKED_MAX     16
+#define INFLATE_SPAN_MIN       (UINT64_C(1) << 20) /* output bytes between checkpoints */
+#define INFLATE_SPANS_PER_FILE 256
 
 struct inflate_bytes {
     struct wfs_bytes base;
     struct wfs_bytes *parent;
-    uint64_t off, len; /* of the deflated stream in parent */
+    uint64_t off, len; /* where the deflated stream lies in parent */
     uint64_t span;
     bool has_crc;
-    uint32_t crc; /* of the whole stream inflated */
+    uint32_t crc; /* the CRC-32 of the whole inflated stream */
 };
 
 struct checkpoint {
-    const struct inflate_bytes *owner; /* NULL: free */
-    uint64_t in, out;                  /* next input byte (from off), output bytes before it */
-    uint32_t crc;                      /* of those output bytes */
-    int bits;                          /* of the byte before `in` that are not used yet */
+    /* the stream that it belongs to; NULL where the slot is free */
+    const struct inflate_bytes *owner;
+    uint64_t in, out; /* next input byte (from off), output bytes before it */
+    uint32_t crc;     /* of those output bytes */
+    int bits;         /* of the byte before `in` that are not used yet */
     uInt window_len;
     uint64_t used_at;
     uint8_t window[INFLATE_WINDOW];
@@ -72,8 +75,8 @@ static void decoder_free(struct decoder *d)
 
 /* ---- the two sets -------------------------------------------------------------------------- */
 
-/* A decoder of this stream that stands at or before `off`, the furthest; NULL when there is none.
- */
+/* Takes the furthest decoder of this stream that stands at or before `off`; NULL where there is
+ * none. */
 static struct decoder *take_parked(const struct inflate_bytes *owner, uint64_t off)
 {
     struct decoder *best = NULL;
@@ -107,7 +110,8 @@ static void park(const struct inflate_bytes *owner, struct decoder *d)
     decoder_free(old);
 }
 
-/* Copies the last checkpoint at or before `off` and after `from`; false when there is none. */
+/* Copies the last checkpoint that lies at or before `off` and after `from`; false where there is
+ * none. */
 static bool find_checkpoint(const struct inflate_bytes *owner, uint64_t off, uint64_t from,
                             struct checkpoint *ret)
 {
@@ -213,7 +217,7 @@ static struct decoder *decoder_new(void)
     return d;
 }
 
-/* A decoder that stands where the checkpoint was made. */
+/* Makes a decoder that stands where the checkpoint was made. */
 static struct decoder *decoder_resume(const struct inflate_bytes *b, const struct checkpoint *c,
                                       struct wfs_error *err)
 {
@@ -234,7 +238,8 @@ static struct decoder *decoder_resume(const struct inflate_bytes *b, const struc
     return d;
 }
 
-/* Nothing to do where all input was handed over: zlib may still owe output. */
+/* Gives zlib more input. Where all of it was handed over this is no error: zlib may still have
+ * output to give. */
 static int refill(const struct inflate_bytes *b, struct decoder *d, struct wfs_error *err)
 {
     size_t n = (size_t)wfs_min_u64(INFLATE_INPUT, b->len - d->in);
@@ -252,7 +257,7 @@ static bool at_block_boundary(const struct decoder *d)
     return (d->zs.data_type & 128) && !(d->zs.data_type & 64);
 }
 
-/* Makes up to `len` bytes; *ret_n = 0 only where the stream has ended. */
+/* Inflates the next `len` bytes or fewer into buf; *ret_n is 0 only where the stream has ended. */
 static int decode_some(const struct inflate_bytes *b, struct decoder *d, uint8_t *out, size_t len,
                        size_t *ret_n, struct wfs_error *err)
 {
@@ -311,7 +316,8 @@ static int decode_range(const struct inflate_bytes *b, struct decoder *d, uint8_
     return d->out == b->base.size_bytes ? check_end(b, d, err) : 0;
 }
 
-/* The nearest state at or before `off`: a parked decoder, a checkpoint, or the start. */
+/* Finds the nearest state at or before `off` to go on from: a parked decoder, a checkpoint, or the
+ * start of the stream. */
 static struct decoder *decoder_near(const struct inflate_bytes *b, uint64_t off,
                                     struct wfs_error *err)
 {

@@ -12,11 +12,12 @@
 
 #include "bytes/window.h"
 
-#define WINDOW_ALIGN (UINT64_C(64) << 20) /* neighbours meet in one window */
+/* windows begin at multiples of this, so that ranges close to each other share one */
+#define WINDOW_ALIGN (UINT64_C(64) << 20)
 #define WINDOWS_MAX  256
 
 struct window {
-    const struct wfs_bytes *owner; /* NULL: free */
+    const struct wfs_bytes *owner; /* NULL where the slot is free */
     uint8_t *data;
     uint64_t off, len;
     unsigned n_users;
@@ -27,7 +28,9 @@ static struct {
     pthread_mutex_t lock;
     struct window windows[WINDOWS_MAX];
     uint64_t total_bytes, clock;
-    uint64_t keep_bytes; /* beyond it what is not in use goes; never refuses */
+    /* A window that would make the set larger than this first ends windows that nobody uses, as
+     * long as there are some; it is made in any case. */
+    uint64_t keep_bytes;
 } set = {.lock = PTHREAD_MUTEX_INITIALIZER, .keep_bytes = WFS_WINDOWS_MAX_BYTES};
 
 static void unmap(struct window *w)
@@ -66,7 +69,7 @@ static struct window *free_slot(void)
     return NULL;
 }
 
-/* Room for len bytes and a slot, or NULL. */
+/* Makes room for len bytes and returns a free slot, or NULL where neither can be had. */
 static struct window *make_room(uint64_t len)
 {
     struct window *slot;
@@ -159,7 +162,9 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
     (void)context;
     if (guard)
         siglongjmp(*guard, 1);
-    sigaction(sig, &previous, NULL); /* not ours: the fault happens again, unguarded */
+    /* The fault was not in a guarded read: it happens again with the default handler, and ends the
+     * program. */
+    sigaction(sig, &previous, NULL);
 }
 
 static void install_guard(void)

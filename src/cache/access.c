@@ -12,8 +12,9 @@
 #include <string.h>
 
 #define N_STREAMS 256u
-#define N_ENDS    4u /* concurrent sequential readers told apart per expression */
-#define N_HEATS   1024u
+/* how many readers of one expression, each reading on from where it was, are told apart */
+#define N_ENDS  4u
+#define N_HEATS 1024u
 /* Requests of one sequential reader arrive out of order from several workers. */
 #define NEAR_BYTES (UINT64_C(128) << 10)
 #define NEAR_READS 4u
@@ -53,7 +54,7 @@ void wfs_access_free(struct wfs_access *access)
     free(access);
 }
 
-/* Never 0, which marks an unused slot. */
+/* Never returns 0, which marks an unused slot. */
 static uint64_t tag_of(const struct wfs_hash *hash, uint64_t salt)
 {
     uint64_t h;

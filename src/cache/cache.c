@@ -42,7 +42,7 @@ struct wfs_cache {
     struct wfs_access *access;
     struct wfs_geometry *geometry;
     struct wfs_index *index;   /* NULL: none */
-    struct wfs_writer *writer; /* NULL: none, or read-only */
+    struct wfs_writer *writer; /* NULL where there is no index, or one that may not be written */
     struct wfs_policy policy;
     atomic_uint_fast64_t blocks_computed, blocks_memory, blocks_index, blocks_dropped;
     atomic_uint_fast64_t source_bytes, served_bytes;
@@ -53,7 +53,7 @@ struct request {
     struct wfs_cache *cache;
     const struct wfs_expr *expr;
     const struct wfs_hash *hash;
-    struct wfs_block_key key; /* number 0 */
+    struct wfs_block_key key; /* the key of the expression's blocks, whose number is still 0 */
     uint64_t block_bytes;
     bool near; /* continues a recent read */
     bool check_sources;
@@ -254,7 +254,7 @@ static bool wants_block(const struct request *req, const struct wfs_block_key *k
            wfs_access_is_hot(cache->access, key, req->block_bytes, len);
 }
 
-/* [off, off + len) lies in one block. */
+/* Serves a range that lies within one block. */
 static int read_part(struct request *req, uint8_t *buf, uint64_t len, uint64_t off)
 {
     struct wfs_cache *cache = req->cache;

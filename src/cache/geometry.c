@@ -30,7 +30,8 @@ struct wfs_geometry {
 uint64_t wfs_block_bytes(const struct wfs_expr *expr, uint64_t pool_bytes)
 {
     if (expr->size_bytes <= WFS_REGION_GRAIN)
-        return 0; /* as cheap as looking it up */
+        /* Reading so small a tensor directly is as cheap as looking up a block of it. */
+        return 0;
     uint64_t want = wfs_expr_block_bytes(expr);
     if (want == 0)
         return 0;

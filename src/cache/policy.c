@@ -48,7 +48,8 @@ static bool probe_is_due(struct wfs_policy *policy, bool index_wins)
 static bool auto_wants_index(struct wfs_policy *policy)
 {
     if (policy->compute_rate <= 0)
-        return policy->index_rate <= 0; /* one of each, then decide */
+        /* Both ways are measured once before one of them is chosen. */
+        return policy->index_rate <= 0;
     bool wins = index_is_faster(policy);
     return probe_is_due(policy, wins) ? !wins : wins;
 }

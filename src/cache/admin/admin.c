@@ -152,7 +152,7 @@ void wfs_index_info_free(struct wfs_index_info *infos, size_t n)
 
 /* ---- removing ------------------------------------------------------------------------------ */
 
-/* Unlinks it unless a mount has it open; what is freed is added. */
+/* Unlinks the index unless a mount has it open, and adds what that freed to the sum. */
 static int unlink_unused(const char *path, uint64_t *ret_freed, struct wfs_error *err)
 {
     if (wfs_index_is_in_use(path))
@@ -186,7 +186,8 @@ static int shrink(const char *path, uint64_t limit_bytes, uint64_t *ret_freed,
     int r = wfs_store_open(path, limit_bytes, &store);
     while (r == SQLITE_OK && !vacuumed)
         r = shrink_step(store, limit_bytes, &evicted, &vacuumed);
-    wfs_store_close(store); /* folds up the log, unless a mount has it */
+    /* Closing folds the log into the file, unless a mount has it open too. */
+    wfs_store_close(store);
     uint64_t after = wfs_index_file_bytes(path);
     *ret_freed += before > after ? before - after : 0;
     if (r == SQLITE_OK)
@@ -201,7 +202,7 @@ static int prune_stale(const struct wfs_index_file *file, uint64_t *ret_freed, b
     struct wfs_index_info info = {0};
     *ret_gone = false;
     if (wfs_index_stat(file->path, &info, NULL) < 0)
-        return 0; /* not for us to judge */
+        return 0; /* whether it is stale cannot be told here */
     bool stale = info.is_stale;
     free(info.path);
     free(info.source);
@@ -212,8 +213,8 @@ static int prune_stale(const struct wfs_index_file *file, uint64_t *ret_freed, b
     return r;
 }
 
-/* One of those that stay, where all of them come to *total: unlinked where that is not too much,
- * else made smaller. */
+/* Makes one of the indices smaller that stay and together have *total bytes: where all of its bytes
+ * are too many it is unlinked, else blocks go until the total is within max_bytes. */
 static int prune_to_size(const struct wfs_index_file *file, uint64_t max_bytes, uint64_t *total,
                          uint64_t *ret_freed, struct wfs_error *err)
 {
@@ -281,7 +282,8 @@ static int clear_one(const char *path, uint64_t *ret_freed, struct wfs_error *er
     return unlink_unused(real, ret_freed, err);
 }
 
-/* In our own directory a file that is damaged beyond its header is ours too. */
+/* In our own directory a file with our header is ours, and is removed even where the rest of it is
+ * damaged. */
 static int clear_all(uint64_t *ret_freed, struct wfs_error *err)
 {
     struct wfs_index_file *files = NULL;

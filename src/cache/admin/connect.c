@@ -33,7 +33,8 @@ int wfs_index_connect(const char *path, char **ret_path, sqlite3 **ret, struct w
 {
     struct stat st;
     sqlite3 *db = NULL;
-    wfs_cleanup(wfs_freep) char *real = realpath(path, NULL); /* SQLite refuses links anywhere */
+    /* SQLite is told to refuse symbolic links anywhere in a path, so they are resolved first */
+    wfs_cleanup(wfs_freep) char *real = realpath(path, NULL);
     if (!real || stat(real, &st) < 0)
         return wfs_error_set(err, errno, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))

@@ -39,7 +39,8 @@ static void walk_close(struct walk *walk)
     free(walk->bad_ids);
 }
 
-/* All chunks of the block into walk->raw; SQLITE_DONE, with *ret_ok, or SQLite's failure. */
+/* Decodes all chunks of the block into walk->raw. Returns SQLITE_DONE with *ret_ok saying whether
+ * they are whole, or SQLite's failure. */
 static int decode_block(struct walk *walk, int64_t id, uint32_t elem_bytes, uint64_t raw_bytes,
                         bool *ret_ok)
 {
@@ -89,7 +90,7 @@ static int check_block(struct walk *walk, bool *ret_ok)
     return r;
 }
 
-/* The next block after `id`; SQLITE_ROW when there was one. */
+/* Reads the row of the next block after `id`; SQLITE_ROW where there is one. */
 static int walk_step(struct walk *walk, int64_t *id)
 {
     bool ok = false;

@@ -59,7 +59,7 @@ void wfs_index_release(struct wfs_index_claim *claim)
     pthread_mutex_unlock(&claims_lock);
 }
 
-/* With claims_lock held. */
+/* Whether this process has claimed the file. The caller holds claims_lock. */
 static bool is_claimed(const char *path)
 {
     struct stat st;

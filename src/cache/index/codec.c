@@ -45,7 +45,7 @@ struct wfs_encoder *wfs_encoder_new(void)
         return NULL;
     }
     ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, LEVEL);
-    /* A library that lacks it compresses less. */
+    /* A zstd library that does not know this parameter compresses less; that is no failure. */
     (void)ZSTD_CCtx_setParameter(encoder->zstd, LITERALS_PARAMETER, LITERALS_HUFFMAN);
     return encoder;
 }

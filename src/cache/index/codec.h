@@ -24,7 +24,8 @@
 #define WFS_CODEC_CHUNK_BYTES (512u << 10)
 #define WFS_CODEC_MAX_ELEM    8u
 
-/* Not thread-safe: one for each user. About 1.5 MiB and 0.7 MiB of memory. */
+/* Neither is thread-safe: every user has one of its own. An encoder takes about 1.5 MiB of memory,
+ * a decoder 0.7 MiB. */
 struct wfs_encoder;
 struct wfs_decoder;
 
@@ -41,7 +42,8 @@ void wfs_decoder_free(struct wfs_decoder *decoder);
 bool wfs_decode_chunk(struct wfs_decoder *decoder, uint32_t elem_bytes, const uint8_t *data,
                       size_t data_len, uint8_t *raw, size_t len);
 
-/* Over the key and the raw bytes: a block in the place of another is as bad as a damaged one. */
+/* The checksum covers the key as well as the raw bytes: the bytes of another block are as bad as
+ * damaged ones. */
 struct wfs_hash wfs_block_checksum(const struct wfs_block_key *key, const uint8_t *raw,
                                    uint64_t len);
 struct wfs_hash wfs_fact_checksum(const char *kind, const struct wfs_hash *hash, const void *value,

@@ -151,7 +151,8 @@ static int probe_tables(sqlite3 *db)
     return SQLITE_ROW;
 }
 
-/* In one transaction: another mount may be making the tables. */
+/* Reads what says whose the file is: how many tables, the application and the version. One
+ * transaction, since another mount may be making the tables at the same time. */
 static int read_stamps(sqlite3 *db, int64_t *n_tables, int64_t *app_id, int64_t *version)
 {
     int r = wfs_db_exec(db, "BEGIN");
@@ -197,7 +198,7 @@ enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite
     return kind;
 }
 
-/* All or nothing: a mount killed here leaves an empty database. */
+/* Either all tables are made or none: a mount that is killed here leaves an empty database. */
 static int create_tables(sqlite3 *db)
 {
     int64_t n_tables = 0;
@@ -205,7 +206,7 @@ static int create_tables(sqlite3 *db)
     if (r != SQLITE_OK)
         return r;
     r = wfs_db_get_i64(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
-    if (r == SQLITE_ROW && n_tables > 0) /* another mount was first */
+    if (r == SQLITE_ROW && n_tables > 0) /* another mount has made the tables meanwhile */
         return wfs_db_exec(db, "COMMIT");
     if (r == SQLITE_ROW)
         r = wfs_db_exec(db, create_sql);

@@ -32,19 +32,21 @@
 #define WFS_DB_APPLICATION_ID 0x57664978 /* "WfIx" */
 #define WFS_DB_SCHEMA_VERSION 2
 #define WFS_DB_CHUNKS_A_BLOCK 1024
-#define WFS_DB_WAIT_MS        2000u /* for a lock, before one goes on without the index */
+/* how long a lock is waited for before work goes on without the index */
+#define WFS_DB_WAIT_MS 2000u
 
 enum wfs_db_access {
     WFS_DB_READ_ONLY, /* the file may not be written */
     WFS_DB_READER,    /* writes nothing, but may recover a log that a killed mount left */
     WFS_DB_WRITER,
 };
-/* An SQLite result code. No waiting for locks, no mmap; *ret is NULL on failure. */
+/* Connects without waiting for locks and without mmap. Returns SQLite's result code; *ret is NULL
+ * on failure. */
 int wfs_db_connect(const char *path, enum wfs_db_access access, sqlite3 **ret);
 /* Prepares `sql` for the connection's life. */
 int wfs_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret);
 int wfs_db_exec(sqlite3 *db, const char *sql);
-/* The first column of the first row. SQLITE_ROW when there is one. */
+/* Reads the first column of the query's first row. Returns SQLITE_ROW where there is one. */
 int wfs_db_get_i64(sqlite3 *db, const char *sql, int64_t *ret);
 
 enum wfs_db_kind {
@@ -57,11 +59,12 @@ enum wfs_db_kind {
     WFS_DB_LOCKED,
     WFS_DB_UNREADABLE, /* anything else; *ret_r says */
 };
-/* Connects and looks, again for up to WFS_DB_WAIT_MS while it is locked. *ret is NULL where not
- * even connecting worked. */
+/* Connects and tells what the file is; while it is locked this is tried again for up to
+ * WFS_DB_WAIT_MS. *ret is NULL where not even connecting worked. */
 enum wfs_db_kind wfs_db_open(const char *path, enum wfs_db_access access, sqlite3 **ret,
                              int *ret_r);
-/* Makes the tables in an empty database; another mount may have been first. SQLite's code. */
+/* Makes the tables in an empty database. That another mount has made them first is no failure.
+ * Returns SQLite's result code. */
 int wfs_db_create(sqlite3 *db, bool use_wal);
 /* True for results that mean the file itself is bad. */
 bool wfs_db_is_damage(int sqlite_rc);

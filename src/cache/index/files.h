@@ -6,9 +6,9 @@
 
 #include "base/base.h"
 
-/* The file with its -wal, -shm and -journal. */
+/* The size of the file together with its -wal, -shm and -journal. */
 uint64_t wfs_index_file_bytes(const char *path);
-/* Unlinks all of them; adds what that freed to *ret_freed (may be NULL). */
+/* Unlinks the file and those three; adds what that freed to *ret_freed (may be NULL). */
 int wfs_index_unlink(const char *path, uint64_t *ret_freed, struct wfs_error *err);
 /* Unlinks other indices of the directory that `path` is in, least recently used first, until all
  * of them are within limit_bytes; those in use stay. For the default directory only. */

@@ -19,10 +19,11 @@
 #include "cache/index/files.h"
 #include "cache/index/paths.h"
 
-#define DEFAULT_LIMIT    (UINT64_C(10) << 30)
-#define MAX_READERS      32u /* more at once than workers: a miss */
-#define MAX_IDLE_READERS 4u  /* each keeps about a megabyte */
-#define TOUCH_AFTER_S    60  /* used_at is no finer than this */
+#define DEFAULT_LIMIT (UINT64_C(10) << 30)
+/* connections at once, more than there are workers; beyond them a read is a miss */
+#define MAX_READERS      32u
+#define MAX_IDLE_READERS 4u /* connections kept for the next read; each takes about a megabyte */
+#define TOUCH_AFTER_S    60 /* a block's used_at is written again only after so many seconds */
 
 enum { STMT_BEGIN, STMT_COMMIT, STMT_BLOCK, STMT_CHUNKS, STMT_FACT, N_STMTS };
 
@@ -46,12 +47,13 @@ struct wfs_index {
     char *path;
     bool read_only;
     uint64_t limit_bytes;
-    struct wfs_index_claim claim; /* from before the first reader to after the last one */
-    atomic_bool unusable;         /* nothing is read or written any more */
-    atomic_bool damaged;          /* and the file is of no use to the next mount either */
-    atomic_uint reported;         /* bit per problem */
+    /* held from before the first reader connects until the last one has closed */
+    struct wfs_index_claim claim;
+    atomic_bool unusable; /* nothing is read or written any more */
+    atomic_bool damaged;  /* and the file is of no use to the next mount either */
+    atomic_uint reported; /* one bit for each problem that a warning has told */
     pthread_mutex_t lock;
-    struct reader *idle; /* guarded by lock, as are: */
+    struct reader *idle; /* connections nobody uses at the moment; lock guards these three fields */
     unsigned n_idle, n_open;
 };
 
@@ -128,7 +130,7 @@ static int reader_new(const struct wfs_index *index, struct reader **ret)
     return r;
 }
 
-/* NULL: none to be had just now. */
+/* Takes a connection for one read; NULL where none can be had at the moment. */
 static struct reader *take_reader(struct wfs_index *index)
 {
     if (!wfs_index_is_usable(index))
@@ -176,7 +178,7 @@ static int step_once(sqlite3_stmt *stmt)
     return r;
 }
 
-/* A failure of a read: damage is reported, the rest (busy, memory) is a miss. */
+/* A read has failed: damage is reported, anything else (busy, no memory) is just a miss. */
 static void note_failure(struct wfs_index *index, struct reader *reader, int r)
 {
     if (wfs_db_is_damage(r))
@@ -201,7 +203,7 @@ static int describe_refusal(enum wfs_db_kind kind, int r, const char *path, stru
     }
 }
 
-/* What cannot be ours by its name or its header is never removed. */
+/* A file whose name or header says that it cannot be an index of ours is never removed. */
 static bool may_recreate(enum wfs_db_kind kind, const char *path, bool is_default)
 {
     return kind == WFS_DB_OLDER ||
@@ -374,7 +376,7 @@ static enum wfs_index_result find_block(struct reader *reader, const struct wfs_
     return result;
 }
 
-/* Every chunk in its place, of its size, and none too few. */
+/* A hit where every chunk of the block is there, has the size that it must have, and decodes. */
 static enum wfs_index_result read_chunks(struct reader *reader, const struct stored *stored,
                                          uint8_t *buf, uint64_t len, int *ret_r)
 {
@@ -443,7 +445,7 @@ static bool column_is(sqlite3_stmt *stmt, int column, const void *data, size_t l
            memcmp(have, data, len) == 0;
 }
 
-/* The value, where it has the size asked for and its checksum holds. */
+/* Copies the value into buf where it has the size asked for and its checksum holds. */
 static bool take_fact(sqlite3_stmt *stmt, const char *kind, const struct wfs_hash *hash, void *buf,
                       size_t size_bytes)
 {

@@ -40,7 +40,7 @@ enum wfs_index_problem {
     WFS_N_PROBLEMS,
 };
 void wfs_index_report(struct wfs_index *index, enum wfs_index_problem problem, const char *detail);
-/* Maps an SQLite result to a problem and reports it. */
+/* Reports the problem that a result code of SQLite stands for. */
 void wfs_index_report_sqlite(struct wfs_index *index, int sqlite_rc, const char *detail);
 bool wfs_index_is_usable(const struct wfs_index *index);
 

@@ -91,7 +91,8 @@ static int check_directory(const char *dir, bool is_default, struct wfs_error *e
     return 0;
 }
 
-/* `path` and what SQLite keeps beside it: absent, or plain files of ours alone. */
+/* Checks `path` and the files that SQLite keeps beside it: each is absent, or a plain file of ours
+ * that nobody else can write. */
 static int check_file(const char *path, bool *ret_exists, bool *ret_read_only,
                       struct wfs_error *err)
 {
@@ -104,7 +105,8 @@ static int check_file(const char *path, bool *ret_exists, bool *ret_read_only,
             return wfs_error_set(err, errno, "%s: %s", name, strerror(errno));
         if (S_ISLNK(st.st_mode))
             return wfs_error_set(err, ELOOP, "%s is a symbolic link", name);
-        if (st.st_nlink == 0) /* not there, or on its way out: another mount leaves */
+        /* The file is not there, or another mount that ends is just removing it. */
+        if (st.st_nlink == 0)
             continue;
         if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
             return wfs_error_set(err, EPERM, "%s is not a plain file with one name", name);
@@ -128,12 +130,13 @@ static int make_file(const char *path, struct wfs_error *err)
 {
     wfs_cleanup(wfs_closep) int fd =
         open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 && errno != EEXIST) /* another mount was first: fine */
+    /* That another mount has made the file meanwhile is as good. */
+    if (fd < 0 && errno != EEXIST)
         return wfs_error_set(err, errno, "%s: cannot make the index: %s", path, strerror(errno));
     return 0;
 }
 
-/* The directory of `path`, resolved. */
+/* The resolved path of the directory that `path` lies in; malloc'd. */
 static char *resolve_directory(const char *path, bool is_default, struct wfs_error *err)
 {
     const char *slash = strrchr(path, '/');

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define POOL_SHARE 4u /* queued blocks may pin this part of the pool */
+#define POOL_SHARE 4u /* blocks in the queue may pin one such part of the pool's memory */
 #define MAX_SMALL  4096u
 
 struct wfs_queue {
@@ -20,7 +20,7 @@ struct wfs_queue {
     uint64_t max_block_bytes;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct wfs_job *first, **last; /* guarded by lock, as is the rest */
+    struct wfs_job *first, **last; /* lock guards this field and all below */
     uint64_t block_bytes;
     unsigned n_small;
     bool ending, stopped;
@@ -84,7 +84,7 @@ void wfs_job_free(struct wfs_queue *queue, struct wfs_job *job)
 
 /* ---- producers ----------------------------------------------------------------------------- */
 
-/* The lock is held. */
+/* Links the job behind the last one. The caller holds the lock. */
 static void append(struct wfs_queue *queue, struct wfs_job *job)
 {
     job->next = NULL;
@@ -107,7 +107,8 @@ bool wfs_queue_put(struct wfs_queue *queue, struct wfs_job *job)
     return fits;
 }
 
-/* A block larger than the whole share goes alone. The lock is held. */
+/* Whether a block of this size may join those in the queue. One that is larger than all the queue
+ * may hold goes in when no other block is there. The caller holds the lock. */
 static bool has_room(const struct wfs_queue *queue, uint64_t size_bytes)
 {
     return queue->block_bytes == 0 || queue->block_bytes + size_bytes <= queue->max_block_bytes;
@@ -147,8 +148,8 @@ void wfs_queue_flush(struct wfs_queue *queue)
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-/* Where the first due job is linked, or NULL; *ret_due_ms is when the next one will be, or 0. The
- * lock is held. */
+/* Finds the first job that may begin now: returns the pointer that links it, or NULL. *ret_due_ms
+ * is then when the next one may begin, or 0 where there is none. The caller holds the lock. */
 static struct wfs_job **find_due(struct wfs_queue *queue, uint64_t *ret_due_ms)
 {
     uint64_t now = wfs_now_ms();

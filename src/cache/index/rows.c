@@ -40,7 +40,8 @@ static void add_text(struct wfs_buf *out, const char *text)
     if (text)
         wfs_buf_add(out, text, strlen(text) + 1);
     else
-        wfs_buf_char(out, WFS_SEP); /* unlike any text */
+        /* A missing text is marked by a byte that no text begins with. */
+        wfs_buf_char(out, WFS_SEP);
 }
 
 void wfs_rows_digest(struct wfs_hash *digest, const struct wfs_index_row *row)

@@ -6,11 +6,12 @@
 
 #include "cache/cache.h"
 
-/* Called with each row; 0 to go on. */
+/* Is called with each row in turn. 0 goes on; anything else ends the walk and is its result. */
 typedef int (*wfs_row_fn)(void *ctx, const struct wfs_index_row *row);
-/* All rows in order, with scratch that is given back now and then. fn's failure, or the table's. */
+/* Calls fn with all rows in order. What describing a row allocates is freed again every so many
+ * rows. Returns what fn or the table returned. */
 int wfs_rows_each(const struct wfs_index_table *table, wfs_row_fn fn, void *ctx);
-/* The hash of everything before and of this row. */
+/* Adds a row to the digest of those before it. */
 void wfs_rows_digest(struct wfs_hash *digest, const struct wfs_index_row *row);
 
 #endif

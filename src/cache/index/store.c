@@ -60,7 +60,7 @@ static const char *const stmt_sql[N_STMTS] = {
 struct wfs_store {
     sqlite3 *db;
     uint64_t limit_bytes;
-    struct wfs_encoder *encoder; /* made at the first block */
+    struct wfs_encoder *encoder; /* the encoder is made when the first block is written */
     sqlite3_stmt *stmts[N_STMTS];
 };
 
@@ -75,7 +75,7 @@ static void disconnect(struct wfs_store *store)
 
 static int connect_once(const char *path, struct wfs_store *store)
 {
-    disconnect(store); /* what an attempt has left */
+    disconnect(store); /* closes what an earlier attempt has left */
     int r = wfs_db_connect(path, WFS_DB_WRITER, &store->db);
     for (int i = 0; i < N_STMTS && r == SQLITE_OK; i++)
         r = wfs_db_prepare(store->db, stmt_sql[i], &store->stmts[i]);
@@ -137,7 +137,8 @@ int wfs_store_commit(struct wfs_store *store)
 
 void wfs_store_rollback(struct wfs_store *store)
 {
-    if (!sqlite3_get_autocommit(store->db)) /* SQLite may have rolled back already */
+    /* SQLite may have rolled back by itself; then this does nothing */
+    if (!sqlite3_get_autocommit(store->db))
         (void)wfs_db_exec(store->db, "ROLLBACK");
 }
 
@@ -150,7 +151,7 @@ static int run(sqlite3_stmt *stmt)
     return r == SQLITE_DONE || r == SQLITE_ROW ? SQLITE_OK : r;
 }
 
-/* *ret is 0 where there is no row. */
+/* Reads the integer of a bound statement's first row; *ret is 0 where there is no row. */
 static int run_i64(sqlite3_stmt *stmt, int64_t *ret)
 {
     int r = sqlite3_step(stmt);

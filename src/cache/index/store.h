@@ -11,19 +11,21 @@
 
 struct wfs_store;
 
-/* limit_bytes: what the file may grow to (its log aside). Waits up to WFS_DB_WAIT_MS for a lock. */
+/* Connects for writing, waiting up to WFS_DB_WAIT_MS for a lock. limit_bytes is what the file may
+ * grow to, not counting its log. */
 int wfs_store_open(const char *path, uint64_t limit_bytes, struct wfs_store **ret);
 void wfs_store_close(struct wfs_store *store);
 const char *wfs_store_message(const struct wfs_store *store);
 
 int wfs_store_begin(struct wfs_store *store);
-int wfs_store_begin_waiting(struct wfs_store *store); /* up to WFS_DB_WAIT_MS for the lock */
+int wfs_store_begin_waiting(struct wfs_store *store); /* waits for the lock up to WFS_DB_WAIT_MS */
 int wfs_store_commit(struct wfs_store *store);
 void wfs_store_rollback(struct wfs_store *store);
 
 /* Everything below runs inside a transaction. */
 int wfs_store_identity(struct wfs_store *store, const struct wfs_cache_options *options);
-/* Evicts what is needed. *ret_stored is false where the block is there already or can never fit. */
+/* Stores a block, evicting others where the file would grow beyond its limit. *ret_stored is false
+ * where the block is there already or can never fit. */
 int wfs_store_block(struct wfs_store *store, const struct wfs_block *block, bool replace,
                     bool *ret_stored);
 int wfs_store_touch(struct wfs_store *store, int64_t block_id);
@@ -36,15 +38,15 @@ int wfs_store_table_row(struct wfs_store *store, const char *view, const struct 
 int wfs_store_table_end(struct wfs_store *store, const struct wfs_index_table *table,
                         uint64_t size_bytes, const struct wfs_hash *digest);
 int wfs_store_delete_block(struct wfs_store *store, int64_t block_id);
-/* Bytes that the file's pages in use come to. */
+/* The bytes of all pages of the file that are in use. */
 int wfs_store_used_bytes(struct wfs_store *store, uint64_t *ret);
 /* Deletes least recently used blocks, at most max_blocks of them, until the bytes used and
  * room_bytes are within limit_bytes. */
 enum wfs_evicted {
-    WFS_EVICTED_NOTHING, /* they are within it */
-    WFS_EVICTED_SOME,    /* and there is more to do */
+    WFS_EVICTED_NOTHING, /* the bytes used are within the limit already */
+    WFS_EVICTED_SOME,    /* max_blocks were deleted, and more must go */
     WFS_EVICTED_ENOUGH,
-    WFS_EVICTED_ALL, /* and still they are not within it */
+    WFS_EVICTED_ALL, /* every block was deleted, and that was not enough */
 };
 int wfs_store_evict(struct wfs_store *store, uint64_t room_bytes, uint64_t limit_bytes,
                     unsigned max_blocks, enum wfs_evicted *ret);

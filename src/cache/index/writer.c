@@ -22,14 +22,15 @@
 #include "cache/index/rows.h"
 #include "cache/index/store.h"
 
-#define MAX_FACT_BYTES       65536u
-#define COMMIT_BYTES         (UINT64_C(16) << 20)
-#define COMMIT_AFTER_MS      100u
-#define LOCK_PAUSE_MAX_MS    4u /* shorter than: */
+#define MAX_FACT_BYTES  65536u
+#define COMMIT_BYTES    (UINT64_C(16) << 20)
+#define COMMIT_AFTER_MS 100u
+/* retrying for a lock pauses at most so long, which must be less than YIELD_MS */
+#define LOCK_PAUSE_MAX_MS    4u
 #define YIELD_MS             6u /* a busy writer lets others at the lock this long */
 #define EVICT_BATCH          32u
 #define VACUUM_PAGES         512u
-#define SMALL_TABLE          10000u /* rows, written at once */
+#define SMALL_TABLE          10000u /* tables of at most so many rows are written without delay */
 #define LARGE_TABLE_DELAY_MS 3000u
 
 struct wfs_writer {
@@ -40,10 +41,11 @@ struct wfs_writer {
     pthread_t thread;
     atomic_uint_fast64_t n_lost;
 
-    /* The thread's own. */
+    /* What follows is used by the thread alone. */
     struct wfs_store *store; /* NULL: it could not be opened, and the queue is stopped */
     bool in_transaction, was_locked;
-    uint64_t bytes_in, n_blocks_in, begun_ms; /* of the open transaction */
+    /* what the open transaction has written, and when it began */
+    uint64_t bytes_in, n_blocks_in, begun_ms;
 };
 
 static bool is_stopped(struct wfs_writer *writer)
@@ -109,8 +111,9 @@ static void commit(struct wfs_writer *writer)
 
 /* ---- blocks and size ----------------------------------------------------------------------- */
 
-/* Down to the limit, in transactions small enough for others to get between. An unmount does not
- * wait for it: the next mount goes on. */
+/* Evicts blocks until the file is within its limit, in transactions so small that other programs
+ * get their turn between them. An unmount does not wait for the end of this: the next mount goes
+ * on. */
 static int shrink(struct wfs_writer *writer)
 {
     uint64_t limit = wfs_index_limit_bytes(writer->index);
@@ -164,7 +167,8 @@ static int digest_row(void *ctx, const struct wfs_index_row *row)
     return is_in_the_way(write) ? -ECANCELED : 0;
 }
 
-/* True where the table is to be written; *ret_digest is what it will be then. */
+/* True where the table in the index differs from this one and must be written; *ret_digest is this
+ * one's digest. */
 static bool table_is_stale(struct wfs_writer *writer, const struct wfs_index_table *table,
                            struct wfs_hash *ret_digest)
 {
@@ -225,7 +229,8 @@ static int run_job(struct wfs_writer *writer, const struct wfs_job *job)
     return SQLITE_OK;
 }
 
-/* What is done without the write lock, or not at all. */
+/* Does what can be done of a job without the write lock. True where that was all: a barrier, or a
+ * table that the index has already. */
 static bool is_done_already(struct wfs_writer *writer, struct wfs_job *job)
 {
     if (job->kind != WFS_JOB_BARRIER && job->kind != WFS_JOB_TABLE)

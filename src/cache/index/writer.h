@@ -20,10 +20,11 @@ void wfs_writer_free(struct wfs_writer *writer);
 /* Returns when what was queued before is written (or given up). */
 void wfs_writer_flush(struct wfs_writer *writer);
 
-/* Takes a pin of its own. False: dropped. `replace`: a damaged row is in its place. */
+/* Queues a block, of which the queue takes a pin of its own. False where the queue had no room for
+ * it. `replace`: the index holds a damaged row of this block. */
 bool wfs_writer_put_block(struct wfs_writer *writer, struct wfs_block *block, bool replace);
 void wfs_writer_touch(struct wfs_writer *writer, int64_t block_id);
-/* Copied. */
+/* Queues a fact; the value is copied. */
 void wfs_writer_put_fact(struct wfs_writer *writer, const char *kind, const struct wfs_hash *hash,
                          const void *buf, size_t size_bytes);
 /* Large tables wait until the mount has settled, and are left out where it ends before. */

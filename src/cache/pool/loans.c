@@ -4,7 +4,7 @@
  */
 #include "cache/pool/loans.h"
 
-/* Below it a part costs as much as the copy. */
+/* Lending a part smaller than this costs as much as copying it. */
 #define LOAN_MIN_BYTES (UINT64_C(64) << 10)
 
 bool wfs_loans_lend(struct wfs_loans *loans, struct wfs_pool *pool, struct wfs_block *block,

@@ -157,7 +157,7 @@ static void unpin(struct wfs_pool *pool, struct wfs_block *block)
     else if (block->state == STATE_READY)
         lru_insert(pool, block, pool->lru_newest, NULL);
     else
-        block_free(pool, block); /* failed: out of its bucket already */
+        block_free(pool, block); /* A block whose computation failed has left its bucket already. */
 }
 
 static void evict_oldest(struct wfs_pool *pool)
@@ -185,7 +185,7 @@ static struct wfs_block *block_new(struct wfs_pool *pool, const struct wfs_block
                                    uint64_t size_bytes)
 {
     if (size_bytes > wfs_region_size_bytes(pool->region))
-        return NULL; /* before anything is evicted in vain */
+        return NULL; /* No eviction could make room for this, so none is begun. */
     struct wfs_block *block = calloc(1, sizeof *block);
     if (!block)
         return NULL;

@@ -136,7 +136,7 @@ struct wfs_extent *wfs_region_take(struct wfs_region *region, uint64_t size_byte
     return hole;
 }
 
-/* `extent` swallows its free successor. */
+/* Makes `extent` and the free one behind it one extent. */
 static void merge_next(struct wfs_region *region, struct wfs_extent *extent)
 {
     struct wfs_extent *next = extent->next;
