@@ -1,6 +1,6 @@
 /*
- * json_stream.h (private) - a pull parser for JSON in a byte range: one pass, a fixed buffer, no
- * tree. What it takes is strict RFC 8259: UTF-8 without a BOM, no raw control characters, no lone
+ * json_stream.h - a pull parser for JSON in a byte range: one pass, a fixed buffer, no tree. Public to
+ * the stages above. What it takes is strict RFC 8259: UTF-8 without a BOM, no raw control characters, no lone
  * surrogates, no leading zeros, nothing after the value but white space.
  *
  * Use: open, then next/string/uint/skip in the order the caller's grammar asks for, then end, then
@@ -31,6 +31,11 @@ void wfs_json_close(struct wfs_json *js);
 
 /* Skips white space and shows the next byte without taking it; -EINVAL at the end. */
 int wfs_json_peek(struct wfs_json *js, uint8_t *ret, struct wfs_error *err);
+/* Offset in the file of the next byte to be parsed: after wfs_json_peek, where a value begins. */
+static inline uint64_t wfs_json_tell(const struct wfs_json *js)
+{
+    return js->chunk_off + js->pos;
+}
 /* Takes the next byte that is not white space; it must be `want`. */
 int wfs_json_expect(struct wfs_json *js, char want, struct wfs_error *err);
 /* Between the members of an object or array: takes ',' (*ret_more) or `close` (not more). With
