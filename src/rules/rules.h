@@ -27,16 +27,19 @@ enum wfs_value_kind {
     WFS_VALUE_REAL,
     WFS_VALUE_STR,
     WFS_VALUE_BOOL,
-    WFS_VALUE_MAYBE
+    WFS_VALUE_MAYBE,
+    WFS_VALUE_LIST
 };
-/* NONE: not known. MAYBE: a condition that an inverse cannot decide yet. */
+/* NONE: not known. MAYBE: a condition that an inverse cannot decide yet. LIST: numbers of config.json,
+ * where an operation takes such; a list asked for as anything else is not known. */
 struct wfs_value {
     enum wfs_value_kind kind;
     int64_t i; /* INT, BOOL; STR: with is_number */
     double r;
     const char *s; /* STR: len bytes */
     size_t len;
-    bool is_number; /* STR: a number's digits, which count as one where a number is asked for */
+    const double *list; /* LIST: len numbers */
+    bool is_number;     /* STR: a number's digits, which count as one where a number is asked for */
     bool is_path; /* STR: components between WFS_SEP; else as wfs_path_join writes them with '.' */
 };
 
@@ -92,7 +95,8 @@ enum wfs_fn {
     WFS_FN_ROUNDUP,
     WFS_FN_MIN,
     WFS_FN_MAX,
-    WFS_FN_SQRT
+    WFS_FN_SQRT,
+    WFS_FN_FLOAT32
 };
 #define WFS_VEXPR_MAX_ARGS 3
 

@@ -244,10 +244,13 @@ struct function {
     uint32_t n_args;
 };
 static const struct function functions[] = {
-    {"known", WFS_FN_KNOWN, 1}, {"contains", WFS_FN_CONTAINS, 2}, {"starts", WFS_FN_STARTS, 2},
-    {"ends", WFS_FN_ENDS, 2},   {"replace", WFS_FN_REPLACE, 3},   {"lower", WFS_FN_LOWER, 1},
-    {"last", WFS_FN_LAST, 1},   {"ceildiv", WFS_FN_CEILDIV, 2},   {"roundup", WFS_FN_ROUNDUP, 2},
-    {"min", WFS_FN_MIN, 2},     {"max", WFS_FN_MAX, 2},           {"sqrt", WFS_FN_SQRT, 1},
+    {"known", WFS_FN_KNOWN, 1},     {"contains", WFS_FN_CONTAINS, 2},
+    {"starts", WFS_FN_STARTS, 2},   {"ends", WFS_FN_ENDS, 2},
+    {"replace", WFS_FN_REPLACE, 3}, {"lower", WFS_FN_LOWER, 1},
+    {"last", WFS_FN_LAST, 1},       {"ceildiv", WFS_FN_CEILDIV, 2},
+    {"roundup", WFS_FN_ROUNDUP, 2}, {"min", WFS_FN_MIN, 2},
+    {"max", WFS_FN_MAX, 2},         {"sqrt", WFS_FN_SQRT, 1},
+    {"float32", WFS_FN_FLOAT32, 1},
 };
 
 static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr **ret);

@@ -178,6 +178,8 @@ enum wfs_elem_op_kind {
     WFS_ELEM_NEG,      /* sign bit of floats; two's complement of integers */
     WFS_ELEM_CONJ,     /* complex types */
     WFS_ELEM_BYTESWAP, /* each component's bytes reversed (big-endian sources) */
+    WFS_ELEM_EXP,      /* e^x of float32, rounded correctly: the same bits everywhere */
+    WFS_ELEM_LOG,      /* its inverse, likewise */
 };
 struct wfs_elem_op {
     enum wfs_elem_op_kind kind;

@@ -40,6 +40,8 @@ static struct wfs_value eval_config(const struct wfs_scope *scope, const char *p
 {
     const struct wfs_world *world = scope->run.world;
     bool by_name;
+    if (scope->lists)
+        return wfs_config_get_list(world->config, path);
     struct wfs_value value = wfs_config_get_for(world->config, path, scope->subject, &by_name);
     world->memo->n_by_name += by_name;
     return value;
@@ -366,15 +368,17 @@ static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
 static int as_real(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                    const struct wfs_value *v, double *ret);
 
-static int call_sqrt(const struct wfs_scope *scope, const struct wfs_vexpr *e,
+/* sqrt(x), float32(x) */
+static int call_real(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                      const struct wfs_value *arg, struct wfs_value *ret)
 {
     double x;
     int r = as_real(scope, e->args[0], arg, &x);
-    if (!r && !(x >= 0))
+    if (!r && e->op == WFS_FN_SQRT && !(x >= 0))
         r = eval_error(scope, e, "expected a number that is not negative");
     if (!r)
-        *ret = (struct wfs_value){.kind = WFS_VALUE_REAL, .r = sqrt(x)};
+        *ret = (struct wfs_value){.kind = WFS_VALUE_REAL,
+                                  .r = e->op == WFS_FN_SQRT ? sqrt(x) : (double)(float)x};
     return r;
 }
 
@@ -422,7 +426,8 @@ static int eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         *ret = wfs_value_bool(args[0].kind != WFS_VALUE_NONE);
         return 0;
     case WFS_FN_SQRT:
-        return call_sqrt(scope, e, args, ret);
+    case WFS_FN_FLOAT32:
+        return call_real(scope, e, args, ret);
     case WFS_FN_CEILDIV:
     case WFS_FN_ROUNDUP:
     case WFS_FN_MIN:

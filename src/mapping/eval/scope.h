@@ -14,6 +14,7 @@ struct wfs_scope {
     const struct wfs_item *item;   /* or NULL: no name, and it is neither tied nor packed */
     const struct wfs_expr *expr;   /* rank, dtype, shape, as they are now; or NULL */
     bool may;                      /* set by may.c alone */
+    bool lists;                    /* set by list.c alone: config's values are lists of numbers */
     const char *subject;           /* the tensor's name that config's values are for, or NULL */
 };
 /* The scope of an item that a pattern matched. */

@@ -14,6 +14,7 @@ struct setting {
     bool is_used; /* something asked for it */
 };
 struct wfs_config {
+    struct wfs_arena *arena;
     json_t *root; /* an object, or NULL */
     const char *name;
     const struct wfs_catalog *catalog;
@@ -175,6 +176,7 @@ int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
     struct wfs_config *config = wfs_arena_alloc(arena, sizeof(*config));
     if (!config)
         return wfs_error_nomem(err, "config");
+    config->arena = arena;
     config->catalog = catalog;
     config->name = "config.json";
     if (catalog->config_path) {
@@ -213,6 +215,23 @@ static const json_t *walk(const json_t *at, const char *path)
             return found;
     }
     return NULL;
+}
+
+/* Where memory runs out the arena has failed, and the plan with it. */
+struct wfs_value wfs_config_get_list(const struct wfs_config *config, const char *path)
+{
+    const json_t *found = config->root ? walk(config->root, path) : NULL;
+    struct wfs_value value = {.kind = WFS_VALUE_NONE};
+    size_t n = json_array_size(found);
+    double *list = n ? wfs_arena_array(config->arena, n, sizeof(*list)) : NULL;
+    if (!list)
+        return value;
+    for (size_t i = 0; i < n; i++) {
+        if (!json_is_number(json_array_get(found, i)))
+            return value;
+        list[i] = json_number_value(json_array_get(found, i));
+    }
+    return (struct wfs_value){.kind = WFS_VALUE_LIST, .list = list, .len = n};
 }
 
 bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret)

@@ -21,6 +21,8 @@ struct wfs_value wfs_config_get(const struct wfs_config *config, const char *pat
  * vision_tower.head needs. *ret_by_name: for another tensor it may be another. */
 struct wfs_value wfs_config_get_for(const struct wfs_config *config, const char *path,
                                     const char *subject, bool *ret_by_name);
+/* Numbers of config.json alone, kind LIST; else NONE. They live in the arena. */
+struct wfs_value wfs_config_get_list(const struct wfs_config *config, const char *path);
 /* -o set= only. */
 bool wfs_config_get_set(const struct wfs_config *config, const char *name, struct wfs_value *ret);
 /* The next -o set= from *at (0 at first) that nothing has asked for, NULL after the last. Those

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "mapping/eval/list.h"
+
 static int integer_in(const void *scope, const struct wfs_vexpr *e, int64_t *ret)
 {
     return wfs_eval_int(scope, e, ret);
@@ -18,6 +20,12 @@ static int real_in(const void *scope, const struct wfs_vexpr *e, double *ret)
     return wfs_eval_real(scope, e, ret);
 }
 
+static int numbers_in(const void *scope, const struct wfs_vexpr *e, const double **ret,
+                      size_t *ret_n)
+{
+    return wfs_eval_list(scope, e, ret, ret_n);
+}
+
 struct wfs_op_call wfs_op_call(const struct wfs_scope *scope, const struct wfs_op *op,
                                const struct wfs_expr *const *in, uint32_t n)
 {
@@ -26,6 +34,7 @@ struct wfs_op_call wfs_op_call(const struct wfs_scope *scope, const struct wfs_o
                                 .err = scope->run.sink->err,
                                 .integer = integer_in,
                                 .real = real_in,
+                                .numbers = numbers_in,
                                 .scope = scope,
                                 .zero_terms = scope->run.world->zero_terms,
                                 .n_in = n,

@@ -65,6 +65,110 @@ static int invert_unrope(struct wfs_inverting *v, struct wfs_op *op)
     return 0;
 }
 
+/* The sizes from argument 2 on, of parts that lie beside each other; WFS_MAX_NDIM of them at most. */
+static int part_sizes(struct wfs_op_call *call, uint64_t *sizes, uint32_t *ret_n, uint64_t *ret_sum)
+{
+    uint32_t n = call->op->n_args - 2;
+    if (n > WFS_MAX_NDIM)
+        return wfs_op_error(call->err, call->op, "more than %d parts", WFS_MAX_NDIM);
+    *ret_n = n;
+    *ret_sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int r = wfs_op_size(call, i + 2, &sizes[i]);
+        if (!r && !wfs_add_u64(*ret_sum, sizes[i], ret_sum))
+            r = wfs_op_error(call->err, call->op, "sizes beyond 64 bits");
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* An axis of n rows as `before` x `after` rows, or two axes as one. */
+static int reshape_axis(struct wfs_op_call *call, const struct wfs_expr **e, uint32_t axis,
+                        uint64_t before, uint64_t after, bool merges)
+{
+    uint64_t shape[WFS_MAX_NDIM + 1];
+    const struct wfs_expr *in = *e;
+    uint32_t n = 0, taken = merges ? 2 : 1;
+    for (uint32_t i = 0; i < axis; i++)
+        shape[n++] = in->shape[i];
+    shape[n++] = before;
+    if (!merges)
+        shape[n++] = after;
+    for (uint32_t i = axis + taken; i < in->ndim; i++)
+        shape[n++] = in->shape[i];
+    return wfs_expr_reshape(call->arena, in, n, shape, e, call->err);
+}
+
+/* One part of every group: the groups' axis and the part's as one, or the part's rows as the groups
+ * that they go back to. */
+static int take_part(struct wfs_op_call *call, uint32_t axis, uint64_t groups, uint64_t at,
+                     uint64_t size, bool regroups, const struct wfs_expr **e)
+{
+    uint64_t rows = groups * size;
+    int r = wfs_expr_slice(call->arena, *e, regroups ? axis : axis + 1, at,
+                           at + (regroups ? rows : size), 1, e, call->err);
+    return r ? r : reshape_axis(call, e, axis, regroups ? groups : rows, size, !regroups);
+}
+
+/* Rows of each group (part, part, ...) to all first parts, all second ones, ...; or back. */
+static int group_rows(struct wfs_op_call *call, bool regroups)
+{
+    const struct wfs_expr *in = call->in[0], *parts[WFS_MAX_NDIM];
+    uint64_t sizes[WFS_MAX_NDIM], sum = 0, groups = 0, at = 0, rows = 0;
+    uint32_t axis, n = 0;
+    int r = wfs_op_axis(call, 0, in->ndim, &axis);
+    if (!r)
+        r = wfs_op_size(call, 1, &groups);
+    if (!r)
+        r = part_sizes(call, sizes, &n, &sum);
+    if (r)
+        return r;
+    if (in->ndim >= WFS_MAX_NDIM || !wfs_mul_u64(groups, sum, &rows) || in->shape[axis] != rows)
+        return wfs_op_error(call->err, call->op, "axis %u has size %llu, not %llu groups of %llu",
+                            axis, (unsigned long long)in->shape[axis], (unsigned long long)groups,
+                            (unsigned long long)sum);
+    if (!regroups)
+        r = reshape_axis(call, &in, axis, groups, sum, false);
+    for (uint32_t i = 0; !r && i < n; i++) {
+        parts[i] = in;
+        r = take_part(call, axis, groups, at, sizes[i], regroups, &parts[i]);
+        at += regroups ? groups * sizes[i] : sizes[i];
+    }
+    if (!r)
+        r = wfs_expr_concat(call->arena, n, parts, regroups ? axis + 1 : axis, &in, call->err);
+    if (!r && regroups)
+        r = reshape_axis(call, &in, axis, rows, 0, true);
+    call->ret = in;
+    return r;
+}
+
+static int apply_ungroup(struct wfs_op_call *call)
+{
+    return group_rows(call, false);
+}
+
+static int apply_group(struct wfs_op_call *call)
+{
+    return group_rows(call, true);
+}
+
+static const struct wfs_operation ungroup, group;
+
+static int invert_ungroup(struct wfs_inverting *v, struct wfs_op *op)
+{
+    (void)v;
+    op->operation = &group;
+    return 0;
+}
+
+static int invert_group(struct wfs_inverting *v, struct wfs_op *op)
+{
+    (void)v;
+    op->operation = &ungroup;
+    return 0;
+}
+
 /* "ifgo>ifog": equal blocks along an axis (default 0) in another order. */
 static int apply_gates(struct wfs_op_call *call)
 {
@@ -105,4 +209,17 @@ static const struct wfs_operation gates = {.name = "gates",
                                            .takes_layout = true,
                                            .apply = apply_gates,
                                            .invert = wfs_invert_layout};
-const struct wfs_operation *const wfs_heads_operations[] = {&rope, &unrope, &gates, NULL};
+static const struct wfs_operation ungroup = {.name = "ungroup",
+                                             .usage = "ungroup(axis, groups, size, ...)",
+                                             .min_args = 3,
+                                             .max_args = WFS_OP_MAX_ARGS,
+                                             .apply = apply_ungroup,
+                                             .invert = invert_ungroup};
+static const struct wfs_operation group = {.name = "group",
+                                           .usage = "group(axis, groups, size, ...)",
+                                           .min_args = 3,
+                                           .max_args = WFS_OP_MAX_ARGS,
+                                           .apply = apply_group,
+                                           .invert = invert_group};
+const struct wfs_operation *const wfs_heads_operations[] = {&rope,    &unrope, &gates,
+                                                            &ungroup, &group,  NULL};

@@ -2,7 +2,7 @@
  * operation.h - what an operation of the rules language is: one row that says how it is written,
  * what it does to tensors, and what undoes it.
  *
- * A family of operations is one file (layout.c, parts.c, heads.c, values.c, fans.c, fills.c) that
+ * A family of operations is one file (layout.c, parts.c, heads.c, values.c, fans.c, fills.c, blocks.c) that
  * ends with its rows; table.c lists the families. A new operation is a row and its two functions:
  * the parser, the planner and the inverse look nothing else up. Public to the stages above.
  */
@@ -34,6 +34,8 @@ struct wfs_op_call {
      * known. */
     int (*integer)(const void *scope, const struct wfs_vexpr *e, int64_t *ret);
     int (*real)(const void *scope, const struct wfs_vexpr *e, double *ret);
+    /* Numbers of config.json (config.rope_scaling.long_factor); they live in the arena. */
+    int (*numbers)(const void *scope, const struct wfs_vexpr *e, const double **ret, size_t *ret_n);
     const void *scope;
     uint32_t n_in; /* ONE, SPLIT: 1; JOIN: all; FILL: 1 where it stands beside a tensor, or 0 */
     const struct wfs_expr *const *in;

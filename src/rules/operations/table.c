@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "rules/operations/blocks.h"
 #include "rules/operations/fans.h"
 #include "rules/operations/fills.h"
 #include "rules/operations/heads.h"
@@ -13,8 +14,8 @@
 #include "rules/operations/values.h"
 
 static const struct wfs_operation *const *const families[] = {
-    wfs_layout_operations, wfs_parts_operations, wfs_heads_operations,
-    wfs_values_operations, wfs_fans_operations,  wfs_fills_operations};
+    wfs_layout_operations, wfs_parts_operations, wfs_heads_operations, wfs_values_operations,
+    wfs_fans_operations,   wfs_fills_operations, wfs_blocks_operations};
 
 const struct wfs_operation *wfs_operation_find(const char *name)
 {

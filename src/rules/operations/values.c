@@ -1,5 +1,5 @@
 /*
- * values.c - operations that touch values: a cast, a factor, a summand.
+ * values.c - operations that touch values: a cast, a factor, a summand, exp and log.
  */
 #include "rules/operations/values.h"
 
@@ -23,6 +23,16 @@ static int cast_loses(struct wfs_op_call *call, const char **ret)
     bool exact = wfs_convert_is_exact(call->in[0]->dtype, call->ret->dtype);
     *ret = exact ? NULL : "values are rounded";
     return 0;
+}
+
+/* bfloat16 as float32, in which what is computed with it is rounded. */
+static int apply_widen(struct wfs_op_call *call)
+{
+    struct wfs_elem_op elem = {.kind = WFS_ELEM_CAST, .dtype = WFS_F32};
+    call->ret = call->in[0];
+    if (call->in[0]->dtype != WFS_BF16)
+        return 0;
+    return wfs_expr_elementwise(call->arena, call->in[0], &elem, &call->ret, call->err);
 }
 
 static int apply_number(struct wfs_op_call *call, enum wfs_elem_op_kind kind)
@@ -99,6 +109,111 @@ static int invert_add(struct wfs_inverting *v, struct wfs_op *op)
     return invert_number(v, op, WFS_BIN_SUB, 0.0);
 }
 
+/* scale_rows(rows, x, ...): the next so many rows by the next factor. */
+static int apply_scale_rows(struct wfs_op_call *call)
+{
+    const struct wfs_expr *in = call->in[0], *parts[WFS_OP_MAX_ARGS];
+    uint32_t n = call->op->n_args / 2;
+    uint64_t at = 0, rows = 0;
+    if (call->op->n_args % 2 || !in->ndim)
+        return wfs_op_error(call->err, call->op, "expected rows and factors by turns");
+    for (uint32_t i = 0; i < n; i++) {
+        struct wfs_elem_op elem = {.kind = WFS_ELEM_SCALE, .dtype = in->dtype};
+        int r = wfs_op_size(call, 2 * i, &rows);
+        if (!r)
+            r = call->real(call->scope, call->op->args[2 * i + 1], &elem.value);
+        if (!r && rows > in->shape[0] - at)
+            r = wfs_op_error(call->err, call->op, "more rows than the tensor's %llu",
+                             (unsigned long long)in->shape[0]);
+        if (!r)
+            r = wfs_expr_slice(call->arena, in, 0, at, at + rows, 1, &parts[i], call->err);
+        if (!r)
+            r = wfs_expr_elementwise(call->arena, parts[i], &elem, &parts[i], call->err);
+        if (r)
+            return r;
+        at += rows;
+    }
+    if (at != in->shape[0])
+        return wfs_op_error(call->err, call->op, "%llu rows of %llu", (unsigned long long)at,
+                            (unsigned long long)in->shape[0]);
+    return wfs_expr_concat(call->arena, n, parts, 0, &call->ret, call->err);
+}
+
+static int invert_scale_rows(struct wfs_inverting *v, struct wfs_op *op)
+{
+    const struct wfs_vexpr *args[WFS_OP_MAX_ARGS];
+    for (uint32_t i = 0; i < op->n_args; i++)
+        args[i] =
+            i % 2 ? wfs_invert_binary(v, op, WFS_BIN_DIV, wfs_invert_real(v, op, 1.0), op->args[i])
+                  : op->args[i];
+    return wfs_invert_args(v, op, args, op->n_args);
+}
+
+/* e^x or log(x) of what float32 holds. */
+static int apply_function(struct wfs_op_call *call, enum wfs_elem_op_kind kind)
+{
+    struct wfs_elem_op cast = {.kind = WFS_ELEM_CAST, .dtype = WFS_F32};
+    struct wfs_elem_op elem = {.kind = kind, .dtype = WFS_F32};
+    const struct wfs_expr *e;
+    if (!wfs_convert_is_exact(call->in[0]->dtype, WFS_F32))
+        return wfs_op_error(call->err, call->op, "values of %s are not all float32's",
+                            wfs_dtype_info(call->in[0]->dtype)->name);
+    int r = wfs_expr_elementwise(call->arena, call->in[0], &cast, &e, call->err);
+    return r ? r : wfs_expr_elementwise(call->arena, e, &elem, &call->ret, call->err);
+}
+
+static int apply_exp(struct wfs_op_call *call)
+{
+    return apply_function(call, WFS_ELEM_EXP);
+}
+
+static int apply_log(struct wfs_op_call *call)
+{
+    return apply_function(call, WFS_ELEM_LOG);
+}
+
+static int function_loses(struct wfs_op_call *call, const char **ret)
+{
+    (void)call;
+    *ret = "values are rounded";
+    return 0;
+}
+
+static const struct wfs_operation exponential, logarithm;
+
+static int invert_exp(struct wfs_inverting *v, struct wfs_op *op)
+{
+    (void)v;
+    op->operation = &logarithm;
+    return 0;
+}
+
+static int invert_log(struct wfs_inverting *v, struct wfs_op *op)
+{
+    (void)v;
+    op->operation = &exponential;
+    return 0;
+}
+
+static const struct wfs_operation widen = {
+    .name = "widen", .usage = "widen", .apply = apply_widen, .invert = wfs_invert_same};
+static const struct wfs_operation scale_rows = {.name = "scale_rows",
+                                                .usage = "scale_rows(rows, x, ...)",
+                                                .min_args = 2,
+                                                .max_args = WFS_OP_MAX_ARGS,
+                                                .apply = apply_scale_rows,
+                                                .loses = function_loses,
+                                                .invert = invert_scale_rows};
+static const struct wfs_operation exponential = {.name = "exp",
+                                                 .usage = "exp",
+                                                 .apply = apply_exp,
+                                                 .loses = function_loses,
+                                                 .invert = invert_exp};
+static const struct wfs_operation logarithm = {.name = "log",
+                                               .usage = "log",
+                                               .apply = apply_log,
+                                               .loses = function_loses,
+                                               .invert = invert_log};
 static const struct wfs_operation cast = {.name = "cast",
                                           .usage = "cast(dtype)",
                                           .takes_dtype = true,
@@ -118,4 +233,5 @@ static const struct wfs_operation add = {.name = "add",
                                          .apply = apply_add,
                                          .loses = add_loses,
                                          .invert = invert_add};
-const struct wfs_operation *const wfs_values_operations[] = {&cast, &scale, &add, NULL};
+const struct wfs_operation *const wfs_values_operations[] = {
+    &cast, &widen, &scale, &scale_rows, &add, &exponential, &logarithm, NULL};

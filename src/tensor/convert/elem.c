@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/elementary.h"
 #include "tensor/convert/lanes.h"
 #include "tensor/convert/overflow.h"
 #include "tensor/convert/small.h"
@@ -78,6 +79,22 @@ static int arithmetic(enum wfs_dtype from, const struct wfs_elem_op *op, const v
         wfs_lanes_from(from, in, i * n_components, n_lanes, WFS_DECODE_NEAREST, lanes);
         scale_or_add(op, n_components, lanes, n_lanes);
         wfs_lanes_to(op->dtype, lanes, n_lanes, WFS_ENCODE_NEAREST, out, i * n_components);
+    }
+    return 0;
+}
+
+/* ---- exp and log --------------------------------------------------------------------------- */
+
+static int exp_or_log(enum wfs_dtype from, const struct wfs_elem_op *op, const void *in, void *out,
+                      uint64_t n, struct wfs_error *err)
+{
+    if (from != WFS_F32 || op->dtype != WFS_F32)
+        return refuse("exp or log", from != WFS_F32 ? from : op->dtype, err);
+    for (uint64_t i = 0; i < n; i++) {
+        float x;
+        memcpy(&x, (const uint8_t *)in + i * sizeof(x), sizeof(x));
+        x = op->kind == WFS_ELEM_EXP ? wfs_expf(x) : wfs_logf(x);
+        memcpy((uint8_t *)out + i * sizeof(x), &x, sizeof(x));
     }
     return 0;
 }
@@ -218,6 +235,9 @@ int wfs_elem_apply(enum wfs_dtype from, const struct wfs_elem_op *op, const void
     case WFS_ELEM_SCALE:
     case WFS_ELEM_ADD:
         return arithmetic(from, op, in, out, n, err);
+    case WFS_ELEM_EXP:
+    case WFS_ELEM_LOG:
+        return exp_or_log(from, op, in, out, n, err);
     case WFS_ELEM_NEG:
         return negate(from, in, out, n, err);
     case WFS_ELEM_CONJ:

@@ -12,8 +12,8 @@
 
 /* Applies one operation to n elements of type `from`; `out` gets n elements of op->dtype. in == out
  * is allowed where both types have the same size. CAST takes any pair of numeric types; SCALE and
- * ADD round to op->dtype (complex: the scale is of both parts, the sum of the real part); NEG, CONJ
- * and BYTESWAP need op->dtype == from. -EINVAL naming the types where the operation has no meaning
+ * ADD round to op->dtype (complex: the scale is of both parts, the sum of the real part); EXP
+ * and LOG take float32 to float32; NEG, CONJ and BYTESWAP need op->dtype == from. -EINVAL naming the types where the operation has no meaning
  * (opaque types, CONJ of a real type, a sub-byte BYTESWAP, NEG of bool). */
 int wfs_elem_apply(enum wfs_dtype from, const struct wfs_elem_op *op, const void *in, void *out,
                    uint64_t n, struct wfs_error *err);
