@@ -1,5 +1,6 @@
 /*
- * parse_text.h - the parser's state, and its characters, words, strings and messages.
+ * parse_text.h - the parser's state, and its characters, words, strings and messages. Public to the stages
+ * above.
  *
  * One cursor over the text knows its line and column. White space includes a newline whose next
  * non-empty line is indented deeper than statements are (`indent`), so a statement is what lies between two lines that begin where statements

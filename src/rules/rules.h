@@ -96,7 +96,9 @@ enum wfs_fn {
     WFS_FN_MIN,
     WFS_FN_MAX,
     WFS_FN_SQRT,
-    WFS_FN_FLOAT32
+    WFS_FN_FLOAT32,
+    WFS_FN_LOG,
+    WFS_FN_POW
 };
 #define WFS_VEXPR_MAX_ARGS 3
 

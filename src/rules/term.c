@@ -250,7 +250,8 @@ static const struct function functions[] = {
     {"last", WFS_FN_LAST, 1},       {"ceildiv", WFS_FN_CEILDIV, 2},
     {"roundup", WFS_FN_ROUNDUP, 2}, {"min", WFS_FN_MIN, 2},
     {"max", WFS_FN_MAX, 2},         {"sqrt", WFS_FN_SQRT, 1},
-    {"float32", WFS_FN_FLOAT32, 1},
+    {"float32", WFS_FN_FLOAT32, 1}, {"log", WFS_FN_LOG, 1},
+    {"pow", WFS_FN_POW, 2},
 };
 
 static int parse_level(struct wfs_parser *p, int level, const struct wfs_vexpr **ret);

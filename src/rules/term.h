@@ -1,5 +1,5 @@
 /*
- * term.h - names (patterns and targets) and expressions.
+ * term.h - names (patterns and targets) and expressions. Public to the stages above.
  */
 #ifndef WEIGHTFS_RULES_TERM_H
 #define WEIGHTFS_RULES_TERM_H

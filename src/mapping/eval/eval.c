@@ -368,17 +368,17 @@ static int eval_neg(const struct wfs_scope *scope, const struct wfs_vexpr *e, st
 static int as_real(const struct wfs_scope *scope, const struct wfs_vexpr *e,
                    const struct wfs_value *v, double *ret);
 
-/* sqrt(x), float32(x) */
 static int call_real(const struct wfs_scope *scope, const struct wfs_vexpr *e,
-                     const struct wfs_value *arg, struct wfs_value *ret)
+                     const struct wfs_value *args, struct wfs_value *ret)
 {
-    double x;
-    int r = as_real(scope, e->args[0], arg, &x);
-    if (!r && e->op == WFS_FN_SQRT && !(x >= 0))
-        r = eval_error(scope, e, "expected a number that is not negative");
+    double x[2] = {0, 0}, v = 0;
+    int r = 0;
+    for (uint32_t i = 0; !r && i < e->n_args; i++)
+        r = as_real(scope, e->args[i], &args[i], &x[i]);
     if (!r)
-        *ret = (struct wfs_value){.kind = WFS_VALUE_REAL,
-                                  .r = e->op == WFS_FN_SQRT ? sqrt(x) : (double)(float)x};
+        r = check(scope, e, wfs_value_real((enum wfs_fn)e->op, x[0], x[1], &v));
+    if (!r)
+        *ret = (struct wfs_value){.kind = WFS_VALUE_REAL, .r = v};
     return r;
 }
 
@@ -427,6 +427,8 @@ static int eval_call(const struct wfs_scope *scope, const struct wfs_vexpr *e,
         return 0;
     case WFS_FN_SQRT:
     case WFS_FN_FLOAT32:
+    case WFS_FN_LOG:
+    case WFS_FN_POW:
         return call_real(scope, e, args, ret);
     case WFS_FN_CEILDIV:
     case WFS_FN_ROUNDUP:

@@ -145,6 +145,22 @@ const char *wfs_value_negate(const struct wfs_value *v, struct wfs_value *ret)
     return NULL;
 }
 
+const char *wfs_value_real(enum wfs_fn fn, double a, double b, double *ret)
+{
+    if (fn == WFS_FN_SQRT && !(a >= 0))
+        return "expected a number that is not negative";
+    if (fn == WFS_FN_LOG && !(a > 0))
+        return "expected a number above 0";
+    double v = fn == WFS_FN_SQRT      ? sqrt(a)
+               : fn == WFS_FN_LOG     ? log(a)
+               : fn == WFS_FN_FLOAT32 ? (double)(float)a
+                                      : pow(a, b);
+    if (!isfinite(v) && fn != WFS_FN_FLOAT32)
+        return "a result that is no number";
+    *ret = v;
+    return NULL;
+}
+
 const char *wfs_value_whole(enum wfs_fn fn, int64_t a, int64_t b, int64_t *ret)
 {
     if (fn == WFS_FN_MIN || fn == WFS_FN_MAX) {

@@ -31,6 +31,8 @@ const char *wfs_value_negate(const struct wfs_value *v, struct wfs_value *ret);
 /* <, <=, >, >= */
 const char *wfs_value_order(enum wfs_binop op, const struct wfs_value *a, const struct wfs_value *b,
                             bool *ret);
+/* sqrt, log (natural), pow: the result is finite; and float32. */
+const char *wfs_value_real(enum wfs_fn fn, double a, double b, double *ret);
 /* min, max, ceildiv, roundup */
 const char *wfs_value_whole(enum wfs_fn fn, int64_t a, int64_t b, int64_t *ret);
 

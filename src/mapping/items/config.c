@@ -18,6 +18,7 @@ struct wfs_config {
     json_t *root; /* an object, or NULL */
     const char *name;
     const struct wfs_catalog *catalog;
+    bool is_whole; /* the root is all that there is: no parts, no metadata of the source */
     uint32_t n_settings;
     struct setting *settings;
 };
@@ -117,7 +118,13 @@ int wfs_json_load(const char *path, uint64_t max_bytes, json_t **ret, struct wfs
     return load(NULL, path, max_bytes, ret, err);
 }
 
-static struct wfs_value from_json(const json_t *v)
+int wfs_json_load_of(const struct wfs_catalog *catalog, const char *path, uint64_t max_bytes,
+                     json_t **ret, struct wfs_error *err)
+{
+    return load(catalog, path, max_bytes, ret, err);
+}
+
+struct wfs_value wfs_value_from_json(const json_t *v)
 {
     if (json_is_integer(v))
         return (struct wfs_value){.kind = WFS_VALUE_INT, .i = json_integer_value(v)};
@@ -194,6 +201,20 @@ int wfs_config_load(struct wfs_arena *arena, const struct wfs_catalog *catalog,
     return r;
 }
 
+int wfs_config_of(struct wfs_arena *arena, const struct wfs_catalog *catalog, json_t *root,
+                  const char *const *set, struct wfs_config **ret, struct wfs_error *err)
+{
+    struct wfs_config *config = wfs_arena_alloc(arena, sizeof(*config));
+    if (!config)
+        return wfs_error_nomem(err, "config");
+    *config = (struct wfs_config){
+        .root = root, .name = "config.json", .catalog = catalog, .is_whole = true};
+    int r = add_settings(arena, config, set, err);
+    if (!r)
+        *ret = config;
+    return r;
+}
+
 /* Arrays take a number. A key may itself hold dots ("a.b"): the longest key that is there wins at
  * each step. */
 static const json_t *walk(const json_t *at, const char *path)
@@ -245,11 +266,21 @@ bool wfs_config_get_set(const struct wfs_config *config, const char *name, struc
     return found;
 }
 
+/* Settings that readers (how shards are cut) and the keys of a GGUF file take. */
+static bool is_for_others(const char *name)
+{
+    static const char *const starts[] = {"tp.", "gguf.", "general.", "tokenizer."};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(starts); i++)
+        if (strncmp(name, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
 const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at)
 {
     for (; *at < config->n_settings; ++*at) {
         const struct setting *setting = &config->settings[*at];
-        if (!setting->is_used && strncmp(setting->name, "tp.", 3) != 0)
+        if (!setting->is_used && !is_for_others(setting->name))
             return config->settings[(*at)++].name;
     }
     return NULL;
@@ -257,7 +288,12 @@ const char *wfs_config_unused(const struct wfs_config *config, uint32_t *at)
 
 bool wfs_config_has(const struct wfs_config *config, const char *path)
 {
-    return config->root && walk(config->root, path);
+    return wfs_config_json(config, path) != NULL;
+}
+
+const json_t *wfs_config_json(const struct wfs_config *config, const char *path)
+{
+    return config->root ? walk(config->root, path) : NULL;
 }
 
 /* ---- the configs of a model's parts ------------------------------------------------------------ */
@@ -349,10 +385,13 @@ struct wfs_value wfs_config_get_for(const struct wfs_config *config, const char 
     *ret_by_name = false;
     if (wfs_config_get_set(config, path, &value))
         return value;
-    const json_t *found =
-        config->root ? find_in_json(config->root, path, subject, ret_by_name) : NULL;
-    if (found)
-        return from_json(found);
+    const json_t *found = NULL;
+    if (config->is_whole)
+        found = walk(config->root, path);
+    else if (config->root)
+        found = find_in_json(config->root, path, subject, ret_by_name);
+    if (found || config->is_whole)
+        return wfs_value_from_json(found);
     for (uint32_t i = 0; i < config->catalog->n_metadata; i++)
         if (strcmp(config->catalog->metadata[i][0], path) == 0)
             return from_text(config->catalog->metadata[i][1]);
