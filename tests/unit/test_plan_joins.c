@@ -18,7 +18,7 @@ static void test_plan_joins__every_part_has_a_target(void **state)
     expect_refused(c, (struct options){.rules = "a & b & c -> x & y"},
                    ":1:1: part 2 has no target: 2 are joined by &");
     expect_refused(c, (struct options){.rules = "a -> u -> x & y & z : split(0, 1, 3)"},
-                   "nothing is left for the target y");
+                   "nothing is left for the target y: `split` before -> makes one piece for each");
     struct wfs_plan *p = plan(c, (struct options){.rules = "a : split(0, 1, 3) -> x & y"});
     VALUES(find(p, "y"), 2, 3, 4, 5, 6, 7);
     done(c, p);

@@ -109,7 +109,7 @@ static int run_target(struct wfs_apply *ap, const struct wfs_rule *rule,
     if (!r && mine.n == 0)
         r = wfs_error_set(ap->sink->err, EINVAL,
                           "%s: nothing is left for the target %s: "
-                          "`split` makes one piece for each",
+                          "`split` before -> makes one piece for each",
                           rule->where, target->name->text);
     if (!r)
         r = wfs_ops_run(&run, &target->ops, &mine, &text);
