@@ -77,7 +77,9 @@ static bool line_continues(const struct wfs_parser *p)
     return false;
 }
 
-bool wfs_parse_space(struct wfs_parser *p)
+/* Goes over blanks, comments and line ends to the next text, of this statement or of the next one
+ * too; false where there is none. */
+static bool next_text(struct wfs_parser *p, bool may_be_next_statement)
 {
     for (;;) {
         skip_blanks(p);
@@ -87,24 +89,20 @@ bool wfs_parse_space(struct wfs_parser *p)
             return false;
         if (p->text[p->pos] != '\n')
             return true;
-        if (!line_continues(p))
+        if (!may_be_next_statement && !line_continues(p))
             return false;
         wfs_parse_next(p);
     }
 }
 
+bool wfs_parse_space(struct wfs_parser *p)
+{
+    return next_text(p, false);
+}
+
 bool wfs_parse_statement_start(struct wfs_parser *p)
 {
-    for (;;) {
-        skip_blanks(p);
-        if (at_comment(p))
-            skip_line(p);
-        if (p->pos >= p->len)
-            return false;
-        if (p->text[p->pos] != '\n')
-            return true;
-        wfs_parse_next(p);
-    }
+    return next_text(p, true);
 }
 
 int wfs_parse_error(struct wfs_parser *p, struct wfs_pos pos, const char *fmt, ...)

@@ -59,17 +59,13 @@ static int refuse_pipeline(const struct wfs_listing *listing, struct wfs_error *
 
 static int no_match(const struct wfs_listing *listing, const char *pattern, struct wfs_error *err)
 {
-    wfs_cleanup(wfs_freep) const char **names = calloc(listing->n_entries + 1, sizeof(*names));
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
-    uint32_t n = 0;
-    if (!names)
-        return wfs_error_nomem(err, listing->path);
-    for (uint32_t i = 0; i < listing->n_entries; i++)
-        if (listing->entries[i].flags)
-            names[n++] = listing->entries[i].name;
-    wfs_listing_names(&text, names, n);
+    uint32_t n;
+    int r = wfs_listing_known_names(listing, &text, &n, err);
+    if (r)
+        return r;
     return wfs_error_set(err, ENOENT, "%s: nothing matches weights=%s%s%s", listing->path, pattern,
-                         n ? "; there is " : "", wfs_buf_ok(&text) && text.len ? text.data : "");
+                         n ? "; there is " : "", n ? text.data : "");
 }
 
 /* Appends text as a pattern that matches itself: the folder's own path is no pattern. */

@@ -221,24 +221,20 @@ static int gather(const struct wfs_listing *listing, enum gather how, struct can
 /* The error where nothing can be mounted: it names what there is instead. */
 static int no_weights(const struct wfs_listing *listing, struct wfs_error *err)
 {
-    wfs_cleanup(wfs_freep) const char **names = calloc(listing->n_entries + 1, sizeof(*names));
     wfs_cleanup(wfs_buf_free) struct wfs_buf text = {0};
-    uint32_t n = 0;
-    if (!names)
-        return wfs_error_nomem(err, listing->path);
-    for (uint32_t i = 0; i < listing->n_entries; i++)
-        if (listing->entries[i].flags)
-            names[n++] = listing->entries[i].name;
+    uint32_t n;
+    int r = wfs_listing_known_names(listing, &text, &n, err);
+    if (r)
+        return r;
     if (n == 0)
         return wfs_error_set(err, ENOENT, "%s: no weights in this folder%s", listing->path,
                              wfs_listing_find(listing, "snapshots")
                                  ? "; of a Hugging Face cache, give snapshots/REVISION"
                                  : "");
-    wfs_listing_names(&text, names, n);
     return wfs_error_set(err, ENOENT,
                          "%s: no weights that weightfs reads; there is %s (-o weights=GLOB names a "
                          "file all the same)",
-                         listing->path, wfs_buf_ok(&text) && text.len ? text.data : "");
+                         listing->path, text.data);
 }
 
 int wfs_source_choose(struct wfs_arena *arena, const struct wfs_listing *listing,

@@ -167,3 +167,18 @@ void wfs_listing_names(struct wfs_buf *out, const char *const *names, uint32_t n
     if (n_left)
         wfs_buf_printf(out, " and %u more", n_left);
 }
+
+int wfs_listing_known_names(const struct wfs_listing *listing, struct wfs_buf *out, uint32_t *ret_n,
+                            struct wfs_error *err)
+{
+    wfs_cleanup(wfs_freep) const char **names = calloc(listing->n_entries + 1, sizeof(*names));
+    uint32_t n = 0;
+    if (!names)
+        return wfs_error_nomem(err, listing->path);
+    for (uint32_t i = 0; i < listing->n_entries; i++)
+        if (listing->entries[i].flags)
+            names[n++] = listing->entries[i].name;
+    wfs_listing_names(out, names, n);
+    *ret_n = n;
+    return wfs_buf_ok(out) ? 0 : wfs_error_nomem(err, listing->path);
+}

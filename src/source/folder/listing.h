@@ -36,6 +36,10 @@ const struct wfs_entry *wfs_listing_find(const struct wfs_listing *listing, cons
 const char *wfs_listing_special(const struct wfs_listing *listing, const struct wfs_entry *entry);
 /* Appends up to a dozen names, "a, b and 3 more". Skips NULL names. */
 void wfs_listing_names(struct wfs_buf *out, const char *const *names, uint32_t n_names);
+/* Appends the names that are known for something, weights or what says how they lie, in the same
+ * way; *ret_n is how many there are. */
+int wfs_listing_known_names(const struct wfs_listing *listing, struct wfs_buf *out, uint32_t *ret_n,
+                            struct wfs_error *err);
 
 /* A format that is a whole folder, recognised by the names in it. One row in src/source/folders.h. */
 struct wfs_folder_format {

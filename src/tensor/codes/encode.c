@@ -2,28 +2,20 @@
  * encode.c - a tensor of floats as block codes: each block is a function of its elements alone, so that
  * any range is the same bits. wfs_expr_encode is declared in tensor/tensor.h.
  */
-#include "tensor/codes/codes.h"
-
 #include <stdlib.h>
 
-#include "tensor/expr/computed.h"
-
-struct encoded {
-    struct wfs_computed computed;
-    const struct wfs_code *code;
-    const struct wfs_expr *in;
-};
+#include "tensor/codes/coded.h"
 
 struct encode_work {
     float *lanes;    /* a chunk's elements */
     uint8_t *stored; /* the same as the input has them */
 };
 
-static int refuse_block(const struct encoded *encoded, const float *lanes, uint64_t first,
+static int refuse_block(const struct wfs_coded *coded, const float *lanes, uint64_t first,
                         struct wfs_error *err)
 {
-    const char *name = wfs_dtype_info(encoded->code->dtype)->name;
-    size_t n = wfs_code_elems(encoded->code);
+    const char *name = wfs_dtype_info(coded->code->dtype)->name;
+    size_t n = wfs_code_elems(coded->code);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(lanes[i]))
             return wfs_error_set(err, ERANGE, "encode: element %llu is %s, which %s cannot hold",
@@ -44,17 +36,17 @@ static bool all_finite(const float *lanes, size_t n)
 static int encode_compute(struct wfs_computed *c, uint8_t *out, uint64_t first, size_t n,
                           void *work, struct wfs_error *err)
 {
-    const struct encoded *encoded = (const struct encoded *)c;
+    const struct wfs_coded *coded = (const struct wfs_coded *)c;
     const struct encode_work *w = work;
-    const struct wfs_expr *in = encoded->in;
-    size_t width = wfs_dtype_bits(in->dtype) / 8, per_block = wfs_code_elems(encoded->code);
+    const struct wfs_expr *in = coded->in;
+    size_t width = wfs_dtype_bits(in->dtype) / 8, per_block = wfs_code_elems(coded->code);
     int r = wfs_expr_read(in, w->stored, n * width, first * width, err);
     if (!r)
         r = wfs_convert(in->dtype, w->stored, WFS_F32, w->lanes, n, err);
-    for (size_t at = 0; !r && at < n; at += per_block, out += wfs_code_bytes(encoded->code)) {
+    for (size_t at = 0; !r && at < n; at += per_block, out += wfs_code_bytes(coded->code)) {
         const float *lanes = w->lanes + at;
-        if (!all_finite(lanes, per_block) || !encoded->code->encode(lanes, out))
-            r = refuse_block(encoded, lanes, first + at, err);
+        if (!all_finite(lanes, per_block) || !coded->code->encode(lanes, out))
+            r = refuse_block(coded, lanes, first + at, err);
     }
     return r;
 }
@@ -62,9 +54,9 @@ static int encode_compute(struct wfs_computed *c, uint8_t *out, uint64_t first, 
 static int encode_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
                        struct wfs_error *err)
 {
-    struct encoded *encoded = (struct encoded *)bytes;
-    struct wfs_computed *c = &encoded->computed;
-    size_t stored = wfs_computed_chunk_bytes(encoded->in->dtype);
+    struct wfs_coded *coded = (struct wfs_coded *)bytes;
+    struct wfs_computed *c = &coded->computed;
+    size_t stored = wfs_computed_chunk_bytes(coded->in->dtype);
     float *work wfs_cleanup(wfs_freep) =
         malloc(WFS_CHUNK_ELEMS * sizeof(*work) + stored + wfs_computed_chunk_bytes(c->dtype));
     if (!work)
@@ -74,13 +66,8 @@ static int encode_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t 
     return wfs_computed_read(c, buf, len, off, encode_compute, &w, rest + stored, err);
 }
 
-static int encode_check(struct wfs_bytes *bytes, struct wfs_error *err)
-{
-    return wfs_expr_check(((struct encoded *)bytes)->in, err);
-}
-
 static const struct wfs_bytes_ops encode_ops = {
-    .kind = "encoded", .read = encode_read, .free = wfs_computed_stay, .check = encode_check};
+    .kind = "encoded", .read = encode_read, .free = wfs_computed_stay, .check = wfs_coded_check};
 
 static int check_encode(const struct wfs_expr *in, enum wfs_dtype dtype, struct wfs_error *err)
 {
@@ -97,25 +84,7 @@ static int check_encode(const struct wfs_expr *in, enum wfs_dtype dtype, struct 
 int wfs_expr_encode(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
                     const struct wfs_expr **ret, struct wfs_error *err)
 {
-    uint64_t n_elems, size_bytes;
-    uint32_t depth = wfs_computed_depth(in);
+    static const struct wfs_coded_kind kind = {"encode", "an encoded tensor", &encode_ops};
     int r = check_encode(in, dtype, err);
-    if (!r)
-        r = wfs_shape_size(dtype, in->ndim, in->shape, &n_elems, &size_bytes, err);
-    if (!r)
-        r = wfs_computed_check_depth(depth, err);
-    if (r)
-        return r;
-    const struct wfs_code *code = wfs_code_of(dtype);
-    struct encoded *encoded = wfs_arena_alloc(arena, sizeof(*encoded));
-    if (!encoded)
-        return wfs_error_nomem(err, "an encoded tensor");
-    struct wfs_hash key = wfs_code_key("encode", code, dtype, in);
-    wfs_computed_init(&encoded->computed, &encode_ops, "an encoded tensor", dtype, size_bytes, &key,
-                      sizeof(key));
-    encoded->computed.depth = depth + 1;
-    encoded->code = code;
-    encoded->in = in;
-    return wfs_expr_contiguous(arena, &encoded->computed.base, 0, dtype, in->ndim, in->shape, ret,
-                               err);
+    return r ? r : wfs_coded_expr(arena, &kind, wfs_code_of(dtype), in, dtype, ret, err);
 }

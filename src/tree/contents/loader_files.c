@@ -44,15 +44,11 @@ static int add_writer_file(struct wfs_tree_builder *b, uint32_t dir, uint32_t pl
     struct wfs_arena *arena wfs_cleanup(wfs_arena_freep) = wfs_arena_new();
     if (!arena || (!whole && wfs_tree_manifest(session, plan, arena, &manifest, err)))
         return wfs_error_nomem(err, "the tree");
-    const char *refusal = NULL;
-    if (!whole && writer->refuses(&manifest, arena, &refusal))
+    bool is_refused;
+    if (wfs_tree_is_refused(b, plan, writer, whole ? NULL : &manifest, arena, &is_refused))
         return wfs_error_nomem(err, "the tree");
-    if (!refusal && wfs_tree_refuse_partial(b, plan, writer->file_name, &refusal))
-        return wfs_error_nomem(err, "the tree");
-    if (refusal)
-        return wfs_tree_note_refusal(b, plan, writer->file_name, refusal)
-                   ? wfs_error_nomem(err, "the tree")
-                   : 0;
+    if (is_refused)
+        return 0;
     if (!wfs_tree_add_file(b, dir, writer->file_name, whole ? plan_whole_source : plan_writer_file,
                            writer, plan))
         return wfs_error_nomem(err, "the tree");

@@ -41,15 +41,11 @@ int wfs_tree_add_shard_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t 
     if (wfs_tree_manifest(session, plan, session->arena, &manifest, err))
         return wfs_error_nomem(err, "the tree");
     const struct wfs_writer *writer = wfs_writer_by_name("safetensors");
-    const char *refusal;
-    if (writer->refuses(&manifest, session->arena, &refusal))
+    bool is_refused;
+    if (wfs_tree_is_refused(b, plan, writer, &manifest, session->arena, &is_refused))
         return wfs_error_nomem(err, "the tree");
-    if (!refusal && wfs_tree_refuse_partial(b, plan, writer->file_name, &refusal))
-        return wfs_error_nomem(err, "the tree");
-    if (refusal)
-        return wfs_tree_note_refusal(b, plan, writer->file_name, refusal)
-                   ? wfs_error_nomem(err, "the tree")
-                   : 0;
+    if (is_refused)
+        return 0;
     int r =
         wfs_shards_split(&manifest, session->options.shard_bytes, session->arena, &shards, &n, err);
     uint32_t n_files = n > 1 ? n + 1 : 1; /* a single file needs no index */

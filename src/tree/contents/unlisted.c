@@ -58,8 +58,10 @@ static const struct wfs_note *first_lost(const struct wfs_session *session, uint
     return first;
 }
 
-int wfs_tree_refuse_partial(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
-                            const char **ret)
+/* *ret: why the file is not listed, naming a refused tensor that it would lack; or NULL. Under
+ * -o partial it is NULL, and the report says what the file lacks. -ENOMEM. */
+static int refuse_partial(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
+                          const char **ret)
 {
     uint32_t n;
     const struct wfs_note *lost = first_lost(b->session, plan, &n);
@@ -95,4 +97,16 @@ int wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char 
     wfs_buf_visible(&b->renamed, refusal);
     wfs_buf_char(&b->renamed, '\n');
     return 0;
+}
+
+int wfs_tree_is_refused(struct wfs_tree_builder *b, uint32_t plan, const struct wfs_writer *writer,
+                        const struct wfs_manifest *manifest, struct wfs_arena *arena, bool *ret)
+{
+    const char *refusal = NULL;
+    if (manifest && writer->refuses(manifest, arena, &refusal))
+        return -ENOMEM;
+    if (!refusal && refuse_partial(b, plan, writer->file_name, &refusal))
+        return -ENOMEM;
+    *ret = refusal != NULL;
+    return refusal ? wfs_tree_note_refusal(b, plan, writer->file_name, refusal) : 0;
 }
