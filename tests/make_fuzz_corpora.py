@@ -91,9 +91,54 @@ def gguf_seeds():
     put("gguf", "should-fail-string", file(0, 1, text(b"a") + struct.pack("<IQ", 8, 2**63), 64))
 
 
+def tokenizer_seeds():
+    """'m' and a SentencePiece model; or a tokenizer.json, a NUL, a tokenizer_config.json."""
+    def piece(text, kind):
+        inner = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", -1.5) + b"\x18" + bytes([kind])
+        return b"\x0a" + bytes([len(inner)]) + inner
+
+    pieces = b"m" + b"".join(piece(text, kind) for text, kind in [(b"<unk>", 2), (b"<s>", 3), (b"<0x41>", 6), (b"a\0b", 1)])
+    settings = b"\x12\x02\x18\x01" + b"\x1a\x09\x12\x03abc\x18\x00\x20\x00"
+    put("tokenizer", "model", pieces + settings)
+    put("tokenizer", "should-fail-model-cut", pieces[:-2])
+    put("tokenizer", "should-fail-model-number", b"m" + b"\xff" * 12)
+
+    def both(tokenizer, config):
+        tokenizer = tokenizer if isinstance(tokenizer, bytes) else json.dumps(tokenizer).encode()
+        return tokenizer + b"\0" + json.dumps(config).encode()
+
+    def special(name):
+        return {"SpecialToken": {"id": name, "type_id": 0}}
+
+    a, b = {"Sequence": {"id": "A"}}, {"Sequence": {"id": "B"}}
+    template = {"type": "TemplateProcessing", "single": [special("<s>"), a, special("</s>")],
+                "pair": [special("<s>"), a, special("</s>"), special("</s>"), b, special("</s>")],
+                "special_tokens": {"<s>": {"ids": [4]}, "</s>": {"ids": [5]}}}
+    added = [{"id": 4, "content": "<s>", "special": True}, {"id": 5, "content": "\u2581x", "special": False}]
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    bpe = {"added_tokens": added, "pre_tokenizer": level, "post_processor": {"type": "Sequence", "processors": [level, template]},
+           "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}]},
+           "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "\u0120a b": 3}, "merges": ["a b", ["\u0120a b", "a"]]}}
+    named = {"bos_token": "<s>", "eos_token": {"content": "x"}, "add_bos_token": True, "tokenizer_class": "LlamaTokenizerFast",
+             "model_max_length": 10 ** 30, "chat_template": [{"name": "a-b", "template": "t"}, {"name": "default", "template": "d"}]}
+    put("tokenizer", "bpe", both(bpe, named))
+    bert = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
+    words = {"type": "WordPiece", "vocab": {"[UNK]": 0, "a": 1, "##b": 2, "n": 3}, "unk_token": "[UNK]", "continuing_subword_prefix": "##"}
+    put("tokenizer", "wordpiece", both({"normalizer": bert, "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": template,
+                                        "added_tokens": added, "model": words}, {"cls_token": "<s>", "sep_token": "</s>",
+                                                                                 "tokenizer_class": "BertTokenizer"}))
+    put("tokenizer", "roberta", both({"post_processor": {"type": "RobertaProcessing", "cls": ["<s>", 4], "sep": ["</s>", 5]},
+                                      "model": {"type": "BPE"}}, {"tokenizer_class": "RobertaTokenizer"}))
+    put("tokenizer", "unigram", both({"model": {"type": "Unigram", "vocab": [["a", -1.5]]}}, {}))
+    put("tokenizer", "should-fail-twice", b'{"model": {"vocab": {"a": 0, "\\u0061": 1}}}')
+    put("tokenizer", "should-fail-deep", b'{"normalizer":' + b"[" * 5000)
+    put("tokenizer", "should-fail-merge", both({"model": {"merges": [["a"]]}}, {}))
+
+
 def main():
     safetensors_seeds()
     gguf_seeds()
+    tokenizer_seeds()
     a = np.arange(6, dtype="<f4").reshape(2, 3)
     put("npy", "c-order", npy(a))
     put("npy", "fortran-order", npy(np.asfortranarray(a)))

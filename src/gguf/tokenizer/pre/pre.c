@@ -97,7 +97,8 @@ static int encode_bpe(struct check *c)
     int r = check_bpe(c);
     if (r)
         return r;
-    const json_t *cuts = wfs_pre_cuts(c->known, c->files->json.pre_tokenizer, &r);
+    const json_t *pre_tokenizer = c->files->json.pre_tokenizer;
+    const json_t *cuts = pre_tokenizer ? wfs_pre_cuts(c->known, pre_tokenizer, &r) : NULL;
     if (r)
         return r;
     if (!cuts)
