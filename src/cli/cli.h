@@ -48,6 +48,7 @@ struct wfs_cli {
     unsigned n_operands;
     char **operands;
     int status; /* where wfs_cli_next returned -1 */
+    bool is_silent; /* errors only: no warnings of the source and its views */
 };
 int wfs_cli_open(struct wfs_cli *cli, const struct wfs_verb *verb, int argc, char **argv);
 /* Returns the next of the verb's own options (its `val`). 0 after the last one: the operands are

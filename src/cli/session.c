@@ -47,7 +47,8 @@ int wfs_cli_session(struct wfs_cli *cli, enum wfs_cli_reads reads, struct wfs_se
         cli->status = wfs_cli_fail(&err);
         return r;
     }
-    print_warnings(session);
+    if (!cli->is_silent)
+        print_warnings(session);
     uint64_t n_problems = wfs_session_n_problems(session);
     if (cli->options.mount.session.strict && n_problems) {
         r = wfs_error_set(&err, EINVAL, "%llu problems, and --strict",

@@ -86,6 +86,7 @@ struct wfs_view_options {
     const char *const *set;    /* -o set=NAME=VALUE, NULL-terminated, or NULL */
     bool narrow;               /* -o narrow: casts to a type of smaller range are wanted */
     bool strict;
+    bool is_default; /* nobody named it: -EOPNOTSUPP where it is none to show unasked */
 };
 
 /* The identity plan. */
@@ -103,10 +104,23 @@ int wfs_plan_conversion_order(const struct wfs_plan *plan, const struct wfs_cata
                               struct wfs_arena *arena, const uint32_t **ret, struct wfs_error *err);
 void wfs_plan_free(struct wfs_plan *plan);
 void wfs_plan_freep(struct wfs_plan **plan);
-/* The view that a source gets when none is named: "flax" or "torch"; NULL when names do not tell.
- */
-int wfs_plan_default_view(const struct wfs_catalog *catalog, const char **ret,
-                          struct wfs_error *err);
+/* The views that a source gets where none is named: what has a loader for this very checkpoint, else
+ * `nnx`. That is `torch` of a source in another framework's names, and of PyTorch's each set whose
+ * `default if` holds (`flax` where transformers has the class, `gguf` where its tables know the
+ * architecture); none where nothing leads from the source's names to a view's. */
+#define WFS_DEFAULT_VIEWS_MAX 8
+struct wfs_default_views {
+    uint32_t n;
+    struct wfs_plan *plans[WFS_DEFAULT_VIEWS_MAX]; /* the caller's */
+};
+/* `options` have no name; what they say is said to all, a template to the first alone. A view that
+ * cannot be planned is a warning of the catalog, the first an error where options were given. */
+int wfs_plan_default_views(struct wfs_catalog *catalog, const struct wfs_view_options *options,
+                           struct wfs_default_views *ret, struct wfs_error *err);
+void wfs_default_views_free(struct wfs_default_views *views);
+/* Whose names the source has, as rule sets say `from` and `to`: "torch", "flax", ...; NULL where
+ * they do not tell. */
+int wfs_plan_convention(const struct wfs_catalog *catalog, const char **ret, struct wfs_error *err);
 /* The keys of a view's own options ("match", "keys"), NULL-terminated: what may follow ':' in
  * --view NAME, and what a plain -o key reaches where exactly one view takes it. */
 const char *const *wfs_view_option_keys(const char *view);

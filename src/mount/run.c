@@ -46,6 +46,25 @@ static void print_warnings(const struct wfs_session *session)
         fprintf(stderr, "weightfs: %u more, see info/report.txt\n", n - WARNINGS_SHOWN);
 }
 
+/* The last line on a terminal: what else could be shown. */
+static void print_other_views(const struct wfs_session *session)
+{
+    const char *comma = "";
+    if (!isatty(STDERR_FILENO))
+        return;
+    for (size_t s = 0; s < wfs_n_rule_texts; s++) {
+        const char *name = wfs_rule_texts[s].name;
+        bool is_shown = false;
+        for (uint32_t i = 0; i < session->n_plans; i++)
+            is_shown |= strcmp(session->plans[i]->view, name) == 0;
+        if (is_shown)
+            continue;
+        fprintf(stderr, "%s%s", *comma ? comma : "weightfs: other views (--view NAME): ", name);
+        comma = ", ";
+    }
+    fputs(*comma ? "\n" : "", stderr);
+}
+
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static int start_cache(const struct wfs_mount_options *options, struct wfs_session *session,
@@ -161,6 +180,7 @@ static int serve_mounted(const struct wfs_mount_options *options, struct wfs_ses
     int r = wfs_serve_start(options, session, mountpoint, &serve, err);
     if (r)
         return r;
+    print_other_views(session);
     r = leave_terminal(options, err);
     if (!r) {
         wfs_readahead_raise(serve.dev_major, serve.dev_minor);

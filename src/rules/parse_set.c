@@ -184,8 +184,7 @@ static int do_include(struct reading *rd)
         return wfs_parse_error(p, pos, "expected a set, found the inverse of one");
     if (rd->in->depth >= WFS_RULES_MAX_DEPTH)
         return wfs_parse_error(p, pos,
-                               "expected fewer nested includes (does a file include "
-                               "itself?)");
+                               "expected fewer nested includes (does a file include itself?)");
     if (++rd->in->n_files > MAX_INCLUDED || rd->in->n_bytes > MAX_INCLUDED_BYTES)
         return wfs_parse_error(p, pos, "expected at most %d included files and %llu bytes of them",
                                MAX_INCLUDED, (unsigned long long)MAX_INCLUDED_BYTES);
@@ -240,21 +239,25 @@ static int do_inverse_let(struct reading *rd)
     return r ? r : wfs_parse_expr(rd->p, &let->inverse);
 }
 
-static int read_require(struct reading *rd, const char *missing)
+static int read_require(struct reading *rd, struct wfs_require req)
 {
-    struct wfs_require req = {.missing = missing};
     rd->p->n_caps = 0;
     wfs_parse_space(rd->p);
     req.pos = wfs_parse_pos(rd->p);
     int r = wfs_parse_expr(rd->p, &req.cond);
-    if (!r)
+    if (!r && !req.is_default)
         r = wfs_parse_string(rd->p, &req.message);
     return r ? r : ADD(rd, requires, &req);
 }
 
 static int do_require(struct reading *rd)
 {
-    return read_require(rd, NULL);
+    return read_require(rd, (struct wfs_require){0});
+}
+
+static int do_default(struct reading *rd)
+{
+    return read_require(rd, (struct wfs_require){.is_default = true});
 }
 
 static int do_missing(struct reading *rd)
@@ -263,7 +266,7 @@ static int do_missing(struct reading *rd)
     int r = wfs_parse_path(rd->p, &path);
     if (!r)
         r = wfs_parse_expect(rd->p, "if");
-    return r ? r : read_require(rd, path);
+    return r ? r : read_require(rd, (struct wfs_require){.missing = path});
 }
 
 static int do_prefix(struct reading *rd)
@@ -299,6 +302,7 @@ static const struct {
     {"let ", do_let},
     {"inverse let ", do_inverse_let},
     {"require ", do_require},
+    {"default if ", do_default},
     {"missing ", do_missing},
     {"prefix ", do_prefix},
     {"invertible", do_invertible},

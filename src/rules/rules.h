@@ -282,12 +282,14 @@ struct wfs_let {
     const struct wfs_vexpr *inverse; /* of the names an inverse reads; NULL: expr serves both */
 };
 /* A condition and what is said of it: one without which the view is refused; or, with `missing`, one
- * under which the view lacks a tensor of that path. */
+ * under which the view lacks a tensor of that path; or, with `is_default`, one under which the view
+ * is shown although nobody named it. */
 struct wfs_require {
     struct wfs_pos pos;
     const char *missing; /* or NULL */
+    bool is_default;
     const struct wfs_vexpr *cond;
-    const char *message;
+    const char *message; /* of is_default: NULL */
 };
 /* An inverse takes one off where it reads names, and adds one where it writes them. */
 struct wfs_prefix {

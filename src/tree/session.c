@@ -54,39 +54,29 @@ static int add_view(struct wfs_session *session, const struct wfs_view_options *
     return check_view_name(session, session->plans[session->n_plans - 1], err);
 }
 
-/* Adds the source's default view. `options` are those that were given without a view's name;
- * `asked` says whether there were any: then a view that cannot be planned is an error. */
-static int add_default_view(struct wfs_session *session, const struct wfs_view_options *options,
-                            bool asked, struct wfs_error *err)
+/* Adds the source's default views. `options` are those that were given without a view's name;
+ * `asked` says whether there were any: then a source without such a view is an error. */
+static int add_default_views(struct wfs_session *session, const struct wfs_view_options *options,
+                             bool asked, struct wfs_error *err)
 {
-    struct wfs_view_options view = *options;
-    if (view.rules) /* the view is the rules' own, under their name */
-        return add_view(session, &view, err);
-    int told = wfs_plan_default_view(session->catalog, &view.name, err);
-    if (told)
-        return told;
-    if (view.name && asked)
-        return add_view(session, &view, err);
-    if (view.name) {
-        struct wfs_error why = {0};
-        int r = add_view(session, &view, &why);
-        if (r && (r == -ENOMEM || session->options.strict))
-            return wfs_error_set(err, why.code, "%s", why.message);
-        if (r) /* nobody asked for it: the source is shown, and a note says why not the view */
-            wfs_catalog_note(session->catalog, WFS_NOTE_WARNING, view.name,
-                             "this view is not shown: %s", why.message);
-        return 0;
-    }
-    return asked ? wfs_error_set(err, EINVAL,
-                                 "%s: its names do not tell which view it wants; name one (--view)",
-                                 session->options.source)
-                 : 0;
+    struct wfs_default_views found;
+    if (options->rules) /* the view is the rules' own, under their name */
+        return add_view(session, options, err);
+    int r = wfs_plan_default_views(session->catalog, options, &found, err);
+    for (uint32_t i = 0; !r && i < found.n; i++)
+        session->plans[session->n_plans++] = found.plans[i];
+    if (!r && asked && found.n == 0)
+        return wfs_error_set(err, EINVAL,
+                             "%s: its names do not tell which view it wants; name one (--view)",
+                             session->options.source);
+    return r;
 }
 
 static int add_plans(struct wfs_session *session, const struct wfs_session_options *options,
                      struct wfs_error *err)
 {
-    session->plans = wfs_arena_array(session->arena, options->n_views + 2, sizeof(*session->plans));
+    session->plans = wfs_arena_array(
+        session->arena, options->n_views + 1 + WFS_DEFAULT_VIEWS_MAX, sizeof(*session->plans));
     if (!session->plans)
         return wfs_error_nomem(err, "the views");
     int r = wfs_plan_source(session->catalog, &session->plans[0], err);
@@ -97,10 +87,10 @@ static int add_plans(struct wfs_session *session, const struct wfs_session_optio
     if (options->n_views == 0 && options->source_only)
         return 0;
     if (options->n_views == 0)
-        return add_default_view(session, &plain, false, err);
+        return add_default_views(session, &plain, false, err);
     for (uint32_t i = 0; i < options->n_views && !r; i++)
         r = options->views[i].name ? add_view(session, &options->views[i], err)
-                                   : add_default_view(session, &options->views[i], true, err);
+                                   : add_default_views(session, &options->views[i], true, err);
     return r;
 }
 

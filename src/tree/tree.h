@@ -20,11 +20,11 @@ enum wfs_tensor_format { WFS_FORMAT_NPY, WFS_FORMAT_RAW };
 struct wfs_session_options {
     const char *source;
     struct wfs_source_options source_options;
-    /* The views; none: the default view of the source. One whose name is NULL is the default view
-     * with options. */
+    /* The views; none: the default views of the source. One whose name is NULL stands for them, with
+     * options. */
     const struct wfs_view_options *views;
     uint32_t n_views;
-    bool source_only;              /* no default view: source/ alone, where n_views is 0 */
+    bool source_only;              /* no default views: source/ alone, where n_views is 0 */
     const char *files;             /* -o files=LIST|all|none, or NULL for the default */
     uint64_t shard_bytes;          /* -o shards=SIZE; 0: none */
     enum wfs_tensor_format format; /* -o format=npy|raw */

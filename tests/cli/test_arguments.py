@@ -18,7 +18,7 @@ def checkpoint(tmp_path):
 def test_arguments__a_source_called_like_a_verb(tmp_path):
     write_safetensors(tmp_path / "index", {"a.weight": np.ones((2, 3), np.float32)})
     assert run("ls", "index", "source/tensors/a", cwd=tmp_path).stdout == "weight.npy\n"
-    assert run("ls", "./index", cwd=tmp_path).stdout.split() == ["flax", "info", "source"]
+    assert run("ls", "./index", cwd=tmp_path).stdout.split() == ["info", "nnx", "source"]
     done = run("index", "mnt", cwd=tmp_path, check=False)  # the verb
     assert done.returncode == 2 and "verify" in done.stderr
 
@@ -53,8 +53,8 @@ def test_arguments__dtype_for_the_default_view_and_for_one(checkpoint):
                 if "bias" in x][0]
         return line.split()[-2]
 
-    assert dtype("flax") == "float32"
-    assert dtype("flax", "-o", "dtype=float16") == "float16"
+    assert dtype("nnx") == "float32"
+    assert dtype("nnx", "-o", "dtype=float16") == "float16"
     both = ("--view", "flax:dtype=float16", "--view", "other=flax")
     assert dtype("flax", *both) == "float16"
     assert dtype("other", *both) == "float32"

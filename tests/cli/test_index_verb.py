@@ -24,7 +24,7 @@ def checkpoint(tmp_path):
 
 def fill(checkpoint):
     """Computes the mapped parameter with an index that keeps it."""
-    run("cat", "-o", "cache=always", checkpoint, "flax/tensors/a/kernel.npy", text=False)
+    run("cat", "-o", "cache=always", checkpoint, "nnx/tensors/a/kernel.npy", text=False)
 
 
 def stat(*args):
@@ -36,7 +36,7 @@ def test_index_verb__empty(home):
 
 
 def test_index_verb__cat_leaves_none_unless_asked(home, checkpoint):
-    run("cat", checkpoint, "flax/tensors/a/kernel.npy", text=False)
+    run("cat", checkpoint, "nnx/tensors/a/kernel.npy", text=False)
     assert stat() == []
 
 
@@ -61,7 +61,7 @@ def test_index_verb__verify_finds_and_repairs(home, checkpoint):
     done = run("index", "verify", info["path"], check=False)
     assert done.returncode != 0
     run("index", "verify", "--repair", info["path"], check=False)
-    out = run("cat", "-o", "cache=always", checkpoint, "flax/tensors/a/kernel.npy", text=False).stdout
+    out = run("cat", "-o", "cache=always", checkpoint, "nnx/tensors/a/kernel.npy", text=False).stdout
     rng = np.random.default_rng(0)
     assert out[128:] == rng.standard_normal((512, 2048)).astype(np.float32).T.tobytes()
 
@@ -98,7 +98,7 @@ def test_index_verb__clear(home, checkpoint, tmp_path):
 
 def test_index_verb__of_a_path_of_its_own(home, checkpoint, tmp_path):
     at = tmp_path / "mine.db"
-    run("cat", "-o", f"index={at},cache=always", checkpoint, "flax/tensors/a/kernel.npy", text=False)
+    run("cat", "-o", f"index={at},cache=always", checkpoint, "nnx/tensors/a/kernel.npy", text=False)
     [info] = stat(at)
     assert info["blocks"] > 0 and stat() == []
     run("index", "clear", at)

@@ -8,15 +8,24 @@
 
 /* ---- flax and torch ------------------------------------------------------------------------ */
 
-static void expect_convention(struct wfs_catalog *c, const char *name, const char *view)
+/* `views`: those that are shown where none is named, "" for none. */
+static void expect_convention(struct wfs_catalog *c, const char *name, const char *views)
 {
     struct wfs_error err = {0};
-    const char *got;
     for (int again = 0; again < 2; again++) { /* found, and kept */
+        const char *got;
+        char shown[64] = "";
+        struct wfs_view_options options = {0};
+        struct wfs_default_views found;
         assert_int_equal(wfs_convention_of(c, &got, &err), 0);
         assert_true(name ? got && strcmp(got, name) == 0 : !got);
-        assert_int_equal(wfs_plan_default_view(c, &got, &err), 0);
-        assert_true(view ? got && strcmp(got, view) == 0 : !got);
+        assert_int_equal(wfs_plan_default_views(c, &options, &found, &err), 0);
+        for (uint32_t i = 0; i < found.n; i++) {
+            strcat(shown, i ? " " : "");
+            strcat(shown, found.plans[i]->view);
+        }
+        assert_string_equal(shown, views);
+        wfs_default_views_free(&found);
     }
     wfs_catalog_free(c);
 }
@@ -32,18 +41,30 @@ static void test_plan__convention_is_told_by_names(void **state)
     ADD(c, "token_embd.weight", 2, 3);
     ADD(c, "blk.0.attn_norm.weight", 3);
     ADD(c, "blk.0.attn_output.weight", 3, 3);
-    expect_convention(c, "torch", "flax"); /* three of six are not most */
+    expect_convention(c, "torch", "nnx"); /* three of six are not most */
     c = new_catalog();
     ADD(c, "token_embd.weight", 2, 3);
     ADD(c, "blk.0.attn_norm.weight", 3);
     ADD(c, "blk.0.attn_output.weight", 3, 3);
     ADD(c, "blk.0.ffn_up.weight", 3, 3);
-    expect_convention(c, "gguf", NULL);
+    expect_convention(c, "gguf", ""); /* which architecture is not told */
+    c = new_catalog();
+    c->convention = "gguf"; /* a GGUF file */
+    ADD(c, "token_embd.weight", 2, 3);
+    ADD(c, "blk.0.ssm_in.weight", 3, 3);
+    expect_convention(c, "gguf", "");
+    c = new_catalog();
+    c->convention = "gguf"; /* a GGUF file of PyTorch's names */
+    ADD(c, "double_blocks.0.img_attn.qkv.weight", 3, 3);
+    expect_convention(c, "torch", "nnx");
     c = new_catalog();
     ADD(c, "a.kernel", 2, 3);
     ADD(c, "b.weight", 2, 3);
     assert_true(wfs_convention_is_mixed(c));
-    expect_convention(c, NULL, NULL);
+    expect_convention(c, NULL, "");
+    c = new_catalog();
+    ADD(c, "a", 2, 3);
+    expect_convention(c, NULL, "nnx");
 }
 
 /* What a set makes is known by its name: a view of it may be a source again. */

@@ -134,7 +134,7 @@ static int take_option(struct check *check, struct wfs_cli *cli, int c, struct w
         check->against = cli->arg;
         return 0;
     case OPTION_SILENT:
-        check->look.silent = true;
+        check->look.silent = cli->is_silent = true;
         return 0;
     case OPTION_VALUES:
         check->no_values = true;

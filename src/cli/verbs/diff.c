@@ -32,35 +32,52 @@ static int start_cache(const struct wfs_cli *cli, struct wfs_session *session,
     return r;
 }
 
-/* Which plan of A is compared with B as it is: a view that was named; else, where the conventions
- * differ, A's default view, which has B's; else A as it is. */
-static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struct wfs_session *b)
+/* Whose names a source has, or NULL. Opening the session asked it: asking again cannot fail. */
+static const char *convention_of(const struct wfs_session *session)
 {
+    const char *name;
+    struct wfs_error err = {0};
+    return wfs_plan_convention(session->catalog, &name, &err) ? NULL : name;
+}
+
+/* Which plan of A is compared with B as it is: a view that was named; else, where the conventions
+ * differ, the view that has B's, one of the session's or made into *ret_own; else A as it is. */
+static const struct wfs_plan *plan_of_a(const struct wfs_session *a, const struct wfs_session *b,
+                                        struct wfs_plan **ret_own)
+{
+    const char *name_a = convention_of(a), *name_b = convention_of(b);
+    const struct wfs_plan *found = NULL;
+    struct wfs_error err = {0};
     if (a->options.n_views > 0 && a->n_plans > 1)
         return a->plans[1];
-    const char *view_a = NULL, *view_b = NULL;
-    struct wfs_error err = {0};
-    /* Both sessions asked it when they were opened: the answer is there, and asking cannot fail. */
-    if (wfs_plan_default_view(a->catalog, &view_a, &err) ||
-        wfs_plan_default_view(b->catalog, &view_b, &err))
+    if (a->options.source_only || !name_a || !name_b || strcmp(name_a, name_b) == 0)
         return a->plans[0];
-    if (view_a && view_b && strcmp(view_a, view_b) != 0 && a->n_plans > 1) {
-        fprintf(stderr, "weightfs: the conventions differ: A is compared through its view '%s'\n",
-                a->plans[1]->view);
-        return a->plans[1];
+    for (uint32_t i = 1; i < a->n_plans && !found; i++)
+        if (strcmp(a->plans[i]->view, name_b) == 0)
+            found = a->plans[i];
+    struct wfs_view_options options = {.name = name_b};
+    if (!found && wfs_plan_view(a->catalog, &options, ret_own, &err) == 0)
+        found = *ret_own;
+    if (!found) {
+        fprintf(stderr, "weightfs: the conventions differ: %s\n", err.message);
+        return a->plans[0];
     }
-    return a->plans[0];
+    fprintf(stderr, "weightfs: the conventions differ: A is compared through its view '%s'\n",
+            found->view);
+    return found;
 }
 
 static int report(struct diff *diff, const struct wfs_session *a, const struct wfs_session *b)
 {
     struct wfs_inspect_run run_a = {.cache = a->cache, .progress = true};
     struct wfs_inspect_run run_b = {.cache = b->cache, .progress = true};
-    struct wfs_look_side side_a = {.label = "A", .catalog = a->catalog, .plan = plan_of_a(a, b)};
+    struct wfs_plan *own wfs_cleanup(wfs_plan_freep) = NULL;
+    struct wfs_look_side side_a = {.label = "A", .catalog = a->catalog};
     struct wfs_look_side side_b = {.label = "B", .catalog = b->catalog, .plan = b->plans[0]};
     struct wfs_diff *result wfs_cleanup(wfs_diff_freep) = NULL;
     struct wfs_buf out wfs_cleanup(wfs_buf_free) = {0};
     struct wfs_error err = {0};
+    side_a.plan = plan_of_a(a, b, &own);
     int status = WFS_EXIT_OK, r = wfs_look_pair(&diff->look, &side_a, &side_b, &err);
     if (!r)
         r = wfs_diff_rows(side_a.rows, &run_a, side_b.rows, &run_b, &result, &err);

@@ -15,6 +15,7 @@
 
 struct map {
     struct wfs_catalog *catalog;
+    struct wfs_arena *arena; /* of the command line */
     const struct wfs_view_options *views;
     uint32_t n_views;
     bool json;
@@ -79,8 +80,32 @@ static void print_notes(const struct wfs_catalog *catalog)
     }
 }
 
-/* The views that were named, else the default view with the options that were given for all. `own`
- * is room for its options. */
+/* Names the default views in `own`, with the options that were given for all. */
+static int name_defaults(struct map *map, const struct wfs_session_options *options,
+                         struct wfs_view_options *own, struct wfs_error *err)
+{
+    struct wfs_view_options given = map->n_views ? map->views[0] : (struct wfs_view_options){0};
+    struct wfs_default_views found;
+    int r = wfs_plan_default_views(map->catalog, &given, &found, err);
+    if (r)
+        return r;
+    for (uint32_t i = 0; i < found.n; i++) {
+        own[i] = given;
+        own[i].name = wfs_arena_strdup(map->arena, found.plans[i]->view);
+        if (!own[i].name)
+            r = wfs_error_nomem(err, "the views");
+    }
+    map->views = own;
+    map->n_views = found.n;
+    wfs_default_views_free(&found);
+    if (!r && map->n_views == 0)
+        r = wfs_error_set(err, EINVAL,
+                          "%s: its names do not tell which view it wants; name one (--view)",
+                          options->source);
+    return r;
+}
+
+/* The views that were named, else the default ones. `own` is room for their options. */
 static int choose_views(struct map *map, const struct wfs_session_options *options,
                         struct wfs_view_options *own, struct wfs_error *err)
 {
@@ -92,30 +117,20 @@ static int choose_views(struct map *map, const struct wfs_session_options *optio
     map->n_views = options->n_views;
     if (map->n_views && (map->views[0].name || map->views[0].rules))
         return 0;
-    *own = map->n_views ? map->views[0] : (struct wfs_view_options){0};
-    int r = wfs_plan_default_view(map->catalog, &own->name, err);
-    if (r)
-        return r;
-    map->views = own;
-    map->n_views = 1;
-    return own->name ? 0
-                     : wfs_error_set(err, EINVAL,
-                                     "%s: its names do not tell which view it wants; name one "
-                                     "(--view)",
-                                     options->source);
+    return name_defaults(map, options, own, err);
 }
 
 static int map_source(struct map *map, const struct wfs_session_options *options,
                       struct wfs_error *err)
 {
-    struct wfs_view_options own;
+    struct wfs_view_options own[WFS_DEFAULT_VIEWS_MAX];
     int r = wfs_catalog_open(options->source, &options->source_options, &map->catalog, err);
     if (r)
         return r;
+    r = choose_views(map, options, own, err);
     print_notes(map->catalog);
     if (options->strict)
         map->n_problems += wfs_catalog_n_problems(map->catalog);
-    r = choose_views(map, options, &own, err);
     return r ? r : map_all(map, err);
 }
 
@@ -141,6 +156,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
     struct map map = {.cache = &cli.options.mount.cache};
     if (wfs_cli_open(&cli, verb, argc, argv))
         return cli.status;
+    map.arena = cli.options.arena;
     int status = read_options(&cli, &map, &err);
     if (status < 0) {
         status = err.code ? wfs_cli_fail(&err) : cli.status;

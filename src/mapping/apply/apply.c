@@ -270,22 +270,45 @@ static int prepare(struct wfs_apply *ap)
     return r ? r : wfs_pick_prepare(ap);
 }
 
-static int check_requires(struct wfs_apply *ap)
+/* Is this one a `default if`, and of a view that nobody named? An inverse has none. */
+static bool asks_default(const struct wfs_apply *ap, uint32_t at)
+{
+    return ap->set->requires[at].is_default && ap->options->is_default && !ap->set->is_inverse;
+}
+
+static int refuse(const struct wfs_apply *ap, uint32_t at)
+{
+    const struct wfs_require *req = &ap->set->requires[at];
+    bool is_unknown = false; /* required above `default if`: to show nothing is the answer */
+    for (uint32_t i = at + 1; i < ap->set->n_requires; i++)
+        is_unknown |= asks_default(ap, i);
+    return wfs_error_set(ap->sink->err, is_unknown ? EOPNOTSUPP : EINVAL, "%s:%u:%u: %s",
+                         req->pos.file, req->pos.line, req->pos.col, req->message);
+}
+
+static int check_require(struct wfs_apply *ap, uint32_t at)
 {
     struct wfs_scope scope = {.run = wfs_apply_run(ap, NULL)};
-    for (uint32_t i = 0; i < ap->set->n_requires; i++) {
-        const struct wfs_require *req = &ap->set->requires[i];
-        bool holds;
-        int r = wfs_eval_cond(&scope, req->cond, &holds);
-        if (r)
-            return r;
-        if (req->missing && holds && !ap->set->is_inverse)
-            wfs_report(ap->sink, WFS_MISSING, req->missing, "%s", req->message);
-        if (!req->missing && !holds)
-            return wfs_error_set(ap->sink->err, EINVAL, "%s:%u:%u: %s", req->pos.file,
-                                 req->pos.line, req->pos.col, req->message);
-    }
-    return 0;
+    const struct wfs_require *req = &ap->set->requires[at];
+    bool holds;
+    int r = wfs_eval_cond(&scope, req->cond, &holds);
+    if (r)
+        return r;
+    if (req->missing && holds && !ap->set->is_inverse)
+        wfs_report(ap->sink, WFS_MISSING, req->missing, "%s", req->message);
+    if (req->is_default && !holds)
+        return wfs_error_set(ap->sink->err, EOPNOTSUPP, "%s:%u:%u: no default view of this source",
+                             req->pos.file, req->pos.line, req->pos.col);
+    return req->missing || holds ? 0 : refuse(ap, at);
+}
+
+static int check_requires(struct wfs_apply *ap)
+{
+    int r = 0;
+    for (uint32_t i = 0; !r && i < ap->set->n_requires; i++)
+        if (!ap->set->requires[i].is_default || asks_default(ap, i))
+            r = check_require(ap, i);
+    return r;
 }
 
 /* A set that gives modules other names: the template's prefix shows in what it makes. */

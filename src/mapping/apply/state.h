@@ -18,6 +18,7 @@ struct wfs_watch {
 
 struct wfs_apply_options {
     bool is_last;                  /* of the chain: the template is its target */
+    bool is_default;               /* nobody named the view: the set's `default if` is asked */
     bool is_lenient;               /* an item that a rule fails on is kept, as if no rule took it */
     bool keeps_failed;             /* ... with its whole module, and reported: not the user's set */
     bool is_aligned;               /* the template's prefix is known: leave it */

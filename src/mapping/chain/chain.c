@@ -232,6 +232,47 @@ static void report_channels_last(const struct wfs_mapper *mapper, struct wfs_sin
                    set->name, set->name);
 }
 
+/* Adds what leads from the source's convention to the set, and the set; or, where fewer of the
+ * compiled-in sets lead to what it makes (`~gguf` to `torch`), those; the user's set is always used.
+ * *ret_found: something leads there. */
+static int lead_from(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                     const struct wfs_set *set, bool is_own, struct wfs_chain *ret, bool *ret_found)
+{
+    struct wfs_chain through = {0}, direct = {0};
+    bool is_through = false, is_direct = false;
+    const char *convention;
+    int r = wfs_convention_of(mapper->catalog, &convention, sink->err);
+    if (!r)
+        r = search_chain(mapper, sink, convention, set->from, &through, &is_through);
+    if (!r && !is_own)
+        r = search_chain(mapper, sink, convention, set->to, &direct, &is_direct);
+    if (r)
+        return r;
+    *ret_found = is_through || is_direct;
+    if (is_direct && (!is_through || direct.n <= through.n)) {
+        wfs_report(sink, WFS_NOTE, "", "the source is in the %s convention: %s leads to %s",
+                   convention, direct.sets[direct.n - 1]->name, set->to);
+        *ret = direct;
+    } else if (is_through) {
+        wfs_report(sink, WFS_NOTE, "", "the source is in the %s convention: mapped through %s",
+                   convention, set->from);
+        *ret = through;
+        r = chain_add(mapper, sink, ret, set);
+    }
+    return r;
+}
+
+/* What nothing leads to is taken for what the set reads; but not where nobody asked for the view. */
+static int check_asked(const struct wfs_mapper *mapper, struct wfs_sink *sink,
+                       const char *convention, const struct wfs_set *set)
+{
+    if (!mapper->options->is_default ||
+        (!convention && !wfs_convention_is_mixed(mapper->catalog)))
+        return 0;
+    return wfs_error_set(sink->err, EOPNOTSUPP, "view %s: nothing leads to it from names of %s",
+                         set->name, convention ? convention : "several frameworks");
+}
+
 /* A view named alone: does the source speak the convention that its set reads? Who wrote the rules
  * for this source (`is_own`) knows what it has: that is not doubted. */
 static int lead_in(const struct wfs_mapper *mapper, struct wfs_sink *sink,
@@ -254,13 +295,12 @@ static int lead_in(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         return 0;
     }
     if (convention && !same(convention, set->to))
-        r = search_chain(mapper, sink, convention, set->from, ret, &found);
-    if (r)
+        r = lead_from(mapper, sink, set, is_own, ret, &found);
+    if (!r && !found)
+        r = check_asked(mapper, sink, convention, set);
+    if (r || found)
         return r;
-    if (found)
-        wfs_report(sink, WFS_NOTE, "", "the source is in the %s convention: mapped through %s",
-                   convention, set->from);
-    else if (!is_own)
+    if (!is_own)
         report_unlike(mapper, sink, convention, set);
     return chain_add(mapper, sink, ret, set);
 }

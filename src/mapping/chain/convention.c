@@ -25,10 +25,10 @@ static bool is_flax(const char *last, uint32_t ndim)
 /* One row a convention that a compiled-in set makes. Flax's loaders want dots in every file that
  * joins names; msgpack has no joined names. */
 static const struct wfs_convention conventions[] = {
-    {"torch", "pt", "flax", "torch", 0, is_torch},
+    {"torch", "pt", NULL, "torch", 0, is_torch},
     {"flax", "flax", "torch", "msgpack", '.', is_flax},
-    {"mlx", "mlx", NULL, NULL, 0, NULL},
-    {"gguf", NULL, NULL, NULL, 0, NULL},
+    {"mlx", "mlx", "torch", NULL, 0, NULL},
+    {"gguf", NULL, "torch", NULL, 0, NULL},
     {"linen", NULL, NULL, NULL, 0, NULL},
     {"nnx", NULL, NULL, NULL, 0, NULL},
     {"keras", NULL, NULL, NULL, 0, NULL},
@@ -98,17 +98,19 @@ static const char *below(const char *path, const char *above)
     return above && strncmp(path, above, len) == 0 && path[len] == WFS_SEP ? path + len + 1 : path;
 }
 
-/* Are most of the names there that the set is told by? One that other models share tells nothing. */
-static bool is_detected(const struct wfs_set *set, const struct wfs_strmap *names)
+/* Are most of the names there that the set is told by? One that other models share tells nothing; but
+ * where the file's format says the same (`format`, or NULL), it is enough. */
+static bool is_detected(const struct wfs_set *set, const struct wfs_strmap *names,
+                        const char *format)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < set->n_detect; i++)
         n += wfs_strmap_get(names, set->detect[i]->text, NULL);
-    return 2 * n > set->n_detect;
+    return 2 * n > set->n_detect || (n > 0 && format && is_named(set->to, format));
 }
 
-static int detect_in(struct wfs_arena *arena, const struct wfs_strmap *names, const char **ret,
-                     struct wfs_error *err)
+static int detect_in(struct wfs_arena *arena, const struct wfs_strmap *names, const char *format,
+                     const char **ret, struct wfs_error *err)
 {
     *ret = NULL;
     for (size_t s = 0; !*ret && s < wfs_n_rule_texts; s++) {
@@ -117,7 +119,7 @@ static int detect_in(struct wfs_arena *arena, const struct wfs_strmap *names, co
         if (r)
             return r;
         const struct wfs_convention *c = wfs_convention_find(set->to);
-        if (c && is_detected(set, names))
+        if (c && is_detected(set, names, format))
             *ret = c->name;
     }
     return 0;
@@ -135,10 +137,10 @@ static int index_names(struct wfs_arena *arena, const struct wfs_table *items, c
     return 0;
 }
 
-/* The `to` of the set most of whose `detect` are names of these, below `above` (NULL: as they are);
- * NULL where there is none. */
-static int detect(const struct wfs_table *items, const char *above, const char **ret,
-                  struct wfs_error *err)
+/* The `to` of the set that is detected by these names, below `above` (NULL: as they are); NULL where
+ * there is none. */
+static int detect(const struct wfs_table *items, const char *above, const char *format,
+                  const char **ret, struct wfs_error *err)
 {
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     struct wfs_strmap names = {0};
@@ -146,7 +148,7 @@ static int detect(const struct wfs_table *items, const char *above, const char *
     if (r)
         wfs_error_nomem(err, "names");
     else
-        r = detect_in(arena, &names, ret, err);
+        r = detect_in(arena, &names, format, ret, err);
     wfs_strmap_free(&names);
     return r;
 }
@@ -162,9 +164,9 @@ static int from_sets(const struct wfs_catalog *catalog, const char **ret, struct
         return wfs_error_nomem(err, "names");
     int r = load_items(arena, catalog, &items, err);
     if (!r)
-        r = detect(&items, NULL, ret, err);
+        r = detect(&items, NULL, catalog->convention, ret, err);
     if (!r && !*ret && wfs_are_below(&items, WHOLE))
-        r = detect(&items, WHOLE, ret, err);
+        r = detect(&items, WHOLE, catalog->convention, ret, err);
     free(items.items);
     return r;
 }
@@ -174,9 +176,9 @@ int wfs_convention_take_off(struct wfs_sink *sink, struct wfs_table *items)
     const char *name;
     if (!wfs_are_below(items, WHOLE))
         return 0;
-    int r = detect(items, NULL, &name, sink->err);
+    int r = detect(items, NULL, NULL, &name, sink->err);
     if (!r && !name)
-        r = detect(items, WHOLE, &name, sink->err);
+        r = detect(items, WHOLE, NULL, &name, sink->err);
     else
         name = NULL;
     if (!r && name)
@@ -263,15 +265,4 @@ int wfs_convention_of(const struct wfs_catalog *catalog, const char **ret, struc
     }
     *ret = found[0] ? found : NULL;
     return 0;
-}
-
-int wfs_plan_default_view(const struct wfs_catalog *catalog, const char **ret,
-                          struct wfs_error *err)
-{
-    const char *name;
-    int r = wfs_convention_of(catalog, &name, err);
-    const struct wfs_convention *c = r ? NULL : wfs_convention_find(name);
-    if (!r)
-        *ret = c ? c->default_view : NULL;
-    return r;
 }

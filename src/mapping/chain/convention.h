@@ -12,7 +12,7 @@
 struct wfs_convention {
     const char *name;         /* "torch": as in `from` and `to` */
     const char *format_tag;   /* safetensors metadata `format`; NULL: "weightfs-VIEW" */
-    const char *default_view; /* what a source of these names is shown as; or NULL */
+    const char *default_view; /* what a source of these names is shown as; NULL: sets tell */
     const char *loader_file;  /* by writer name, beside safetensors; or NULL */
     char file_sep;            /* joins names in loader files; 0: as in the directory */
     /* Is this the last component of a name that no other convention gives to a tensor of so many
@@ -23,9 +23,9 @@ struct wfs_convention {
 /* NULL: nothing is known but the name. `name` may be NULL. */
 const struct wfs_convention *wfs_convention_find(const char *name);
 /* "torch", "flax", "gguf", ... for as long as the catalog lives; NULL where names do not tell. In
- * this order: the file's own metadata, names most of which are a convention's (`detect`, below the chosen root, without
- * wrappers), the last components of
- * all names (those of two conventions tell nothing), the file's format. Found once, and kept in the
+ * this order: the file's own metadata, names of a convention (most of its `detect`, or one where the
+ * file's format is the same; below the chosen root, without wrappers), the last components of all
+ * names (those of two conventions tell nothing), the file's format. Found once, and kept in the
  * catalog. */
 int wfs_convention_of(const struct wfs_catalog *catalog, const char **ret, struct wfs_error *err);
 /* Takes `model` off the front of all names where they are those of a convention but for that. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "mapping/apply/apply.h"
+#include "mapping/items/packed.h"
 #include "mapping/roles/roles.h"
 
 /* Items of `out` as a table of their own: the forward set's source. */
@@ -62,12 +63,28 @@ static int compare(struct wfs_sink *sink, const struct wfs_set *inverse, const s
     return r ? wfs_error_nomem(sink->err, "names") : 0;
 }
 
+/* Packed weights are not among what is proved: where there are any, what is left may be no model to
+ * the set, and that is then the reason. */
+static int fail(struct wfs_sink *sink, const struct wfs_set *inverse, const struct wfs_table *in,
+                const struct wfs_error *why)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf packed = {0};
+    wfs_packed_text(in, &packed);
+    if (why->code != EINVAL || !packed.len || !wfs_buf_ok(&packed))
+        return wfs_error_set(sink->err, why->code, "%s", why->message);
+    return wfs_error_set(sink->err, EINVAL,
+                         "%s: %s: they keep names and bytes, and what is left is no model that %s "
+                         "knows",
+                         inverse->name, packed.data, inverse->inverse_of->name);
+}
+
 int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                       const struct wfs_set *inverse, const struct wfs_table *in,
                       const struct wfs_table *out)
 {
     struct wfs_table made = {0}, back = {0};
-    struct wfs_sink mute = {.err = sink->err}; /* a failure of the proof is one of the view */
+    struct wfs_error err = {0};
+    struct wfs_sink mute = {.err = &err}; /* a failure of the proof is one of the view */
     uint32_t zero_terms = 0;
     struct wfs_apply_options options = {.zero_terms = &zero_terms};
     struct wfs_mapper forward = *mapper;
@@ -80,6 +97,8 @@ int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         r = wfs_mark_roles(&forward, &mute, inverse->inverse_of, &made);
     if (!r)
         r = wfs_apply(&forward, &mute, inverse->inverse_of, &options, &made, &back);
+    if (err.code)
+        r = fail(sink, inverse, in, &err);
     if (!r)
         r = compare(sink, inverse, in, &back, used);
     if (!r && zero_terms)

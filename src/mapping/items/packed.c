@@ -224,3 +224,18 @@ int wfs_mark_packed(const struct wfs_mapper *mapper, struct wfs_sink *sink, stru
     wfs_strmap_free(&modules);
     return r;
 }
+
+void wfs_packed_text(const struct wfs_table *items, struct wfs_buf *out)
+{
+    const struct wfs_item *first = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < items->n; i++) {
+        first = first || !items->items[i].packed ? first : &items->items[i];
+        n += items->items[i].packed;
+    }
+    if (!first)
+        return;
+    wfs_buf_printf(out, "%zu of %zu tensors are packed (", n, items->n);
+    wfs_path_join(out, first->path, '.');
+    wfs_buf_printf(out, " is %s)", wfs_dtype_info(first->expr->dtype)->name);
+}

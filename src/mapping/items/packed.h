@@ -9,5 +9,7 @@
 /* Marks all items of such modules, and reports how many there are. */
 int wfs_mark_packed(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                     struct wfs_table *items);
+/* "7 of 9 tensors are packed (output.weight is q8_0)"; nothing where none is. */
+void wfs_packed_text(const struct wfs_table *items, struct wfs_buf *out);
 
 #endif
