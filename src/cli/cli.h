@@ -47,7 +47,7 @@ struct wfs_cli {
     const char *arg; /* of the option that wfs_cli_next returned */
     unsigned n_operands;
     char **operands;
-    int status; /* where wfs_cli_next returned -1 */
+    int status;     /* where wfs_cli_next returned -1 */
     bool is_silent; /* errors only: no warnings of the source and its views */
 };
 int wfs_cli_open(struct wfs_cli *cli, const struct wfs_verb *verb, int argc, char **argv);

@@ -202,11 +202,10 @@ static int run_set(struct planning *p, const struct wfs_mapper *mapper, const st
 {
     bool is_last = set == p->chain.sets[p->chain.n - 1];
     bool is_own = p->chain.own && (set == p->chain.own || set->inverse_of == p->chain.own);
-    struct wfs_apply_options options = {
-        .is_last = is_last,
-        .is_default = is_last && p->mapper.options->is_default,
-        .keeps_failed = !is_own,
-        .watch = p->watch};
+    struct wfs_apply_options options = {.is_last = is_last,
+                                        .is_default = is_last && p->mapper.options->is_default,
+                                        .keeps_failed = !is_own,
+                                        .watch = p->watch};
     if (set->program)
         return run_program(p, mapper, set, items, ret);
     int r = wfs_mark_roles(mapper, &p->sink, set, items);

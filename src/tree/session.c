@@ -75,8 +75,8 @@ static int add_default_views(struct wfs_session *session, const struct wfs_view_
 static int add_plans(struct wfs_session *session, const struct wfs_session_options *options,
                      struct wfs_error *err)
 {
-    session->plans = wfs_arena_array(
-        session->arena, options->n_views + 1 + WFS_DEFAULT_VIEWS_MAX, sizeof(*session->plans));
+    session->plans = wfs_arena_array(session->arena, options->n_views + 1 + WFS_DEFAULT_VIEWS_MAX,
+                                     sizeof(*session->plans));
     if (!session->plans)
         return wfs_error_nomem(err, "the views");
     int r = wfs_plan_source(session->catalog, &session->plans[0], err);

@@ -38,7 +38,7 @@ def drain(path):
 
 @plain
 def test_bounds__200_gb_mount_small(mount, huge):
-    m = mount(huge, "-o", f"memory={MEMORY}")
+    m = mount(huge, "-o", f"view=flax,memory={MEMORY}")
     pid = server_of(m.path)
     assert (m / "source/model.safetensors").stat().st_size == huge.stat().st_size
     paths = []
@@ -56,7 +56,7 @@ def test_bounds__200_gb_mount_small(mount, huge):
 
 @plain
 def test_bounds__parallel_readers_stay_within_memory(mount, huge):
-    m = mount(huge, "-o", f"memory={MEMORY}")
+    m = mount(huge, "-o", f"view=flax,memory={MEMORY}")
     pid = server_of(m.path)
     folder = m / "flax/tensors/model/layers"
     readers = []
@@ -102,4 +102,4 @@ def test_bounds__holes_of_the_source_read_as_zeros(mount, tmp_path):
     path = write_sparse_safetensors(tmp_path / "s.safetensors", {"a.weight": ("F32", (300, 500))})
     m = mount(path)
     assert not np.load(m / "source/tensors/a/weight.npy").any()
-    assert not np.load(m / "flax/tensors/a/kernel.npy").any()
+    assert not np.load(m / "nnx/tensors/a/kernel.npy").any()

@@ -266,8 +266,7 @@ static int lead_from(const struct wfs_mapper *mapper, struct wfs_sink *sink,
 static int check_asked(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                        const char *convention, const struct wfs_set *set)
 {
-    if (!mapper->options->is_default ||
-        (!convention && !wfs_convention_is_mixed(mapper->catalog)))
+    if (!mapper->options->is_default || (!convention && !wfs_convention_is_mixed(mapper->catalog)))
         return 0;
     return wfs_error_set(sink->err, EOPNOTSUPP, "view %s: nothing leads to it from names of %s",
                          set->name, convention ? convention : "several frameworks");
