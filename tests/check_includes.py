@@ -20,6 +20,7 @@ LIBRARIES = [
     (r"zlib|zconf", ("bytes",)),
     (r"pcre2", ("rules", "inspect")),
     (r"jansson", ("source", "mapping", "gguf")),
+    (r"yaml", ("gguf",)),
     (r"xxhash|xxh3", ("base", "tensor", "source")),
 ]
 # (user, used): stages that must not know each other although the order would let them.

@@ -31,13 +31,31 @@ class _Reader:
         return key, (9, inner), [self.value(inner) for _ in range(n)]
 
 
-def read(path):
+def _open(path):
     r = _Reader(open(path, "rb").read())
     assert r.data[:4] == b"GGUF"
     r.at = 4
     assert r.number("<I") == 3
-    r.number("<Q")
-    return [r.pair() for _ in range(r.number("<Q"))]
+    return r, r.number("<Q"), r.number("<Q")
+
+
+def read(path):
+    r, _, n = _open(path)
+    return [r.pair() for _ in range(n)]
+
+
+def tensors(path):
+    """(name, shape) of each tensor, the outermost axis first."""
+    r, n_tensors, n = _open(path)
+    for _ in range(n):
+        r.pair()
+    found = []
+    for _ in range(n_tensors):
+        name = r.text().decode()
+        shape = [r.number("<Q") for _ in range(r.number("<I"))][::-1]
+        r.number("<I"), r.number("<Q")
+        found.append((name, shape))
+    return found
 
 
 def without(pairs, *starts):

@@ -45,12 +45,11 @@ def keys(tmp_path):
 @pytest.mark.parametrize("reference", sorted(p.stem for p in CORPUS.glob("*.gguf")))
 def test_converter(reference, tmp_path):
     name, kind = reference.rsplit("-", 1)
-    done = run(CORPUS / name, tmp_path / "out", f"file_type={FILE_TYPES[kind]}")
+    file = CORPUS / f"{reference}.gguf"
+    done = run(CORPUS / name, tmp_path / "out", f"file_type={FILE_TYPES[kind]}",
+               *(f"{n}={'x'.join(map(str, shape))}" for n, shape in gguf_kv.tensors(file)))
     assert done.returncode == 0, done.stderr
-    general = [k for k, *_ in gguf_kv.read(CORPUS / f"{reference}.gguf") if k.startswith("general.")
-               and k not in ("general.architecture", "general.type", "general.file_type", "general.quantization_version")]
-    ours = gguf_kv.without(gguf_kv.read(tmp_path / "out"), "tokenizer.")
-    theirs = gguf_kv.without(gguf_kv.read(CORPUS / f"{reference}.gguf"), "tokenizer.", *general)
+    ours, theirs = (gguf_kv.without(gguf_kv.read(f), "tokenizer.") for f in (tmp_path / "out", file))
     assert repr(ours) == repr(theirs)
 
 
@@ -99,3 +98,68 @@ def test_text_part_of_a_multimodal_model(keys):
 def test_a_null_is_found_and_not_written(keys):
     got = keys({**LLAMA, "architectures": ["Qwen2ForCausalLM"], "head_dim": None, "n_group": None})
     assert "qwen2.attention.key_length" not in got and "qwen2.expert_group_count" not in got
+
+
+# ---- general.* -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def named(tmp_path):
+    """named(folder, files, *options): the general keys of a checkpoint in this folder."""
+    def of(folder, files, *options, refuse=None):
+        folder = tmp_path / folder
+        folder.mkdir(parents=True)
+        write_safetensors(folder / "model.safetensors", {"x": np.zeros(2, np.float32)})
+        for name, text in {"config.json": json.dumps(LLAMA), **files}.items():
+            (folder / name).write_bytes(text.encode())
+        done = run(folder, tmp_path / "out", *options)
+        if refuse:
+            assert done.returncode == 1 and refuse in done.stderr, done.stderr
+            return None
+        assert done.returncode == 0, done.stderr
+        return {k: v for k, _, v in gguf_kv.read(tmp_path / "out") if k.startswith("general.")}
+    return of
+
+
+def test_name_of_a_folder(named):
+    got = named("Mixtral-8x7B-Instruct-v0.1", {}, "x=46702792704")
+    assert [got["general." + k] for k in ("name", "basename", "finetune", "version", "size_label")] == [
+        b"Mixtral 8x7B Instruct v0.1", b"Mixtral", b"Instruct", b"v0.1", b"8x7B"]
+
+
+def test_size_of_experts(named):
+    got = named("m", {}, "blk.0.ffn_up_exps.weight=8x1000x1000", "blk.0.ffn_up_exps.bias=8x1000", "rest=1000000")
+    assert got["general.size_label"] == b"8x2.0M"
+
+
+def test_a_hub_cache_has_the_repository_s_name(named, tmp_path):
+    folder = "models--org--Some-Model-7B/snapshots/0123456789abcdef0123456789abcdef01234567"
+    got = named(folder, {}, "x=7000000000")
+    assert got["general.name"] == b"Some Model 7B" and got["general.size_label"] == b"7B"
+    assert "general.version" not in got and "general.organization" not in got
+    # Below a folder of another name, or in snapshots of no repository, the folder's own name counts.
+    assert named("models--org--a/refs/main", {})["general.name"] == b"Main"
+    assert named("x/snapshots/abc", {})["general.name"] == b"Abc"
+
+
+def test_settings_win(named):
+    card = "---\nname: From The Card\nauthor: 5\n---\n"
+    got = named("a-7B", {"README.md": card}, "set=general.name=Mine", "set=gguf.general.author=Me")
+    assert got["general.name"] == b"Mine" and got["general.author"] == b"Me"
+
+
+def test_cards_that_are_refused(named):
+    named("a", {"README.md": "---\na: [\n---\n"}, refuse="README.md:")
+    named("b", {"README.md": "---\nname: 5\n---\n"}, refuse="README.md: name is no text")
+    named("c", {"README.md": "---\ntags: [a, 2024-01-02]\n---\n"}, refuse="README.md: tags is no text")
+    named("d", {"README.md": "---\nlicense: {a: b}\n---\n"}, refuse="license is no text")
+    named("e", {"README.md": "---\nbase_model: [{name: 1.5}]\n---\n"}, refuse="name is no text")
+    named("f", {"README.md": "---\n" + "a: b\n" * 300000 + "---\n"}, refuse="front matter")
+    named("g", {"generation_config.json": '{"top_p": "high"}'}, refuse="general.sampling.top_p: expected a number")
+    named("h", {"README.md": "---\nname: \x01\n---\n"}, refuse="no YAML")
+
+
+def test_an_alias_is_not_expanded(named):
+    """Each line names the one before it nine times: 9^20 texts, if anybody expanded them."""
+    lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join(['*a%d' % (i - 1)] * 9)}]" for i in range(1, 21)]
+    got = named("a", {"README.md": "---\n" + "\n".join(lines) + "\nbase_model: *a20\nname: N\n---\n"})
+    assert got["general.name"] == b"N" and got["general.base_model.count"] == 9

@@ -1,16 +1,19 @@
 /*
  * gguf_keys_tool.c - the keys of a GGUF file without its tensors and its tokenizer, for tests in Python:
  *
- *   gguf_keys_tool SOURCE OUT [file_type=N] [set=NAME=VALUE ...]
+ *   gguf_keys_tool SOURCE OUT [file_type=N] [set=NAME=VALUE ...] [NAME=SIZExSIZE ...]
  *
- * OUT is a GGUF file without tensors.
+ * OUT is a GGUF file without tensors. NAME=SIZExSIZE is a tensor that the file would have.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "gguf/general/general.h"
 #include "gguf/keys/keys.h"
 
 #define MAX_SETTINGS 64
+#define MAX_TARGETS  1024
+#define MAX_AXES     4
 
 static void add_all(struct wfs_gguf_kv *kv, const struct wfs_gguf_kv *more)
 {
@@ -55,19 +58,40 @@ static int run(struct wfs_arena *arena, const char *source, const char *path,
     struct wfs_gguf_kv *kv = wfs_gguf_kv_new(arena);
     wfs_gguf_put_str(kv, "general.architecture", keys.arch);
     add_all(kv, keys.first);
-    wfs_gguf_put_str(kv, "general.type", "model");
+    r = wfs_gguf_general(kv, inputs, err);
+    if (r)
+        return r;
     add_all(kv, keys.rest);
     wfs_gguf_put_u32(kv, "general.quantization_version", 2);
     return write_file(kv, path, err);
 }
 
+/* "blk.0.attn_q.weight=4x8" */
+static bool parse_target(char *arg, struct wfs_gguf_target *target, uint64_t *shape)
+{
+    char *size = strchr(arg, '=');
+    if (!size)
+        return false;
+    *size = 0;
+    *target = (struct wfs_gguf_target){.name = arg, .shape = shape};
+    for (char *end = size; target->ndim < MAX_AXES; size = end) {
+        shape[target->ndim++] = strtoull(size + 1, &end, 10);
+        if (*end != 'x')
+            return !*end && end > size + 1;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     const char *set[MAX_SETTINGS + 1] = {0};
+    static struct wfs_gguf_target targets[MAX_TARGETS];
+    static uint64_t shapes[MAX_TARGETS][MAX_AXES];
     size_t n_set = 0;
     struct wfs_error err = {0};
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
-    struct wfs_gguf_inputs inputs = {.arena = arena, .set = set, .file_type = 1};
+    struct wfs_gguf_inputs inputs = {
+        .arena = arena, .set = set, .file_type = 1, .targets = targets};
     if (argc < 3)
         return 2;
     for (int i = 3; i < argc; i++) {
@@ -75,7 +99,8 @@ int main(int argc, char **argv)
             set[n_set++] = argv[i] + 4;
         else if (strncmp(argv[i], "file_type=", 10) == 0)
             inputs.file_type = (uint32_t)atoi(argv[i] + 10);
-        else
+        else if (inputs.n_targets == MAX_TARGETS ||
+                 !parse_target(argv[i], &targets[inputs.n_targets++], shapes[i % MAX_TARGETS]))
             return 2;
     }
     if (run(arena, argv[1], argv[2], &inputs, &err) == 0)

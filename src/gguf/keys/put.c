@@ -70,7 +70,8 @@ static int put_scalar(const struct putting *p, enum wfs_gguf_type type, const st
     case WFS_GGUF_STR:
         if (v->kind != WFS_VALUE_STR)
             return fail(p, "expected a text");
-        wfs_gguf_put_text(p->kv, p->key, (struct wfs_gguf_str){v->s, v->len});
+        if (v->len) /* gguf-py writes no empty text */
+            wfs_gguf_put_text(p->kv, p->key, (struct wfs_gguf_str){v->s, v->len});
         return 0;
     case WFS_GGUF_I32:
         if (!(r = as_whole(p, v, INT32_MIN, INT32_MAX, &i)))
@@ -114,6 +115,8 @@ static int set_elem(const struct putting *p, enum wfs_gguf_type type, const stru
 static int put_list(const struct putting *p, enum wfs_gguf_type type,
                     const struct wfs_keys_result *result)
 {
+    if (result->n == 0)
+        return 0; /* gguf-py writes none */
     size_t size = type == WFS_GGUF_STR ? sizeof(struct wfs_gguf_str) : wfs_gguf_type_bytes(type);
     void *elems = wfs_arena_array(p->kv->arena, result->n ? result->n : 1, size);
     int r = elems ? 0 : wfs_error_nomem(p->err, "keys");
