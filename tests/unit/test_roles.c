@@ -4,7 +4,6 @@
  */
 #include "plan_fixture.h"
 
-#include "mapping/roles/architectures.h"
 #include "mapping/roles/words.h"
 
 static void expect_role(const struct wfs_plan *p, const char *name, const char *role)
@@ -189,6 +188,119 @@ static void test_roles__pooled_channels_and_tokens_are_left_alone(void **state)
     done(c, p);
 }
 
+/* In front of a transposed convolution row c * 4 + s becomes column s * 2 + c, of the bias as well. */
+static void test_roles__layers_in_front_of_convolutions_are_reordered(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "fc.weight", 8, 1);
+    ADD(c, "fc.bias", 8);
+    ADD(c, "deconv.0.weight", 2, 3, 4, 4);
+    ADD(c, "deconv.0.bias", 3);
+    struct wfs_plan *p = plan(c, (struct options){.view = "nnx", .strict = true});
+    expect_role(p, "fc.kernel", "unflattened");
+    VALUES(find(p, "fc.kernel"), 0, 4, 1, 5);
+    VALUES(find(p, "fc.bias"), 1000, 1004, 1001, 1005);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "mlx", .strict = true});
+    VALUES(find(p, "fc.weight"), 0, 4, 1, 5);
+    VALUES(find(p, "fc.bias"), 1000, 1004, 1001, 1005);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "keras", .strict = true});
+    VALUES(find(p, "fc.vars.1"), 1000, 1004, 1001, 1005);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "mlx", .set = {"unflatten.fc=false"}});
+    VALUES(find(p, "fc.bias"), 1000, 1001, 1002, 1003);
+    expect_refused(c, (struct options){.view = "mlx", .set = {"unflatten.fc=3x1x1"}}, "divides");
+    done(c, p);
+}
+
+/* A variational autoencoder: the encoder's last and the decoder's first channels are the same. */
+static void test_roles__what_is_not_settled_in_front_is_a_doubt(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "encoder.0.weight", 4, 1, 3, 3);
+    ADD(c, "encoder.0.bias", 4);
+    ADD(c, "encoder.1.weight", 6, 4, 3, 3);
+    ADD(c, "encoder.1.bias", 6);
+    ADD(c, "fc_mu.weight", 5, 24);
+    ADD(c, "fc_mu.bias", 5);
+    ADD(c, "decoder_input.weight", 24, 5);
+    ADD(c, "decoder_input.bias", 24);
+    ADD(c, "decoder.0.weight", 6, 4, 3, 3);
+    ADD(c, "decoder.0.bias", 4);
+    struct wfs_plan *p = plan(c, (struct options){.view = "nnx"});
+    expect_role(p, "fc_mu.kernel", "dense_or_flattened");
+    expect_role(p, "decoder_input.kernel", "dense_or_unflattened");
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 3);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "nnx",
+                                 .set = {"flatten.fc_mu=6x2x2", "unflatten.decoder_input=6x2x2"},
+                                 .strict = true});
+    VALUES(find(p, "decoder_input.bias"), 7000, 7004, 7008, 7012);
+    done(c, p);
+}
+
+/* Classes behind pooled channels, and layers of a block, are in front of nothing. */
+static void test_roles__heads_are_in_front_of_nothing(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "conv1.weight", 8, 3, 3, 3);
+    ADD(c, "conv1.bias", 8);
+    ADD(c, "conv2.weight", 16, 8, 3, 3);
+    ADD(c, "conv2.bias", 16);
+    ADD(c, "fc.weight", 192, 16);
+    ADD(c, "fc.bias", 192);
+    struct wfs_plan *p = plan(c, (struct options){.view = "nnx", .strict = true});
+    expect_operations(p, "fc.kernel", "transpose");
+    done(c, p);
+}
+
+/* 16 channels are pooled, though four of eight would be as many: conv2 hands none on. */
+static void test_roles__the_last_convolution_tells_what_was_pooled(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "layer1.conv1.weight", 4, 3, 3, 3);
+    ADD(c, "layer1.conv2.weight", 16, 4, 3, 3);
+    ADD(c, "fc.weight", 5, 16);
+    ADD(c, "fc.bias", 5);
+    struct wfs_plan *p = plan(c, (struct options){.view = "nnx", .strict = true});
+    expect_operations(p, "fc.kernel", "transpose");
+    done(c, p);
+    c = new_catalog();
+    ADD(c, "layer1.conv1.weight", 16, 3, 3, 3);
+    ADD(c, "layer1.conv2.weight", 4, 16, 3, 3);
+    ADD(c, "fc.weight", 5, 16);
+    ADD(c, "fc.bias", 5);
+    p = plan(c, (struct options){.view = "nnx"});
+    expect_role(p, "fc.kernel", "dense_or_flattened");
+    done(c, p);
+}
+
+static void test_roles__one_input_for_each_output_may_be_depthwise(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "conv.weight", 3, 1, 2);
+    struct options o = {.view = "keras"};
+    struct wfs_plan *p = plan(c, o);
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
+    expect_role(p, "conv.vars.0", "convolution_or_depthwise");
+    wfs_plan_free(p);
+    o.set[0] = "role.conv=depthwise";
+    o.strict = true;
+    p = plan(c, o);
+    VALUES(find(p, "conv.vars.0"), 0, 2, 4, 1);
+    assert_int_equal(find(p, "conv.vars.0")->expr->shape[1], 3);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "nnx", .set = {"role.conv=transposed"}, .strict = true});
+    VALUES(find(p, "conv.kernel"), 1, 3, 5, 0);
+    done(c, p);
+}
+
 static void test_roles__stacked_norms_tell_scanned_layers(void **state)
 {
     (void)state;
@@ -223,10 +335,26 @@ static void test_roles__names_of_modules(void **state)
                 {"0\xffweight", WFS_HINT_NONE}};
     for (size_t i = 0; i < WFS_ARRAY_SIZE(rows); i++)
         assert_int_equal(wfs_word_hint(rows[i].name), rows[i].hint);
-    assert_int_equal(wfs_architecture_role("ctrl", "transformer\xffw\xffweight"),
-                     WFS_ROLE_EMBEDDING);
-    assert_int_equal(wfs_architecture_role("ctrl", "transformer\xffww\xffweight"), WFS_ROLE_NONE);
-    assert_int_equal(wfs_architecture_role("ctr", "w\xffweight"), WFS_ROLE_NONE);
+}
+
+/* CTRL's table is called w, which no name tells. */
+static void test_roles__the_table_knows_an_architecture(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "transformer.w.weight", 7, 2);
+    ADD(c, "transformer.ww.weight", 7, 2);
+    struct options o = {.view = "nnx", .set = {"model_type=ctrl"}};
+    struct wfs_plan *p = plan(c, o);
+    VALUES(find(p, "transformer.w.embedding"), 0, 1, 2, 3);
+    expect_role(p, "transformer.ww.kernel", "dense_or_embedding");
+    wfs_plan_free(p);
+    o.set[1] = "architectures=off";
+    p = plan(c, o);
+    expect_role(p, "transformer.w.kernel", "dense_or_embedding");
+    o.set[1] = "architectures=1";
+    expect_refused(c, o, "expected off or a file");
+    done(c, p);
 }
 
 int main(void)
@@ -241,8 +369,14 @@ int main(void)
         cmocka_unit_test(test_roles__flattened_convolutions_are_reordered),
         cmocka_unit_test(test_roles__what_is_not_settled_of_a_flattening_is_a_doubt),
         cmocka_unit_test(test_roles__pooled_channels_and_tokens_are_left_alone),
+        cmocka_unit_test(test_roles__layers_in_front_of_convolutions_are_reordered),
+        cmocka_unit_test(test_roles__what_is_not_settled_in_front_is_a_doubt),
+        cmocka_unit_test(test_roles__heads_are_in_front_of_nothing),
+        cmocka_unit_test(test_roles__the_last_convolution_tells_what_was_pooled),
+        cmocka_unit_test(test_roles__one_input_for_each_output_may_be_depthwise),
         cmocka_unit_test(test_roles__stacked_norms_tell_scanned_layers),
         cmocka_unit_test(test_roles__names_of_modules),
+        cmocka_unit_test(test_roles__the_table_knows_an_architecture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -431,6 +431,40 @@ bool wfs_config_names_size(const struct wfs_config *config, uint64_t size)
     return config->root && size <= INT64_MAX && names_size(config->root, (json_int_t)size, 0);
 }
 
+struct each {
+    const char *key;
+    int (*fn)(void *arg, const char *text, bool is_root);
+    void *arg;
+};
+
+static int each_text(const struct each *each, json_t *at, int depth)
+{
+    json_t *found = json_object_get(at, each->key), *value;
+    const char *key;
+    size_t i;
+    int r = 0;
+    if (json_is_string(found))
+        r = each->fn(each->arg, json_string_value(found), depth == 0);
+    json_array_foreach(found, i, value)
+    {
+        if (!r && json_is_string(value))
+            r = each->fn(each->arg, json_string_value(value), depth == 0);
+    }
+    json_object_foreach(at, key, value)
+    {
+        if (!r && json_is_object(value) && depth < CONFIG_MAX_DEPTH)
+            r = each_text(each, value, depth + 1);
+    }
+    return r;
+}
+
+int wfs_config_each_text(const struct wfs_config *config, const char *key,
+                         int (*fn)(void *arg, const char *text, bool is_root), void *arg)
+{
+    const struct each each = {key, fn, arg};
+    return config->root ? each_text(&each, config->root, 0) : 0;
+}
+
 struct wfs_value wfs_config_get(const struct wfs_config *config, const char *path)
 {
     bool by_name;

@@ -45,6 +45,10 @@ const struct json_t *wfs_config_json(const struct wfs_config *config, const char
 bool wfs_config_names_size(const struct wfs_config *config, uint64_t size);
 /* A scalar of JSON; NONE for null, lists and objects. Its text is borrowed. */
 struct wfs_value wfs_value_from_json(const struct json_t *json);
+/* Calls fn with each text that config.json has under this key, the whole model's first, then those of
+ * its parts; an array's texts are several. Stops where fn returns other than 0, and returns that. */
+int wfs_config_each_text(const struct wfs_config *config, const char *key,
+                         int (*fn)(void *arg, const char *text, bool is_root), void *arg);
 /* Reads a JSON file, bounded; free with json_decref. */
 int wfs_json_load(const char *path, uint64_t max_bytes, struct json_t **ret, struct wfs_error *err);
 /* The same of a file of the checkpoint's folder: -EACCES where its links are not followed for others. */

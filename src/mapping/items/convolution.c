@@ -6,6 +6,8 @@
  * shape with wrong values. What tells them apart, in this order:
  *
  *   - the user: -o set=transposed=PART says that names with PART are, =false that none is;
+ *   - its role, where the user or the table of architectures says "transposed" or, the table,
+ *     "convolution";
  *   - the bias, which has O elements: (64, 32, 3, 3) with a bias of 32 is transposed;
  *   - the norm right behind in a sequence: DCGAN's main.0 (100, 512, 4, 4), main.1 (512);
  *   - the module's own name (deconv, transposed, ...): its last component that is no number.
@@ -44,6 +46,7 @@ struct marking {
     struct wfs_strmap index; /* path -> item */
     struct wfs_buf scratch;
     const char *wanted;        /* -o set=transposed=, or NULL */
+    bool shows;                /* the set asks which are transposed, so that notes are of use */
     size_t n_common;           /* components that all names begin with */
     struct wfs_strmap regions; /* parts of the model that have a transposed convolution */
     size_t n_assumed, n_by_norm, n_by_name;
@@ -150,7 +153,7 @@ static bool name_hints(const char *path)
 static bool is_kernel(const struct wfs_item *item)
 {
     struct part last = last_part(item->path);
-    bool may_be = item->role == WFS_ROLE_NONE || item->role == WFS_ROLE_CONVOLUTION;
+    bool may_be = item->role == WFS_ROLE_NONE || wfs_role_is_convolution(item->role);
     return may_be && !item->packed && item->expr->ndim >= 3 && item->expr->ndim <= 5 &&
            same_word(last.s, last.len, "weight");
 }
@@ -232,8 +235,10 @@ static enum wfs_convolution certain(struct marking *m, const struct wfs_item *it
     struct part last = last_part(item->path);
     size_t len = last.s > item->path ? (size_t)(last.s - item->path) - 1 : 0;
     uint64_t bias = vector_size(m, item->path, len, "bias");
-    if (is_wanted(m, item))
+    if (is_wanted(m, item) || item->role == WFS_ROLE_TRANSPOSED)
         return WFS_CONVOLUTION_TRANSPOSED;
+    if (item->role_known)
+        return WFS_CONVOLUTION_ORDINARY;
     enum wfs_convolution found = by_outputs(e, bias);
     /* Of a's own size and called transposed: in groups, or else the name means something else. */
     if (found == WFS_CONVOLUTION_ORDINARY && name_says(item->path) && e->shape[1] &&
@@ -340,12 +345,15 @@ static void report_marks(struct marking *m)
             m->n_assumed, wfs_dotted(mapper->arena, m->first_assumed));
 }
 
-static bool set_asks(const struct wfs_set *set)
+/* For `convolution`; or for `channels`, whose order dense layers before and behind have. */
+static bool set_asks(const struct wfs_set *set, bool *ret_shows)
 {
-    for (uint32_t i = 0; i < set->n_rules; i++)
-        if (set->rules[i].asks_convolution)
-            return true;
-    return false;
+    bool asks = *ret_shows = false;
+    for (uint32_t i = 0; i < set->n_rules; i++) {
+        asks |= set->rules[i].asks_convolution || set->rules[i].asks_channels;
+        *ret_shows |= set->rules[i].asks_convolution;
+    }
+    return asks;
 }
 
 /* NULL where the user says nothing; "" (from false) is in no name that counts. */
@@ -388,7 +396,7 @@ static int mark_all(struct marking *m)
     for (size_t i = 0; !r && i < m->items->n; i++)
         if (m->items->items[i].convolution == WFS_CONVOLUTION_OPEN)
             mark_open(m, &m->items->items[i]);
-    if (!r)
+    if (!r && m->shows)
         report_marks(m);
     return r;
 }
@@ -398,7 +406,7 @@ int wfs_mark_convolutions(const struct wfs_mapper *mapper, struct wfs_sink *sink
 {
     struct marking m = {.mapper = mapper, .sink = sink, .items = items};
     bool any = false;
-    if (!set_asks(set))
+    if (!set_asks(set, &m.shows))
         return 0;
     for (size_t i = 0; i < items->n; i++) {
         items->items[i].convolution = WFS_CONVOLUTION_NONE;

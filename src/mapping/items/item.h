@@ -25,16 +25,21 @@ enum wfs_role {
     WFS_ROLE_EMBEDDING,
     WFS_ROLE_NORM,
     WFS_ROLE_CONVOLUTION, /* which: wfs_convolution */
+    WFS_ROLE_DEPTHWISE,   /* (channels, 1, *k): one output a channel */
+    WFS_ROLE_TRANSPOSED,  /* said so, or by its bias: not all transposed ones have this role */
     WFS_ROLE_STACKED,     /* dense layers of several experts */
     WFS_ROLE_SCANNED,     /* Flax: layers stacked by nn.scan */
     WFS_ROLE_BILINEAR,
-    WFS_ROLE_OPAQUE,    /* keeps its axes */
-    WFS_ROLE_FLATTENED, /* dense, behind a flattened (channels, sides): wfs_item.channels */
+    WFS_ROLE_OPAQUE,      /* keeps its axes */
+    WFS_ROLE_FLATTENED,   /* dense, behind a flattened (channels, sides): wfs_item.channels */
+    WFS_ROLE_UNFLATTENED, /* dense, its outputs becoming (channels, sides); its bias as well */
     WFS_ROLE_DENSE_OR_EMBEDDING, /* from here on doubts: which two it may be, */
     WFS_ROLE_DENSE_OR_IO,
     WFS_ROLE_DENSE_OR_FLATTENED,
-    WFS_ROLE_CONVOLUTION_OR_STACKED, /* or bilinear */
-    WFS_ROLE_DOUBTFUL,               /* or that evidence contradicts itself */
+    WFS_ROLE_DENSE_OR_UNFLATTENED,
+    WFS_ROLE_CONVOLUTION_OR_STACKED,   /* or bilinear */
+    WFS_ROLE_CONVOLUTION_OR_DEPTHWISE, /* (n, 1, *k): of one channel, in groups, or depthwise */
+    WFS_ROLE_DOUBTFUL,                 /* or that evidence contradicts itself */
     WFS_N_ROLES,
 };
 
@@ -48,7 +53,8 @@ struct wfs_item {
     bool tied;              /* its storage is another item's too */
     enum wfs_convolution convolution;
     enum wfs_role role;
-    uint64_t channels;        /* of FLATTENED */
+    bool role_known;          /* the table of architectures says it */
+    uint64_t channels;        /* of FLATTENED and UNFLATTENED */
     enum wfs_role shown_role; /* of what it was made of: that the last set which asked gave it */
     const char *role_reason;  /* who or what says so, of either */
     uint32_t tie;             /* equal for items of one storage; WFS_NO_INDEX: none */
@@ -70,6 +76,12 @@ int wfs_table_add(struct wfs_table *table, const struct wfs_item *item, struct w
 static inline enum wfs_role wfs_shown_role(const struct wfs_item *item)
 {
     return item->role != WFS_ROLE_NONE ? item->role : item->shown_role;
+}
+/* One that has a kernel with sides. */
+static inline bool wfs_role_is_convolution(enum wfs_role role)
+{
+    return role == WFS_ROLE_CONVOLUTION || role == WFS_ROLE_DEPTHWISE ||
+           role == WFS_ROLE_TRANSPOSED || role == WFS_ROLE_CONVOLUTION_OR_DEPTHWISE;
 }
 /* Appends all items of `from`. */
 int wfs_table_add_all(struct wfs_table *table, const struct wfs_table *from, struct wfs_error *err);

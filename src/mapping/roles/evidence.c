@@ -34,13 +34,26 @@ static const char *key(struct wfs_evidence *ev, const char *s, size_t len, const
     return wfs_buf_ok(&ev->scratch) ? ev->scratch.data : "";
 }
 
+const struct wfs_expr *wfs_evidence_relative(struct wfs_evidence *ev, const char *path, uint32_t up,
+                                             const char *last)
+{
+    uint64_t at;
+    if (!wfs_strmap_get(&ev->index, key(ev, path, above(path, (int)up), last), &at))
+        return NULL;
+    return ev->items->items[at].expr;
+}
+
+struct wfs_item *wfs_evidence_item(struct wfs_evidence *ev, const char *path, const char *last)
+{
+    uint64_t at;
+    bool is_there = wfs_strmap_get(&ev->index, key(ev, path, above(path, 1), last), &at);
+    return is_there ? &ev->items->items[at] : NULL;
+}
+
 const struct wfs_expr *wfs_evidence_sibling(struct wfs_evidence *ev, const char *path,
                                             const char *last)
 {
-    uint64_t at;
-    if (!wfs_strmap_get(&ev->index, key(ev, path, above(path, 1), last), &at))
-        return NULL;
-    return ev->items->items[at].expr;
+    return wfs_evidence_relative(ev, path, 1, last);
 }
 
 static const char *family_key(struct wfs_evidence *ev, const char *path)
@@ -180,11 +193,8 @@ static int gather(struct wfs_evidence *ev)
 int wfs_evidence_gather(struct wfs_evidence *ev, const struct wfs_mapper *mapper,
                         struct wfs_table *items, struct wfs_error *err)
 {
-    struct wfs_value v = wfs_config_get(mapper->config, "model_type");
-    *ev = (struct wfs_evidence){.mapper = mapper, .items = items, .model_type = ""};
-    if (v.kind == WFS_VALUE_STR)
-        ev->model_type = wfs_arena_strndup(mapper->arena, v.s, v.len);
-    int r = ev->model_type ? gather(ev) : -ENOMEM;
+    *ev = (struct wfs_evidence){.mapper = mapper, .items = items};
+    int r = gather(ev);
     wfs_sizes_sort(&ev->norms);
     wfs_sizes_sort(&ev->known);
     wfs_sizes_sort(&ev->tables);

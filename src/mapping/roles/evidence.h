@@ -17,7 +17,6 @@ enum {
 struct wfs_evidence {
     const struct wfs_mapper *mapper;
     struct wfs_table *items;
-    const char *model_type;     /* or "" */
     struct wfs_strmap index;    /* path -> item */
     struct wfs_strmap families; /* the module above, or "*" and the module's name -> bits */
     struct wfs_strmap stacked;  /* a number of layers and a module that has norms of so many */
@@ -34,6 +33,11 @@ void wfs_evidence_free(struct wfs_evidence *ev);
 /* The tensor `last` of the module whose weight is at `path`; NULL where there is none. */
 const struct wfs_expr *wfs_evidence_sibling(struct wfs_evidence *ev, const char *path,
                                             const char *last);
+/* Likewise, as the item. */
+struct wfs_item *wfs_evidence_item(struct wfs_evidence *ev, const char *path, const char *last);
+/* The tensor whose name is this one's, but for its last `up` components, which are `last` instead. */
+const struct wfs_expr *wfs_evidence_relative(struct wfs_evidence *ev, const char *path, uint32_t up,
+                                             const char *last);
 /* Bits of the weights of the module that holds this weight's module; and of all modules of this
  * one's name. */
 unsigned wfs_evidence_family(struct wfs_evidence *ev, const char *path);

@@ -12,11 +12,14 @@
 #include "mapping/roles/flatten.h"
 #include "mapping/roles/flax_roles.h"
 #include "mapping/roles/names.h"
+#include "mapping/roles/unflatten.h"
 
 struct marking {
     struct wfs_evidence ev;
+    struct wfs_architectures known;
     struct wfs_sink *sink;
-    bool is_flax; /* names are Flax's */
+    bool is_flax;       /* names are Flax's */
+    bool asks_channels; /* of a target with channels last */
     size_t n_stacked;
     const char *first_stacked;
 };
@@ -72,10 +75,12 @@ static int by_user(struct marking *m, struct wfs_item *item, bool *ret_found)
         return r ? wfs_error_nomem(m->sink->err, "names") : 0;
     enum wfs_role role = v.kind == WFS_VALUE_STR ? wfs_role_by_name(v.s, v.len) : WFS_ROLE_NONE;
     if (role == WFS_ROLE_NONE)
-        return wfs_error_set(m->sink->err, EINVAL,
-                             "set=role.%s: no such role; there are dense, dense_io, embedding, "
-                             "norm, convolution, stacked, scanned, bilinear and opaque",
-                             dotted);
+        return wfs_error_set(
+            m->sink->err, EINVAL,
+            "set=role.%s: no such role; there are dense, dense_io, embedding, "
+            "norm, convolution, depthwise, transposed, stacked, scanned, bilinear and "
+            "opaque",
+            dotted);
     const char *veto = m->is_flax ? NULL : wfs_torch_veto(&m->ev, item, role);
     if (veto)
         wfs_report(m->sink, WFS_NOTE, item->path,
@@ -87,24 +92,48 @@ static int by_user(struct marking *m, struct wfs_item *item, bool *ret_found)
 
 /* ---- one weight ---------------------------------------------------------------------------- */
 
-static int by_evidence(struct marking *m, struct wfs_item *item)
+/* The channels of the convolution that the row of a flattened layer names. */
+static uint64_t channels_of(struct marking *m, const struct wfs_item *item,
+                            const struct wfs_architecture_row *row)
 {
-    struct wfs_verdict found =
-        m->is_flax ? wfs_flax_role(&m->ev, item) : wfs_torch_role(&m->ev, item);
-    enum wfs_role known =
-        m->is_flax ? WFS_ROLE_NONE : wfs_architecture_role(m->ev.model_type, item->path);
-    item->role = found.role;
-    item->role_reason = found.reason;
-    if (known == WFS_ROLE_NONE)
-        return 0;
-    const char *veto = wfs_torch_veto(&m->ev, item, known);
-    item->role = veto ? WFS_ROLE_DOUBTFUL : known;
+    const struct wfs_expr *conv = wfs_evidence_relative(&m->ev, item->path, row->up, row->conv);
+    uint64_t in = item->expr->ndim == 2 ? item->expr->shape[1] : 0;
+    bool fits = conv && conv->ndim > 2 && conv->shape[0] && in % conv->shape[0] == 0;
+    return fits ? conv->shape[0] : 0;
+}
+
+static int by_table(struct marking *m, struct wfs_item *item,
+                    const struct wfs_architecture_row *row)
+{
+    const char *veto = wfs_torch_veto(&m->ev, item, row->role);
+    uint64_t channels = row->role == WFS_ROLE_FLATTENED ? channels_of(m, item, row) : 0;
+    if (!veto && row->role == WFS_ROLE_FLATTENED && !channels)
+        veto = "the convolution in front of it is missing or of another size";
+    item->role_known = !veto;
+    item->channels = m->asks_channels ? channels : 0;
+    item->role = veto ? WFS_ROLE_DOUBTFUL : row->role;
+    if (item->role == WFS_ROLE_FLATTENED && !m->asks_channels)
+        item->role = WFS_ROLE_DENSE;
     item->role_reason =
         veto ? wfs_arena_printf(m->ev.mapper->arena, "%s in a model of type %s, but %s",
-                                wfs_role_name(known), m->ev.model_type, veto)
-             : wfs_arena_printf(m->ev.mapper->arena, "so it is in a model of type %s",
-                                m->ev.model_type);
-    return item->role_reason ? 0 : wfs_error_nomem(m->sink->err, "names");
+                                wfs_role_name(row->role), row->model, veto)
+             : wfs_arena_printf(m->ev.mapper->arena, "so it is in a model of type %s", row->model);
+    return item->role_reason ? 0 : -ENOMEM;
+}
+
+static int by_evidence(struct marking *m, struct wfs_item *item)
+{
+    const struct wfs_architecture_row *row = NULL;
+    int r = m->is_flax ? 0 : wfs_architectures_find(&m->known, item->path, &row);
+    if (!r && row && row->role != WFS_ROLE_NONE)
+        r = by_table(m, item, row);
+    else if (!r) {
+        struct wfs_verdict found =
+            m->is_flax ? wfs_flax_role(&m->ev, item) : wfs_torch_role(&m->ev, item);
+        item->role = found.role;
+        item->role_reason = found.reason;
+    }
+    return r ? wfs_error_nomem(m->sink->err, "names") : 0;
 }
 
 static bool has_role(const struct marking *m, const struct wfs_item *item)
@@ -134,7 +163,6 @@ static bool set_asks(const struct wfs_set *set)
     return false;
 }
 
-/* A target with channels last. */
 static bool set_asks_channels(const struct wfs_set *set)
 {
     for (uint32_t i = 0; i < set->n_rules; i++)
@@ -160,6 +188,19 @@ static int mark_all(struct marking *m)
     return 0;
 }
 
+/* Dense layers before and behind convolutions. */
+static int mark_flattened(struct marking *m)
+{
+    struct wfs_flattening f = {.ev = &m->ev, .sink = m->sink};
+    int r = wfs_readings_gather(&f);
+    if (!r && f.convs.n)
+        r = wfs_mark_flattened(&f);
+    if (!r && f.convs.n)
+        r = wfs_mark_unflattened(&f);
+    wfs_readings_free(&f);
+    return r == -ENOMEM ? wfs_error_nomem(m->sink->err, "names") : r;
+}
+
 int wfs_mark_roles(const struct wfs_mapper *mapper, struct wfs_sink *sink,
                    const struct wfs_set *set, struct wfs_table *items)
 {
@@ -169,17 +210,22 @@ int wfs_mark_roles(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         struct wfs_item *item = &items->items[i];
         item->shown_role = wfs_shown_role(item);
         item->role = WFS_ROLE_NONE;
+        item->role_known = false;
         item->channels = 0;
     }
     if (!set_asks(set))
         return wfs_mark_convolutions(mapper, sink, set, items);
+    m.asks_channels = !m.is_flax && set_asks_channels(set);
     r = wfs_evidence_gather(&m.ev, mapper, items, sink->err);
+    if (!r)
+        r = wfs_architectures_gather(&m.known, mapper, sink->err);
     if (!r)
         r = mark_all(&m);
     if (!r)
         r = wfs_mark_convolutions(mapper, sink, set, items);
-    if (!r && !m.is_flax && set_asks_channels(set))
-        r = wfs_mark_flattened(&m.ev, sink);
+    if (!r && m.asks_channels)
+        r = mark_flattened(&m);
+    wfs_architectures_free(&m.known);
     wfs_evidence_free(&m.ev);
     return r;
 }

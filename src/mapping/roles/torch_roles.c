@@ -180,13 +180,25 @@ static struct wfs_verdict more_axes(struct wfs_evidence *ev, const struct wfs_it
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
+/* One input for each of several outputs: they may be those of one channel each. */
+static struct wfs_verdict inputs_of(struct wfs_evidence *ev, const struct wfs_item *item,
+                                    struct wfs_verdict found)
+{
+    const struct wfs_expr *e = item->expr;
+    uint64_t bias = bias_size(ev, item);
+    if (found.role != WFS_ROLE_CONVOLUTION || e->shape[1] != 1 || e->shape[0] < 2 ||
+        (bias && bias != e->shape[0]))
+        return found;
+    return verdict(WFS_ROLE_CONVOLUTION_OR_DEPTHWISE, "each of its outputs has one input");
+}
+
 struct wfs_verdict wfs_torch_role(struct wfs_evidence *ev, const struct wfs_item *item)
 {
     if (is_norm(ev, item))
         return verdict(WFS_ROLE_NORM, "its bias has its own shape");
     if (item->expr->ndim == 2)
         return matrix(ev, item);
-    return item->expr->ndim == 3 ? three_axes(ev, item) : more_axes(ev, item);
+    return inputs_of(ev, item, item->expr->ndim == 3 ? three_axes(ev, item) : more_axes(ev, item));
 }
 
 /* A norm beside the table, over its rows and not its columns. */
@@ -220,13 +232,22 @@ const char *wfs_torch_veto(struct wfs_evidence *ev, const struct wfs_item *item,
     uint64_t bias = bias_size(ev, item), a = e->shape[0], b = e->shape[1];
     bool is_matrix =
         role == WFS_ROLE_DENSE || role == WFS_ROLE_DENSE_IO || role == WFS_ROLE_EMBEDDING;
+    is_matrix |= role == WFS_ROLE_FLATTENED;
     if (is_matrix != (e->ndim == 2) && role != WFS_ROLE_OPAQUE && role != WFS_ROLE_NORM)
         return "the number of its axes";
+    if ((role == WFS_ROLE_BILINEAR || role == WFS_ROLE_STACKED) && e->ndim != 3)
+        return "the number of its axes";
+    if (role == WFS_ROLE_DEPTHWISE && b != 1)
+        return "it has several inputs for each output";
+    if ((role == WFS_ROLE_CONVOLUTION || role == WFS_ROLE_DEPTHWISE) && bias && bias != a)
+        return "its bias has not as many elements as its first axis";
+    if (role == WFS_ROLE_TRANSPOSED && bias && bias != b)
+        return "its bias has not as many elements as its second axis";
     if (role == WFS_ROLE_EMBEDDING && bias)
         return "it has a bias";
     if (role == WFS_ROLE_EMBEDDING && norm_speaks_against(ev, item))
         return "the norm beside it is over its rows";
-    if (role == WFS_ROLE_DENSE && bias && bias != a)
+    if ((role == WFS_ROLE_DENSE || role == WFS_ROLE_FLATTENED) && bias && bias != a)
         return "its bias has not as many elements as its first axis";
     if (role == WFS_ROLE_DENSE_IO && bias && bias != b)
         return "its bias has not as many elements as its second axis";

@@ -4,8 +4,9 @@ weight is.
 usage: corpus.py LIBRARY DIR [LIMIT]
 
 A mapping is a function of metadata alone, so the models are built on the meta device and their
-safetensors files are sparse. DIR/NAME/roles.json holds {name: [role, class, attribute, shape]}; the
-roles are those of check.py.
+safetensors files are sparse. DIR/NAME/roles.json holds {name: [role, class, attribute, shape,
+channels]}; the roles are those of check.py, the channels those of a dense layer behind a flattened
+convolution (trace.py), else 0.
 """
 import inspect
 import json
@@ -16,6 +17,8 @@ import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch  # noqa: E402
+
+import trace  # noqa: E402
 
 SIZES = {"torch.float32": ("F32", 4), "torch.bfloat16": ("BF16", 2), "torch.float16": ("F16", 2),
          "torch.int64": ("I64", 8), "torch.int32": ("I32", 4), "torch.bool": ("BOOL", 1),
@@ -88,7 +91,17 @@ def parameters(model):
             yield (prefix + "." if prefix else "") + attribute, module, attribute, tensor
 
 
-def write(path, model, config):
+def flattened(model, passes):
+    """{id of a weight: channels} of all forward passes: [(module, inputs, training)]."""
+    found = {}
+    for module, inputs, training in passes:
+        channels, _, failed = trace.flattened(module, training, *inputs)
+        found.update(channels)
+    return found
+
+
+def write(path, model, config, passes=()):
+    channels = flattened(model, passes)
     roles, header, offset = {}, {"__metadata__": {"format": "pt"}}, 0
     for name, module, attribute, tensor in parameters(model):
         tag, size = SIZES[str(tensor.dtype)]
@@ -96,7 +109,8 @@ def write(path, model, config):
         end = offset + size * tensor.numel()
         header[name] = {"dtype": tag, "shape": shape, "data_offsets": [offset, end]}
         offset = end
-        roles[name] = [role(module, attribute, tensor), type(module).__name__, attribute, shape]
+        what = "flattened" if id(tensor) in channels else role(module, attribute, tensor)
+        roles[name] = [what, type(module).__name__, attribute, shape, channels.get(id(tensor), 0)]
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     os.makedirs(path, exist_ok=True)
@@ -150,7 +164,11 @@ def timm_models():
     allow_torchvision()
     import timm
     for name in timm.list_models():
-        yield name, lambda name=name: (timm.create_model(name), {"architecture": name})
+        def build(name=name):
+            model = timm.create_model(name)
+            size = model.default_cfg.get("input_size", (3, 224, 224))
+            return model, {"architecture": name}, [(model, [torch.empty(2, *size)], False)]
+        yield name, build
 
 
 def torchvision_models():
@@ -162,7 +180,13 @@ def torchvision_models():
             options = {"weights": None}
             if "weights_backbone" in inspect.signature(builder).parameters:
                 options["weights_backbone"] = None
-            return builder(**options), None
+            model = builder(**options)
+            video = any(isinstance(m, torch.nn.Conv3d) for m in model.modules())
+            image = torch.empty(2, 3, 16, 224, 224) if video else torch.empty(2, 3, 224, 224)
+            passes = [(model, [image], True), (model, [image], False)]
+            if hasattr(model, "roi_heads"):  # what finds the boxes does not run without values
+                passes = [(model.roi_heads.box_head, [torch.empty(2, 256, 7, 7)], False)]
+            return model, None, passes
         yield name, build
 
 
@@ -189,8 +213,7 @@ def main():
         if not os.path.exists(path + "/roles.json"):
             try:
                 with torch.device("meta"):
-                    model, config = build()
-                write(path, model, config)
+                    write(path, *build())
             except Exception as e:
                 skipped += 1
                 print("skip", name, type(e).__name__, str(e)[:90].replace("\n", " "))

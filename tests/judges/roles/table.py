@@ -1,70 +1,163 @@
 """Makes src/mapping/roles/architectures.tsv: the weights of known architectures whose role the general
 evidence does not tell, or tells wrongly.
 
-usage: table.py WEIGHTFS DIR [--half SEED] >TABLE
+usage: table.py WEIGHTFS LIBRARY=DIR ... [--half SEED] >TABLE
 
-DIR holds what corpus.py made. Every architecture is planned with the table switched off; what was
-wrong or in doubt and has a role by its module's class becomes a line, numbers folded to {n}. With
---half only a random half of the model types is taken (the seed is printed), so that the other half
-can judge what the evidence is worth alone.
+A DIR holds what corpus.py made of a library. Every architecture is planned with the table switched
+off, and once without its config.json; what was wrong or in doubt and has a role by its module's class becomes a row, and so does every
+weight that is stored (in, out), stacked, bilinear, transposed or depthwise, whose proof by a bias or a
+sibling another checkpoint may lack. Names are cut to the shortest end that tells, numbers are {n}
+where they do not matter. Architectures with the same rows share a section. With --half only a random
+half of each library's architectures is taken (the seed is printed), so that the other half can judge
+what the evidence is worth alone.
 """
 import argparse
 import json
 import os
 import random
-import re
+import sys
+import tempfile
 
 import check
 
 # The names of roles in the table; what check.py knows besides is no role of a weight there.
-ROLES = {"dense": "dense", "dense_io": "dense_io", "embedding": "embedding", "norm": "norm",
-         "convolution": "convolution", "depthwise": "convolution", "transposed": "transposed",
-         "bilinear": "bilinear", "stacked": "stacked", "opaque": "opaque"}
-VIEWS = ["linen", "keras", "mlx"]
+ROLES = {"dense", "dense_io", "embedding", "norm", "convolution", "depthwise", "transposed", "bilinear", "stacked",
+         "opaque", "flattened"}
+ALWAYS = {"dense_io", "bilinear", "stacked", "transposed", "depthwise"}
+VIEWS = ["linen", "keras", "mlx", "flax"]
+KINDS = {"model_type": "model_type", "architecture": "architecture", "_class_name": "class"}
 
 
-def fold(name):
-    return ".".join("{n}" if part.isdigit() else part for part in name.split("."))
+def numbers(parts):
+    return [i for i, part in enumerate(parts) if part.isdigit()]
 
 
-def model_type(path):
-    config = json.load(open(path + "/config.json"))
-    return config.get("model_type") or config.get("_class_name") or config.get("architecture")
+def folded(name, literal):
+    """Numbers as {n}, but for those that are kept: none, the last, the one before it, both."""
+    parts = name.split(".")
+    digits = numbers(parts)
+    keep = {0: [], 1: digits[-1:], 2: digits[-2:-1], 3: digits[-2:]}[literal]
+    return ".".join("{n}" if i in digits and i not in keep else part for i, part in enumerate(parts))
 
 
-def lines_of(weightfs, path):
-    roles = json.load(open(path + "/roles.json"))
-    lines = {}
-    for view in VIEWS:
-        wrong, doubts, _, _ = check.judge(weightfs, path, view, ["architectures=false"])
-        for name in {w[0] for w in wrong} | doubts:
-            role = ROLES.get(roles[name][0])
-            if role:
-                lines.setdefault(fold(name), set()).add(role)
-    return {pattern: found.pop() for pattern, found in lines.items() if len(found) == 1}
+def ends(name):
+    """From two words before `weight` on: a part of another model may have a module of the last one's name."""
+    parts = name.split(".")
+    for n in range(2, len(parts)):
+        if sum(not part.isdigit() and part != "{n}" for part in parts[-n:-1]) > 1:
+            yield "*." + ".".join(parts[-n:])
+    yield "*." + name
+
+
+class Names:
+    """The shortest pattern of a weight that no weight of another role of its model has."""
+
+    def __init__(self, roles):
+        self.by_end = [{} for _ in range(4)]
+        for name, (role, _, attribute, shape, channels) in roles.items():
+            if attribute == "weight" and len(shape) > 1:
+                for literal in range(4):
+                    for end in ends(folded(name, literal)):
+                        self.by_end[literal].setdefault(end, set()).add((role, channels))
+
+    def pattern(self, name):
+        for literal in range(4):
+            for end in ends(folded(name, literal)):
+                if len(self.by_end[literal][end]) == 1:
+                    return end
+        return None
+
+
+def convolution_before(roles, name, channels):
+    """flattened:UP:NAME, of a convolution with so many outputs, as near by its name as there is one."""
+    best = None
+    for other, row in roles.items():
+        out = {"convolution": 0, "depthwise": 0, "transposed": 1}.get(row[0])
+        if out == 0 and row[2] == "weight" and row[3][0] == channels:
+            common = len(os.path.commonprefix([name.split("."), other.split(".")]))
+            if best is None or common >= best[0]:
+                best = (common, other)
+    if best is None:
+        return None
+    return f"flattened:{len(name.split('.')) - best[0]}:{'.'.join(best[1].split('.')[best[0]:])}"
+
+
+def rows_of(weightfs, path):
+    roles = check.roles_of(path)
+    names = Names(roles)
+    wanted = {name for name, row in roles.items() if row[0] in ALWAYS and row[2] == "weight"}
+    for view, config in [(view, "as-is") for view in VIEWS] + [("linen", "none")]:
+        with tempfile.TemporaryDirectory() as top:
+            wrong, doubts, _, _ = check.judge(weightfs, check.dressed(path, config, top), view, ["architectures=off"])
+        wanted |= {w[0] for w in wrong} | doubts
+    rows = {}
+    for name in wanted:
+        role, _, attribute, _, channels = roles[name]
+        if attribute != "weight" or role not in ROLES:
+            continue
+        pattern = names.pattern(name)
+        if role == "flattened":
+            role = convolution_before(roles, name, channels)
+        if role and pattern:
+            rows[pattern] = role
+    return rows
+
+
+def key_of(path):
+    with open(path + "/config.json") as f:
+        config = json.load(f)
+    for key, kind in KINDS.items():
+        if config.get(key):
+            return kind, config[key]
+    return None
+
+
+def library_rows(weightfs, top, half, found):
+    names = sorted(n for n in os.listdir(top) if os.path.exists(f"{top}/{n}/config.json"))
+    if half is not None:
+        names = check.half(names, half)
+    for name in names:
+        key = key_of(os.path.join(top, name))
+        for pattern, role in rows_of(weightfs, os.path.join(top, name)).items():
+            there = found.setdefault(key, {}).setdefault(pattern, role)
+            if there != role:
+                print(f"{key}: {pattern} is {there} and {role}: left out", file=sys.stderr)
+                found[key][pattern] = None
+
+
+def wrapped(kind, names):
+    line = kind
+    for name in names:
+        if len(line) + len(name) > 150:
+            yield line
+            line = kind
+        line += " " + name
+    yield line
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("weightfs")
-    parser.add_argument("dir")
+    parser.add_argument("libraries", nargs="+")
     parser.add_argument("--half", type=int)
     args = parser.parse_args()
-    names = sorted(n for n in os.listdir(args.dir) if os.path.exists(f"{args.dir}/{n}/config.json"))
+    found, versions = {}, []
+    for library in args.libraries:
+        label, top = library.split("=")
+        versions.append(label)
+        library_rows(args.weightfs, top, args.half, found)
+    print("# Weights of known architectures whose role shapes and names do not tell, or tell wrongly. Made by")
+    print("# tests/judges/roles/table.py from the module classes of " + ", ".join(versions) + ".")
     if args.half is not None:
-        names = sorted(random.Random(args.half).sample(names, len(names) // 2))
-        print(f"# a half of the model types, seed {args.half}")
-    rows = {}
-    for name in names:
-        path = os.path.join(args.dir, name)
-        kind = model_type(path)
-        for pattern, role in lines_of(args.weightfs, path).items():
-            rows.setdefault((kind, pattern), role)
-    print("# What known architectures are made of, where shapes and names do not tell, or tell wrongly. Made by")
-    print("# tests/judges/roles/table.py from the module classes of transformers 5.23.0; its own lines may follow.")
-    print("# model_type<TAB>name ({n}: a number)<TAB>role")
-    for (kind, pattern), role in sorted(rows.items()):
-        print(f"{kind}\t{pattern}\t{role}")
+        print(f"# Of a half of the architectures, seed {args.half}.")
+    sections = {}
+    for key, rows in found.items():
+        text = "".join(f"{pattern}\t{role}\n" for pattern, role in sorted(rows.items()) if role)
+        if key and text:
+            sections.setdefault((key[0], text), []).append(key[1])
+    for (kind, text), names in sorted(sections.items(), key=lambda s: (s[0][0], sorted(s[1]))):
+        print("\n".join(wrapped(kind, sorted(names))))
+        print(text, end="")
 
 
 if __name__ == "__main__":
