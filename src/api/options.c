@@ -33,6 +33,7 @@ static const struct row rows[] = {
     {"rules", KIND_TEXT, FIELD(view.rules), true},
     {"template", KIND_TEXT, FIELD(view.template_path), true},
     {"dtype", KIND_TEXT, FIELD(view.dtype), true},
+    {"outtype", KIND_TEXT, FIELD(view.outtype), true},
     {"weights", KIND_TEXT, FIELD(session.source_options.weights), false},
     {"files", KIND_FILES, FIELD(session.files), false},
     {"shards", KIND_BYTES, FIELD(session.shard_bytes), false},

@@ -44,7 +44,34 @@ static int not_there(const struct wfs_session *session, const struct wfs_plan *p
         return wfs_error_set(err, ENOENT, "%s/%s is not there: -o files=%s", plan->view,
                              loader_file, files);
     return wfs_error_set(err, ENOENT, "%s/%s is not there: -o files=%s shows it", plan->view,
-                         loader_file, wfs_writer_by_name(loader_file)->name);
+                         loader_file, wfs_writer_by_extension(loader_file)->name);
+}
+
+/* The loader file that the writer's extension and, for GGUF, the type in the name tell; a type that
+ * cannot be made is never taken for model.gguf. */
+static int loader_file_of(const char *name, const struct wfs_writer *writer, const char **ret,
+                          struct wfs_error *err)
+{
+    const struct wfs_gguf_file_type *type = NULL;
+    *ret = writer->file_name;
+    if (strcmp(writer->name, "gguf") != 0 || strcmp(name, writer->file_name) == 0)
+        return 0;
+    if (!wfs_gguf_file_type_in_name(name, &type))
+        return wfs_error_set(
+            err, EINVAL,
+            "%s: no GGUF file of this type is made (it needs an importance matrix, or "
+            "is not known); --as model.gguf takes the name for another",
+            name);
+    if (type)
+        *ret = type->file_name;
+    return 0;
+}
+
+void wfs_export_choose_view(struct wfs_options *options, const char *name)
+{
+    const struct wfs_writer *writer = wfs_writer_by_extension(base_name(name));
+    if (writer && strcmp(writer->name, "gguf") == 0)
+        wfs_options_default_view(options, "gguf");
 }
 
 int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *plan,
@@ -56,7 +83,10 @@ int wfs_export_find(const struct wfs_session *session, const struct wfs_plan *pl
     const struct wfs_writer *writer = wfs_writer_by_name(name);
     if (!writer && !as)
         writer = wfs_writer_by_extension(name);
-    const char *loader_file = writer ? writer->file_name : NULL;
+    const char *loader_file = NULL;
+    int r = writer ? loader_file_of(name, writer, &loader_file, err) : 0;
+    if (r)
+        return r;
     uint32_t node = lookup(session, plan, name);
     if (node == WFS_NO_INDEX && loader_file)
         node = lookup(session, plan, loader_file);

@@ -26,6 +26,7 @@ static const char source_help[] =
     "  partial          show loader files that lack a refused tensor, too\n"
     "  shards=SIZE      show model.safetensors in shards of this size\n"
     "  dtype=TYPE       keep, float32, float16 or bfloat16, in views\n"
+    "  outtype=TYPE     type of model.gguf: auto, F16, Q8_0, Q4_K_M, ...\n"
     "  narrow           accept a dtype= of smaller range: what does not fit becomes infinite\n"
     "  set=NAME=VALUE   a value that rules ask for; may be repeated\n"
     "  format=npy|raw   how a parameter is shown\n"

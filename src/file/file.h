@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "cache/cache.h"
+#include "gguf/gguf.h"
 
 enum wfs_part_kind {
     WFS_PART_LITERAL,
@@ -100,7 +101,8 @@ struct wfs_manifest {
     char sep;                                 /* where one string is needed */
     const char *format_tag;                   /* metadata "format" */
     uint32_t n_metadata;
-    const char *(*metadata)[2]; /* kept from the source when assembled; may be 0 */
+    const char *(*metadata)[2];        /* kept from the source when assembled; may be 0 */
+    const struct wfs_gguf_model *gguf; /* the same tensors as a GGUF file has them; or NULL */
 };
 
 /* A loader file's format: one row in src/file/writers/writers.c, which is the only list of them. */

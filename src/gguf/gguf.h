@@ -1,15 +1,19 @@
 /*
- * gguf.h - what a GGUF file says beside its tensors: the key-value pairs that llama.cpp's converter
- * would write for a checkpoint, computed from its config.json, its tokenizer files and its tensors.
+ * gguf.h - whole GGUF files of a view: their key-value pairs, and which tensor is written where and in
+ * which type.
  *
- * A pure function of metadata: no tensor byte is read. What a key needs and the checkpoint does not
- * say is an error that names the file and the key, never a default that changes results.
+ * A pure function of metadata: of config.json, tokenizer files and names and shapes of tensors. What a
+ * key needs and the checkpoint does not say is an error that names the file and the key, never a
+ * default that changes results. Files are those of llama.cpp's convert_hf_to_gguf.py, byte for byte;
+ * types that it does not write are llama-quantize's. A source that is a GGUF file keeps its keys, their
+ * order, the order of its tensors and, in model.gguf, their types.
  */
 #ifndef WEIGHTFS_GGUF_GGUF_H
 #define WEIGHTFS_GGUF_GGUF_H
 
 #include "gguf/kv/kv.h"
-#include "source/source.h"
+#include "gguf/tensors/file_types.h"
+#include "mapping/mapping.h"
 
 /* What keys are computed from. */
 struct json_t;
@@ -29,5 +33,51 @@ struct wfs_gguf_inputs {
  * does not know is -EINVAL. */
 int wfs_gguf_tokenizer(struct wfs_gguf_kv *kv, const struct wfs_gguf_inputs *in,
                        struct wfs_error *err);
+
+/* All pairs of a converter's file for a view of GGUF's names, in their order; -o set= has its say.
+ * general.file_type, where the architecture has that key, is there with any value. */
+int wfs_gguf_metadata(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
+                      struct wfs_gguf_kv *kv, struct wfs_error *err);
+
+/* What the GGUF files of one view share: the pairs, and the tensors' order. Lives in the arena it was
+ * made in and borrows catalog and plan. */
+struct wfs_gguf_view;
+/* -EINVAL or -ENOTSUP where the view has no GGUF file: a tensor that the rules do not name or that is
+ * lacking, a key that cannot be known. */
+int wfs_gguf_view_make(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
+                       struct wfs_arena *arena, const struct wfs_gguf_view **ret,
+                       struct wfs_error *err);
+
+/* *ret: why there is no file of this type (NULL: model.gguf); or NULL. -ENOMEM. */
+int wfs_gguf_view_refuses(const struct wfs_gguf_view *view, const struct wfs_gguf_file_type *type,
+                          struct wfs_arena *arena, const char **ret);
+
+/* A stretch of the file's head, behind the 24 bytes that the writer makes: `bytes` from `off`, or
+ * where that is NULL `literal`. */
+struct wfs_gguf_segment {
+    struct wfs_bytes *bytes;
+    uint64_t off;
+    const uint8_t *literal;
+    uint64_t len;
+};
+#define WFS_GGUF_MAX_SEGMENTS 4
+struct wfs_gguf_tensor {
+    const char *name;
+    const struct wfs_expr *expr; /* in the type it is written in */
+    uint32_t type;               /* its number in ggml */
+};
+/* One file. */
+struct wfs_gguf_model {
+    uint64_t n_pairs;
+    uint32_t n_segments;
+    struct wfs_gguf_segment segments[WFS_GGUF_MAX_SEGMENTS]; /* the pairs */
+    uint32_t n_tensors;
+    const struct wfs_gguf_tensor *tensors; /* in the file's order */
+    uint32_t alignment;                    /* of the data and of each tensor in it */
+};
+/* type NULL: model.gguf's, which -o outtype= says; else it is the converter's --outtype auto (BF16 of a
+ * source whose first matrix is bfloat16, else F16), or the source's own types where it is GGUF. */
+int wfs_gguf_model_make(const struct wfs_gguf_view *view, const struct wfs_gguf_file_type *type,
+                        struct wfs_arena *arena, struct wfs_gguf_model *ret, struct wfs_error *err);
 
 #endif

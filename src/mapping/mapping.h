@@ -68,6 +68,10 @@ struct wfs_plan {
     char sep;                 /* how this view's names are joined where one string is needed */
     char file_sep;            /* the same in its loader files */
     bool is_source;           /* the identity plan of source/ */
+    const char *convention;   /* whose names it makes ("gguf"); or NULL */
+    /* What files of whole models are told beside the tensors. */
+    const char *const *set; /* -o set=NAME=VALUE, NULL-terminated */
+    const char *outtype;    /* -o outtype=TYPE, or NULL */
     uint32_t n_targets;
     const struct wfs_target *targets; /* sorted naturally by path */
     uint32_t n_entries;
@@ -84,6 +88,7 @@ struct wfs_view_options {
     const char *template_path; /* -o template=FILE, or NULL */
     const char *dtype;         /* -o dtype=keep|float32|float16|bfloat16, or NULL */
     const char *const *set;    /* -o set=NAME=VALUE, NULL-terminated, or NULL */
+    const char *outtype;       /* -o outtype=TYPE of GGUF's files, or NULL */
     bool narrow;               /* -o narrow: casts to a type of smaller range are wanted */
     bool strict;
     bool is_default; /* nobody named it: -EOPNOTSUPP where it is none to show unasked */

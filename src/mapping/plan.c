@@ -176,13 +176,38 @@ static int describe_set(const struct planning *p, struct wfs_plan *plan)
     return plan->files && plan->format_tag ? 0 : wfs_error_nomem(p->sink.err, "plan");
 }
 
+/* -o set= and outtype=, for the files of whole models. */
+static int keep_settings(const struct planning *p, struct wfs_plan *plan)
+{
+    const struct wfs_view_options *options = p->mapper.options;
+    size_t n = 0;
+    while (options->set && options->set[n])
+        n++;
+    const char **set = wfs_arena_array(plan->arena, n + 1, sizeof(*set));
+    if (!set)
+        return wfs_error_nomem(p->sink.err, "plan");
+    for (size_t i = 0; i < n; i++)
+        if (!(set[i] = wfs_arena_strdup(plan->arena, options->set[i])))
+            return wfs_error_nomem(p->sink.err, "plan");
+    plan->set = set;
+    if (!options->outtype)
+        return 0;
+    if (!plan->convention || strcmp(plan->convention, "gguf") != 0)
+        return wfs_error_set(p->sink.err, EINVAL, "view %s has no GGUF file: outtype=%s is of none",
+                             plan->view, options->outtype);
+    plan->outtype = wfs_arena_strdup(plan->arena, options->outtype);
+    return plan->outtype ? 0 : wfs_error_nomem(p->sink.err, "plan");
+}
+
 static int describe(const struct planning *p, struct wfs_plan *plan)
 {
     const struct wfs_set *last = p->chain.last;
+    plan->convention = last ? last->to : NULL;
     plan->view = view_name(&p->mapper, last);
     plan->chain = p->chain.text[0] ? p->chain.text : "identity";
     plan->sep = plan->file_sep = last ? last->target.sep : '.';
-    return plan->view ? describe_set(p, plan) : wfs_error_nomem(p->sink.err, "plan");
+    int r = plan->view ? describe_set(p, plan) : wfs_error_nomem(p->sink.err, "plan");
+    return r ? r : keep_settings(p, plan);
 }
 
 static int run_program(struct planning *p, const struct wfs_mapper *mapper,
@@ -354,12 +379,25 @@ static int plan_items(struct planning *p, struct wfs_table *items, struct wfs_pl
     return r ? r : wfs_assemble(mapper, &p->sink, items, plan);
 }
 
+/* Names of a GGUF file's keys, which are asked for when the file is made. */
+static bool is_gguf_setting(const struct wfs_plan *plan, const char *name)
+{
+    static const char *const begins[] = {"gguf.", "general.", "tokenizer."};
+    if (!plan->convention || strcmp(plan->convention, "gguf") != 0)
+        return false;
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(begins); i++)
+        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
 /* A misspelt name would settle nothing. */
-static void report_unused(struct planning *p)
+static void report_unused(struct planning *p, const struct wfs_plan *plan)
 {
     uint32_t at = 0;
     for (const char *name; (name = wfs_config_unused(p->mapper.config, &at));)
-        wfs_report(&p->sink, WFS_NOTE, "", "set=%s: nothing asked for it here", name);
+        if (!is_gguf_setting(plan, name))
+            wfs_report(&p->sink, WFS_NOTE, "", "set=%s: nothing asked for it here", name);
 }
 
 /* strict: the first problem is the error. */
@@ -393,7 +431,7 @@ int wfs_plan_make(const struct wfs_catalog *catalog, const struct wfs_view_optio
     struct wfs_table items = {0};
     int r = plan_items(&p, &items, plan);
     if (!r)
-        report_unused(&p);
+        report_unused(&p, plan);
     if (!r)
         r = keep_entries(&p.sink, plan);
     if (!r && options->strict)

@@ -51,6 +51,17 @@ void *realloc(void *p, size_t size)
 
 /* ---- what is tried ------------------------------------------------------------------------- */
 
+static const struct wfs_gguf_model *gguf_of(struct wfs_arena *arena,
+                                            const struct wfs_manifest_entry *entries, uint32_t n)
+{
+    struct wfs_gguf_model *model = wfs_arena_alloc(arena, sizeof(*model));
+    struct wfs_gguf_tensor *tensors = wfs_arena_array(arena, n, sizeof(*tensors));
+    for (uint32_t i = 0; i < n; i++)
+        tensors[i] = (struct wfs_gguf_tensor){entries[i].path, entries[i].expr, 0};
+    *model = (struct wfs_gguf_model){.n_tensors = n, .tensors = tensors, .alignment = 32};
+    return model;
+}
+
 static struct wfs_manifest manifest_of(struct wfs_arena *arena)
 {
     static const uint64_t shapes[][2] = {{2, 3}, {0, 4}, {300, 40}};
@@ -60,7 +71,8 @@ static struct wfs_manifest manifest_of(struct wfs_arena *arena)
             wfs_arena_printf(arena, "m%u" WFS_SEP_STR "long.er%u" WFS_SEP_STR "w", i % 7, i);
         e[i].expr = fx_expr(arena, i % 2 ? WFS_F32 : WFS_I64, 2, shapes[i % 3], i);
     }
-    return (struct wfs_manifest){.n = 40, .entries = e, .sep = '.', .format_tag = "pt"};
+    return (struct wfs_manifest){
+        .n = 40, .entries = e, .sep = '.', .format_tag = "pt", .gguf = gguf_of(arena, e, 40)};
 }
 
 /* True where the failure came (and was reported), false where fail_at was beyond the last one. */

@@ -11,7 +11,7 @@
 /* What is said to one view, or by a plain -o to all of them. */
 struct wfs_view_spec {
     const char *name;
-    const char *rules, *template_path, *dtype;
+    const char *rules, *template_path, *dtype, *outtype;
     bool narrow;
     struct wfs_strings set; /* "NAME=VALUE" */
     struct wfs_strings own; /* "key=value", of keys that only this view has */

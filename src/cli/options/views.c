@@ -1,6 +1,6 @@
 /*
  * views.c - which options reach which view. --view NAME:key=value speaks to one view; a
- * plain -o of the kind that every view takes (rules, template, dtype, set) to all; a plain key of a
+ * plain -o of the kind that every view takes (rules, template, dtype, set, outtype) to all; a plain key of a
  * view's own to the one view that takes it, and it is an error where that is not exactly one.
  * `--view source` says that no view is wanted beside source/, which takes none of them.
  */
@@ -31,6 +31,12 @@ static int set_dtype(struct wfs_options *options, struct wfs_view_spec *spec, co
     return wfs_options_set_string(options->arena, &spec->dtype, value, err);
 }
 
+static int set_outtype(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
+                       struct wfs_error *err)
+{
+    return wfs_options_set_string(options->arena, &spec->outtype, value, err);
+}
+
 static int set_setting(struct wfs_options *options, struct wfs_view_spec *spec, const char *value,
                        struct wfs_error *err)
 {
@@ -40,10 +46,8 @@ static int set_setting(struct wfs_options *options, struct wfs_view_spec *spec, 
 }
 
 static const struct wfs_view_option view_options[] = {
-    {"rules", set_rules},
-    {"template", set_template},
-    {"dtype", set_dtype},
-    {"set", set_setting},
+    {"rules", set_rules}, {"template", set_template}, {"dtype", set_dtype},
+    {"set", set_setting}, {"outtype", set_outtype},
 };
 
 const struct wfs_view_option *wfs_view_option_find(const char *key)
@@ -177,6 +181,7 @@ static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *e
         .rules = spec->rules ? spec->rules : every->rules,
         .template_path = spec->template_path ? spec->template_path : every->template_path,
         .dtype = spec->dtype ? spec->dtype : every->dtype,
+        .outtype = spec->outtype ? spec->outtype : every->outtype,
         .narrow = every->narrow,
         .set = (const char *const *)spec->set.list};
 }
@@ -186,7 +191,8 @@ static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *e
 static int finish_default(struct wfs_options *options, struct wfs_error *err)
 {
     const struct wfs_view_spec *every = &options->every;
-    bool is_plain = !every->rules && !every->template_path && !every->dtype && !every->set.n;
+    bool is_plain =
+        !every->rules && !every->template_path && !every->dtype && !every->outtype && !every->set.n;
     options->mount.session.source_only = options->source_view;
     if (every->own.n)
         return give_own(options, every->own.list[0], err);
@@ -220,4 +226,14 @@ int wfs_options_finish_views(struct wfs_options *options, struct wfs_error *err)
     options->mount.session.views = options->view_options;
     options->mount.session.n_views = (uint32_t)n;
     return r;
+}
+
+void wfs_options_default_view(struct wfs_options *options, const char *name)
+{
+    if (options->n_views || options->source_view || options->every.rules)
+        return;
+    fill(&options->every, &options->every, &options->view_options[0]);
+    options->view_options[0].name = name;
+    options->mount.session.views = options->view_options;
+    options->mount.session.n_views = 1;
 }

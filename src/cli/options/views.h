@@ -21,4 +21,8 @@ int wfs_options_add_view(struct wfs_options *options, const char *spec, struct w
 /* To be called after the last option: gives each view what was said to it and to all. */
 int wfs_options_finish_views(struct wfs_options *options, struct wfs_error *err);
 
+/* After wfs_options_finish_views: where no view was named and -o rules= names none, `name` (borrowed) is the
+ * view, with what a plain -o said. */
+void wfs_options_default_view(struct wfs_options *options, const char *name);
+
 #endif

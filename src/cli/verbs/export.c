@@ -161,6 +161,8 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
         return wfs_export_abort(export.options.path, &err) ? wfs_cli_fail(&err) : WFS_EXIT_OK;
     if (!cli.options.mount.session.files)
         cli.options.mount.session.files = "all";
+    if (!export.is_source)
+        wfs_export_choose_view(&cli.options, export.as ? export.as : export.options.path);
     return do_export(&cli, &export);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "file/file.h"
+#include "file/writers/gguf.h"
 #include "file/writers/msgpack.h"
 #include "file/writers/npz.h"
 #include "file/writers/safetensors.h"
@@ -37,6 +38,13 @@ static const struct wfs_writer writers[] = {
         .extensions = {".npz"},
         .refuses = wfs_npz_refuses,
         .plan = wfs_npz_plan,
+    },
+    {
+        .name = "gguf",
+        .file_name = "model.gguf",
+        .extensions = {".gguf"},
+        .refuses = wfs_gguf_refuses,
+        .plan = wfs_gguf_plan,
     },
 };
 

@@ -250,3 +250,8 @@ int wfs_gguf_kv_encode(const struct wfs_gguf_kv *kv, struct wfs_buf *out)
     }
     return kv->failed || !wfs_buf_ok(out) ? -ENOMEM : 0;
 }
+
+uint64_t wfs_gguf_pair_bytes(const struct wfs_gguf_pair *pair)
+{
+    return 8 + strlen(pair->key) + 4 + (pair->type == WFS_GGUF_ARRAY ? 12 : 0) + pair->size_bytes;
+}

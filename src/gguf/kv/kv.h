@@ -91,5 +91,7 @@ bool wfs_gguf_next_text(const struct wfs_gguf_pair *pair, size_t *pos, struct wf
 /* Appends the pairs as a file of version 3, little endian, has them behind its 24 bytes of header.
  * 0 or -ENOMEM, also where a put ran out of memory. */
 int wfs_gguf_kv_encode(const struct wfs_gguf_kv *kv, struct wfs_buf *out);
+/* How many bytes of that are one pair. */
+uint64_t wfs_gguf_pair_bytes(const struct wfs_gguf_pair *pair);
 
 #endif

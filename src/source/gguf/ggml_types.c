@@ -61,3 +61,13 @@ const struct wfs_ggml_type *wfs_ggml_type(uint32_t number, const char **ret_remo
             *ret_removed = removed[i].name;
     return NULL;
 }
+
+bool wfs_ggml_number(enum wfs_dtype dtype, uint32_t *ret)
+{
+    for (uint32_t i = 0; i < WFS_ARRAY_SIZE(types); i++)
+        if (types[i].name && types[i].dtype == dtype) {
+            *ret = i;
+            return true;
+        }
+    return false;
+}

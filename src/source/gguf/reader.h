@@ -1,5 +1,6 @@
 /*
  * reader.h - the numbers and strings of a GGUF header, front to back, in the file's byte order.
+ * Public to the stages above.
  */
 #ifndef WEIGHTFS_SOURCE_GGUF_READER_H
 #define WEIGHTFS_SOURCE_GGUF_READER_H

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "tree/contents/gguf_files.h"
 #include "tree/contents/manifest.h"
 #include "tree/contents/unlisted.h"
 #include "tree/contents/shard_files.h"
@@ -55,6 +56,22 @@ static int add_writer_file(struct wfs_tree_builder *b, uint32_t dir, uint32_t pl
     return 0;
 }
 
+/* -o files=all means all that the view can have. */
+static int add_gguf_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t plan,
+                          struct wfs_error *err)
+{
+    const struct wfs_session *session = b->session;
+    const char *convention = session->plans[plan]->convention;
+    if (convention && strcmp(convention, "gguf") == 0)
+        return wfs_tree_add_gguf_files(b, dir, plan, err);
+    if (session->options.files && strcmp(session->options.files, "all") == 0)
+        return 0;
+    return wfs_tree_note_refusal(b, plan, wfs_writer_by_name("gguf")->file_name,
+                                 "views of GGUF's names have it: --view gguf")
+               ? wfs_error_nomem(err, "the tree")
+               : 0;
+}
+
 int wfs_tree_add_loader_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t plan,
                               struct wfs_error *err)
 {
@@ -74,6 +91,7 @@ int wfs_tree_add_loader_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t
     for (uint32_t i = 0; (w = wfs_writer(i)) && !r; i++)
         if (wfs_tree_wants_file(session, session->plans[plan], w) &&
             !(shards && strcmp(w->name, "safetensors") == 0))
-            r = add_writer_file(b, dir, plan, w, err);
+            r = strcmp(w->name, "gguf") == 0 ? add_gguf_files(b, dir, plan, err)
+                                             : add_writer_file(b, dir, plan, w, err);
     return shards && !r ? wfs_tree_add_shard_files(b, dir, plan, err) : r;
 }

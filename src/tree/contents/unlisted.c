@@ -82,8 +82,8 @@ static int refuse_partial(struct wfs_tree_builder *b, uint32_t plan, const char 
     return *ret ? 0 : -ENOMEM;
 }
 
-int wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
-                          const char *refusal)
+int wfs_tree_remember_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
+                              const char *refusal)
 {
     struct wfs_session *session = b->session;
     struct wfs_unlisted *unlisted = wfs_arena_alloc(session->arena, sizeof(*unlisted));
@@ -93,6 +93,15 @@ int wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char 
     *unlisted = (struct wfs_unlisted){
         .next = session->unlisted, .plan = plan, .name = file_name, .why = why};
     session->unlisted = unlisted;
+    return 0;
+}
+
+int wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
+                          const char *refusal)
+{
+    int r = wfs_tree_remember_refusal(b, plan, file_name, refusal);
+    if (r)
+        return r;
     wfs_buf_printf(&b->renamed, "%s/%s\tis not listed: ", b->session->plans[plan]->view, file_name);
     wfs_buf_visible(&b->renamed, refusal);
     wfs_buf_char(&b->renamed, '\n');

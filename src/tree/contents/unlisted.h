@@ -15,5 +15,8 @@ int wfs_tree_is_refused(struct wfs_tree_builder *b, uint32_t plan, const struct 
 /* Remembers why a file is not there, and says so in the report. `file_name` is borrowed. -ENOMEM. */
 int wfs_tree_note_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
                           const char *refusal);
+/* The same without a line in the report. */
+int wfs_tree_remember_refusal(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
+                              const char *refusal);
 
 #endif
