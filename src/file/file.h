@@ -101,7 +101,9 @@ struct wfs_manifest {
     char sep;                                 /* where one string is needed */
     const char *format_tag;                   /* metadata "format" */
     uint32_t n_metadata;
-    const char *(*metadata)[2];        /* kept from the source when assembled; may be 0 */
+    const char *(*metadata)[2]; /* kept from the source when assembled; may be 0 */
+    /* For a file that is written out: no room is left for reads of a mount (see archive/zip.c). */
+    bool is_export;
     const struct wfs_gguf_model *gguf; /* the same tensors as a GGUF file has them; or NULL */
 };
 

@@ -15,30 +15,6 @@
 #include "gguf/tensors/file_types.h"
 #include "mapping/mapping.h"
 
-/* What keys are computed from. */
-struct json_t;
-struct wfs_gguf_inputs {
-    const struct wfs_catalog *catalog; /* its side files are the tokenizer's, README.md, ... */
-    const struct json_t *config;       /* config.json as it is: an object */
-    /* The language model's own part merged over the root, and what a class of transformers takes where
-     * config.json says nothing. */
-    const struct json_t *hparams;
-    const char *arch;       /* general.architecture: "llama" */
-    const char *class_name; /* "LlamaForCausalLM" */
-    const char *const *set; /* -o set=NAME=VALUE, NULL-terminated; NULL: none */
-};
-
-/* tokenizer.*: from tokenizer.model, tokenizer.json, tokenizer_config.json and the like. The name of
- * the pre-tokenizer is `-o set=tokenizer.pre=NAME`, else the converter's own check tells it; what that
- * does not know is -EINVAL. */
-int wfs_gguf_tokenizer(struct wfs_gguf_kv *kv, const struct wfs_gguf_inputs *in,
-                       struct wfs_error *err);
-
-/* All pairs of a converter's file for a view of GGUF's names, in their order; -o set= has its say.
- * general.file_type, where the architecture has that key, is there with any value. */
-int wfs_gguf_metadata(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
-                      struct wfs_gguf_kv *kv, struct wfs_error *err);
-
 /* What the GGUF files of one view share: the pairs, and the tensors' order. Lives in the arena it was
  * made in and borrows catalog and plan. */
 struct wfs_gguf_view;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gguf/kv/source_keys.h"
+#include "gguf/metadata.h"
 #include "source/gguf/ggml_types.h"
 
 #define MAX_AXES          4  /* GGML_MAX_DIMS */
@@ -178,6 +179,26 @@ static void free_bytes(void *bytes)
     wfs_bytes_unref(bytes);
 }
 
+static int make_pairs(const struct wfs_gguf_view *view, const struct wfs_catalog *catalog,
+                      const struct wfs_plan *plan, struct wfs_gguf_kv *kv, struct wfs_error *err)
+{
+    struct wfs_gguf_target *targets =
+        wfs_arena_array(kv->arena, (size_t)view->n_tensors + 1, sizeof(*targets));
+    if (!targets)
+        return wfs_error_nomem(err, "the keys of a GGUF file");
+    for (uint32_t i = 0; i < view->n_tensors; i++)
+        targets[i] = (struct wfs_gguf_target){view->items[i].name, view->items[i].expr->ndim,
+                                              view->items[i].expr->shape};
+    const struct wfs_gguf_inputs inputs = {
+        .arena = kv->arena,
+        .catalog = catalog,
+        .set = plan->set,
+        .n_targets = view->n_tensors,
+        .targets = targets,
+    };
+    return wfs_gguf_metadata(&inputs, kv, err);
+}
+
 static int encode_pairs(struct wfs_gguf_view *view, struct wfs_arena *arena, struct wfs_error *err)
 {
     struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};
@@ -210,7 +231,7 @@ int wfs_gguf_view_make(const struct wfs_catalog *catalog, const struct wfs_plan 
     view->is_source_gguf = wfs_gguf_is_source(catalog);
     int r = add_tensors(view, catalog, plan, arena, err);
     if (!r)
-        r = wfs_gguf_metadata(catalog, plan, kv, err);
+        r = make_pairs(view, catalog, plan, kv, err);
     if (!r)
         r = find_alignment(view, err);
     if (!r)

@@ -101,8 +101,8 @@ int wfs_plan_source(const struct wfs_catalog *catalog, struct wfs_plan **ret,
  * a checkpoint's problems are report entries (errors under strict). */
 int wfs_plan_view(const struct wfs_catalog *catalog, const struct wfs_view_options *options,
                   struct wfs_plan **ret, struct wfs_error *err);
-/* Indices of all targets in the order in which a converter writes them that reads the source's names
- * sorted bytewise: first what needs no source (and blocks put together of two tensors), then each
+/* Indices of all targets in the order in which a converter writes them that reads the source's files
+ * one by one, the names of each sorted bytewise: first what needs no source (and blocks put together of two tensors), then each
  * where its source stands, what one source yields as its rule says it; stacked tensors where the
  * last of their module's sources stands, in the order of their rules. The list is the arena's. */
 int wfs_plan_conversion_order(const struct wfs_plan *plan, const struct wfs_catalog *catalog,

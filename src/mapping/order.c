@@ -1,6 +1,7 @@
 /*
  * order.c - the order in which a converter writes a plan's targets: llama.cpp's reads the source's
- * tensors sorted by name and writes each as soon as it has what it is made of (facts of GGUF, 1.3).
+ * files in the order of their names and the tensors of each sorted by name, and writes each as soon
+ * as it has what it is made of (facts of GGUF, 1.3).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 struct place {
     uint32_t target;
     uint32_t class;     /* 0: needs no source, 1: blocks put together, 2: all others */
-    const char *last;   /* the source name, bytewise the last, that it waits for; "": none */
+    uint32_t file;      /* that it waits for, and of it */
+    const char *last;   /* the source name, bytewise the last; "": none */
     const char *module; /* of a target stacked from several tensors: len bytes that these share */
     size_t len;
     uint32_t made;
@@ -47,14 +49,25 @@ static size_t shared_len(const struct wfs_catalog *catalog, const struct wfs_tar
     return len;
 }
 
+/* By where the converter comes to what they wait for. */
+static int compare_last(const struct place *a, const struct place *b)
+{
+    return a->file != b->file ? (a->file < b->file ? -1 : 1) : strcmp(a->last, b->last);
+}
+
 static struct place place_of(const struct wfs_plan *plan, const struct wfs_catalog *catalog,
                              uint32_t target)
 {
     const struct wfs_target *t = &plan->targets[target];
-    struct place place = {target, t->n_sources ? 2 : 0, "", NULL, 0, t->made};
-    for (uint32_t i = 0; i < t->n_sources; i++)
-        if (strcmp(source_name(catalog, t, i), place.last) > 0)
-            place.last = source_name(catalog, t, i);
+    struct place place = {target, t->n_sources ? 2 : 0, 0, "", NULL, 0, t->made};
+    for (uint32_t i = 0; i < t->n_sources; i++) {
+        struct place source = {.file = catalog->tensors[t->sources[i]].file,
+                               .last = source_name(catalog, t, i)};
+        if (i == 0 || compare_last(&source, &place) > 0) {
+            place.file = source.file;
+            place.last = source.last;
+        }
+    }
     if (t->status == WFS_FILLED)
         place.class = 0;
     else if (t->n_sources && joins_blocks(catalog, t))
@@ -75,7 +88,7 @@ static int compare_modules(const void *pa, const void *pb)
     int c = memcmp(a->module, b->module, a->len < b->len ? a->len : b->len);
     if (c || a->len != b->len)
         return c ? c : a->len < b->len ? -1 : 1;
-    return strcmp(b->last, a->last);
+    return compare_last(b, a);
 }
 
 /* All stacked targets of a module stand where the last of them does. */
@@ -84,8 +97,10 @@ static void join_modules(struct place *places, uint32_t n)
     qsort(places, n, sizeof(*places), compare_modules);
     for (uint32_t i = 1; i < n && places[i].len; i++)
         if (places[i].len == places[i - 1].len &&
-            memcmp(places[i].module, places[i - 1].module, places[i].len) == 0)
+            memcmp(places[i].module, places[i - 1].module, places[i].len) == 0) {
+            places[i].file = places[i - 1].file;
             places[i].last = places[i - 1].last;
+        }
 }
 
 static int compare_places(const void *pa, const void *pb)
@@ -93,7 +108,7 @@ static int compare_places(const void *pa, const void *pb)
     const struct place *a = pa, *b = pb;
     if (a->class != b->class)
         return a->class < b->class ? -1 : 1;
-    int c = a->class ? strcmp(a->last, b->last) : 0;
+    int c = a->class ? compare_last(a, b) : 0;
     return c ? c : a->made < b->made ? -1 : a->made > b->made;
 }
 

@@ -39,6 +39,9 @@ struct wfs_session_options {
     bool is_shared;
     bool allow_other; /* anybody may be served */
     bool strict;
+    /* Files are written out, and not read where they lie: archives leave no room for the reads of a
+     * mount. */
+    bool is_export;
     /* -o partial: loader files are listed although a tensor of the checkpoint was refused, and lack
      * it. */
     bool partial;

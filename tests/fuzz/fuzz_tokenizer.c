@@ -45,7 +45,7 @@ static void fuzz_json(struct wfs_gguf_str json, struct wfs_gguf_str config)
     wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
     wfs_cleanup(wfs_tokenizer_files_free) struct wfs_tokenizer_files files = {0};
     struct wfs_catalog catalog = {0};
-    struct wfs_gguf_inputs in = {.catalog = &catalog, .arch = "qwen3", .class_name = "X"};
+    struct wfs_gguf_tokenizer_inputs in = {.catalog = &catalog, .arch = "qwen3", .class_name = "X"};
     struct wfs_error err = {0};
     if (!arena || wfs_bytes_from_memory("fuzz", json.ptr, json.len, &bytes, &err))
         abort();

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf/gguf.h"
+#include "gguf/tokenizer/tokenizer.h"
 #include "mapping/items/config.h"
 
 /* The language model's part over the root, as far as the tokenizer asks. */
@@ -21,7 +21,8 @@ static json_t *merge(const json_t *config)
     return merged;
 }
 
-static int write_keys(const char *out, const struct wfs_gguf_inputs *in, struct wfs_error *err)
+static int write_keys(const char *out, const struct wfs_gguf_tokenizer_inputs *in,
+                      struct wfs_error *err)
 {
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     wfs_cleanup(wfs_buf_free) struct wfs_buf buf = {0};
@@ -49,12 +50,12 @@ int main(int argc, char **argv)
     if (!r)
         r = wfs_json_load(catalog->config_path, WFS_CONFIG_MAX_BYTES, &config, &err);
     json_t *hparams = config ? merge(config) : NULL;
-    struct wfs_gguf_inputs in = {.catalog = catalog,
-                                 .config = config,
-                                 .hparams = hparams,
-                                 .arch = argv[3],
-                                 .class_name = argv[4],
-                                 .set = (const char *const *)argv + 5};
+    struct wfs_gguf_tokenizer_inputs in = {.catalog = catalog,
+                                           .config = config,
+                                           .hparams = hparams,
+                                           .arch = argv[3],
+                                           .class_name = argv[4],
+                                           .set = (const char *const *)argv + 5};
     if (!r && !hparams)
         r = wfs_error_set(&err, EINVAL, "config.json: not read");
     if (!r)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf/gguf.h"
+#include "gguf/tokenizer/tokenizer.h"
 #include "gguf/tokenizer/pre/sha256.h"
 
 #include "failing_alloc.h"
@@ -61,7 +61,7 @@ struct source {
     struct wfs_side_file files[4];
     struct wfs_catalog catalog;
     json_t *config;
-    struct wfs_gguf_inputs in;
+    struct wfs_gguf_tokenizer_inputs in;
 };
 
 static void add_file(struct source *s, const char *name, const void *data, size_t len)
@@ -76,12 +76,12 @@ static void open_source(struct source *s, const char *arch, const char *const *s
     *s = (struct source){.config = json_loads("{\"vocab_size\": 8}", 0, NULL)};
     assert_non_null(s->config);
     s->catalog.side_files = s->files;
-    s->in = (struct wfs_gguf_inputs){.catalog = &s->catalog,
-                                     .config = s->config,
-                                     .hparams = s->config,
-                                     .arch = arch,
-                                     .class_name = "X",
-                                     .set = set};
+    s->in = (struct wfs_gguf_tokenizer_inputs){.catalog = &s->catalog,
+                                               .config = s->config,
+                                               .hparams = s->config,
+                                               .arch = arch,
+                                               .class_name = "X",
+                                               .set = set};
 }
 
 static void close_source(struct source *s)

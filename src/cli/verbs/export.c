@@ -161,6 +161,7 @@ static int run(const struct wfs_verb *verb, int argc, char **argv)
         return wfs_export_abort(export.options.path, &err) ? wfs_cli_fail(&err) : WFS_EXIT_OK;
     if (!cli.options.mount.session.files)
         cli.options.mount.session.files = "all";
+    cli.options.mount.session.is_export = true;
     if (!export.is_source)
         wfs_export_choose_view(&cli.options, export.as ? export.as : export.options.path);
     return do_export(&cli, &export);

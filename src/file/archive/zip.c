@@ -9,7 +9,8 @@
  * those four are read. So whoever lists the archive must not touch them: no page holds a correction
  * and another member's header or data, or the directory's page before; and since a mapped fault
  * reads half a readahead window (2 MiB at read_ahead_kb 4096) backwards, a member over 1 MiB has
- * that much room after its correction. What lies between is zeros that no directory entry names.
+ * that much room after its correction. What lies between is zeros that no directory entry names. A
+ * file that is written out has corrections like any bytes, and none of those zeros (is_dense).
  * Who reads a member whole has its CRC taken on the way (wfs_crc_seen).
  *
  * zip64 appears where a size, an offset or a count needs it. No data descriptors, no comments, and
@@ -235,6 +236,8 @@ static void add_correction(struct wfs_zip *zip, uint64_t data_off)
     c->len = zip->b.size_bytes - data_off;
     wfs_vfile_add_computed(&zip->b, WFS_ZIP_CORRECTION_BYTES, compute_correction, c);
     if (zip->b.failed || zip->b.overflow)
+        return;
+    if (zip->is_dense)
         return;
     zip->clear_off = wfs_round_up_u64(zip->b.size_bytes, PAGE_BYTES);
     if (zip->b.size_bytes - data_off > LARGE_MEMBER)

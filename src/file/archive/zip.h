@@ -12,6 +12,7 @@
 /* Zero-initialise with b.arena; add members in order; finish. */
 struct wfs_zip {
     struct wfs_vfile_builder b;
+    bool is_dense; /* no zeros around corrections: nobody reads the archive before they are known */
     struct wfs_buf directory;
     uint64_t n_members;
     uint64_t clear_off; /* no header, data or directory below this offset */

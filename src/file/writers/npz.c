@@ -29,7 +29,7 @@ static bool ends_in_suffix(const char *name)
 int wfs_npz_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
                  const struct wfs_vfile **ret, struct wfs_error *err)
 {
-    struct wfs_zip zip = {.b.arena = arena};
+    struct wfs_zip zip = {.b.arena = arena, .is_dense = manifest->is_export};
     struct wfs_buf name wfs_cleanup(wfs_buf_free) = {0};
     for (uint32_t i = 0; i < manifest->n; i++) {
         char head[WFS_NPY_HEADER_MAX];

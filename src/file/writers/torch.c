@@ -273,7 +273,7 @@ int wfs_torch_plan(const struct wfs_manifest *manifest, struct wfs_arena *arena,
                    const struct wfs_vfile **ret, struct wfs_error *err)
 {
     struct pickler p = {0};
-    struct wfs_zip zip = {.b.arena = arena};
+    struct wfs_zip zip = {.b.arena = arena, .is_dense = manifest->is_export};
     put_dict(&p, manifest);
     if (wfs_buf_ok(&p.out)) {
         add_literal(&zip, PREFIX "data.pkl", p.out.data, p.out.len);

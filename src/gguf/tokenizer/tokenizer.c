@@ -2,6 +2,8 @@
  * tokenizer.c - which kind of tokenizer a checkpoint has for llama.cpp, by its architecture and its
  * files, and what architectures add to it; as in llama.cpp's convert_hf_to_gguf.py.
  */
+#include "gguf/tokenizer/tokenizer.h"
+
 #include <string.h>
 
 #include "gguf/tokenizer/kinds/bpe.h"
@@ -95,7 +97,7 @@ static void free_files(struct wfs_tokenizer_files *files)
     wfs_tokenizer_files_free(files);
 }
 
-int wfs_gguf_tokenizer(struct wfs_gguf_kv *kv, const struct wfs_gguf_inputs *in,
+int wfs_gguf_tokenizer(struct wfs_gguf_kv *kv, const struct wfs_gguf_tokenizer_inputs *in,
                        struct wfs_error *err)
 {
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();

@@ -21,7 +21,8 @@ int wfs_tree_manifest(const struct wfs_session *session, uint32_t plan_index,
                                  .sep = plan->file_sep,
                                  .format_tag = plan->format_tag,
                                  .n_metadata = session->catalog->n_metadata,
-                                 .metadata = session->catalog->metadata};
+                                 .metadata = session->catalog->metadata,
+                                 .is_export = session->options.is_export};
     return 0;
 }
 

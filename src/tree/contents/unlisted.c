@@ -58,10 +58,8 @@ static const struct wfs_note *first_lost(const struct wfs_session *session, uint
     return first;
 }
 
-/* *ret: why the file is not listed, naming a refused tensor that it would lack; or NULL. Under
- * -o partial it is NULL, and the report says what the file lacks. -ENOMEM. */
-static int refuse_partial(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
-                          const char **ret)
+int wfs_tree_refuse_partial(struct wfs_tree_builder *b, uint32_t plan, const char *file_name,
+                            const char **ret)
 {
     uint32_t n;
     const struct wfs_note *lost = first_lost(b->session, plan, &n);
@@ -114,7 +112,7 @@ int wfs_tree_is_refused(struct wfs_tree_builder *b, uint32_t plan, const struct 
     const char *refusal = NULL;
     if (manifest && writer->refuses(manifest, arena, &refusal))
         return -ENOMEM;
-    if (!refusal && refuse_partial(b, plan, writer->file_name, &refusal))
+    if (!refusal && wfs_tree_refuse_partial(b, plan, writer->file_name, &refusal))
         return -ENOMEM;
     *ret = refusal != NULL;
     return refusal ? wfs_tree_note_refusal(b, plan, writer->file_name, refusal) : 0;

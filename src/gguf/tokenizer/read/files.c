@@ -60,7 +60,7 @@ static int read_vocab_size(struct wfs_tokenizer_files *files, struct wfs_error *
     return 0;
 }
 
-int wfs_tokenizer_files_read(struct wfs_arena *arena, const struct wfs_gguf_inputs *in,
+int wfs_tokenizer_files_read(struct wfs_arena *arena, const struct wfs_gguf_tokenizer_inputs *in,
                              struct wfs_tokenizer_files *ret, struct wfs_error *err)
 {
     wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;

@@ -4,7 +4,7 @@
 #ifndef WEIGHTFS_GGUF_TOKENIZER_READ_FILES_H
 #define WEIGHTFS_GGUF_TOKENIZER_READ_FILES_H
 
-#include "gguf/gguf.h"
+#include "gguf/tokenizer/inputs.h"
 #include "gguf/tokenizer/read/side.h"
 #include "gguf/tokenizer/read/tokenizer_json.h"
 
@@ -14,7 +14,7 @@
 
 struct wfs_tokenizer_files {
     struct wfs_arena *arena;
-    const struct wfs_gguf_inputs *in;
+    const struct wfs_gguf_tokenizer_inputs *in;
     uint32_t
         vocab_size; /* of the embedding: vocab_size of config.json, padded where the model pads it */
     json_t *config; /* tokenizer_config.json, or NULL */
@@ -23,7 +23,7 @@ struct wfs_tokenizer_files {
 };
 
 /* *ret is to be freed also after a failure; texts and values lie in the arena. */
-int wfs_tokenizer_files_read(struct wfs_arena *arena, const struct wfs_gguf_inputs *in,
+int wfs_tokenizer_files_read(struct wfs_arena *arena, const struct wfs_gguf_tokenizer_inputs *in,
                              struct wfs_tokenizer_files *ret, struct wfs_error *err);
 void wfs_tokenizer_files_free(struct wfs_tokenizer_files *files);
 
