@@ -1,10 +1,11 @@
 /*
- * fuzz_tokenizer.c - tokenizer files: the first byte says which ('m': a SentencePiece model; else a
+ * fuzz_tokenizer.c - tokenizer files, and what their keys give back: the first byte says which ('m': a SentencePiece model; else a
  * tokenizer.json, and behind its first NUL a tokenizer_config.json).
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "gguf/tokenizer/back/back.h"
 #include "gguf/tokenizer/kinds/bpe.h"
 #include "gguf/tokenizer/pre/pre.h"
 #include "gguf/tokenizer/read/sentencepiece.h"
@@ -23,6 +24,20 @@ static void fuzz_model(struct wfs_gguf_str file)
             abort();
 }
 
+/* Keys as they are, for each of llama.cpp's models. */
+static void run_back(struct wfs_gguf_kv *kv)
+{
+    static const char *const models[] = {"llama", "bert", "t5", "gpt2"};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(models); i++) {
+        wfs_cleanup(wfs_buf_free) struct wfs_buf out = {0};
+        struct wfs_error err = {0};
+        wfs_gguf_put_str(kv, "tokenizer.ggml.model", models[i]);
+        wfs_gguf_put_str(kv, "tokenizer.ggml.pre", "tekken");
+        wfs_tokenizer_back_json(kv, &out, &err);
+        wfs_tokenizer_back_config(kv, &out, &err);
+    }
+}
+
 static void run(struct wfs_tokenizer_files *files)
 {
     struct wfs_error err = {0};
@@ -37,6 +52,7 @@ static void run(struct wfs_tokenizer_files *files)
         wfs_vocabulary_put(kv, "gpt2", "x", &v, true);
     if (!wfs_special_read(files, 0, &tokens, &err))
         wfs_special_put(kv, files, &tokens, &err);
+    run_back(kv);
 }
 
 static void fuzz_json(struct wfs_gguf_str json, struct wfs_gguf_str config)

@@ -1,11 +1,14 @@
 /*
  * gguf_tool.c - the tokenizer keys of a checkpoint, for tests/cli/test_gguf_tokenizer.py:
- * gguf_tool OUT SOURCE ARCH CLASS [NAME=VALUE ...] writes them to OUT as a GGUF header has them.
+ * gguf_tool OUT SOURCE ARCH CLASS [NAME=VALUE ...] writes them to OUT as a GGUF header has them; where OUT
+ * is a folder, the tokenizer.json and tokenizer_config.json that are made of them.
  */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "gguf/tokenizer/back/back.h"
 #include "gguf/tokenizer/tokenizer.h"
 #include "mapping/items/config.h"
 
@@ -21,21 +24,43 @@ static json_t *merge(const json_t *config)
     return merged;
 }
 
+static int write_file(const char *path, const struct wfs_buf *text, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_fclosep) FILE *f = fopen(path, "wb");
+    if (!f || fwrite(text->data, 1, text->len, f) != text->len)
+        return wfs_error_set(err, EIO, "%s: not written", path);
+    return 0;
+}
+
+static int write_back(const char *folder, const struct wfs_gguf_kv *kv, struct wfs_error *err)
+{
+    wfs_cleanup(wfs_buf_free) struct wfs_buf json = {0}, config = {0};
+    char path[4096];
+    int r = wfs_tokenizer_back_json(kv, &json, err);
+    if (!r)
+        r = wfs_tokenizer_back_config(kv, &config, err);
+    snprintf(path, sizeof(path), "%s/tokenizer.json", folder);
+    if (!r)
+        r = write_file(path, &json, err);
+    snprintf(path, sizeof(path), "%s/tokenizer_config.json", folder);
+    return r ? r : write_file(path, &config, err);
+}
+
 static int write_keys(const char *out, const struct wfs_gguf_tokenizer_inputs *in,
                       struct wfs_error *err)
 {
     wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
     wfs_cleanup(wfs_buf_free) struct wfs_buf buf = {0};
     struct wfs_gguf_kv *kv = arena ? wfs_gguf_kv_new(arena) : NULL;
+    struct stat st;
     if (!kv)
         return wfs_error_nomem(err, "keys");
     int r = wfs_gguf_tokenizer(kv, in, err);
+    if (!r && stat(out, &st) == 0 && S_ISDIR(st.st_mode))
+        return write_back(out, kv, err);
     if (!r)
         r = wfs_gguf_kv_encode(kv, &buf);
-    wfs_cleanup(wfs_fclosep) FILE *f = r ? NULL : fopen(out, "wb");
-    if (f && fwrite(buf.data, 1, buf.len, f) != buf.len)
-        return wfs_error_set(err, EIO, "%s: not written", out);
-    return r;
+    return r ? r : write_file(out, &buf, err);
 }
 
 int main(int argc, char **argv)
