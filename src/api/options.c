@@ -40,6 +40,7 @@ static const struct row rows[] = {
     {"memory", KIND_BYTES, FIELD(cache.memory_bytes), false},
     {"format", KIND_FORMAT, FIELD(session.format), false},
     {"narrow", KIND_FLAG, FIELD(view.narrow), true},
+    {"packed", KIND_FLAG, FIELD(view.packed), true},
     {"partial", KIND_FLAG, FIELD(session.partial), false},
     {"root", KIND_LIST, LIST_ROOTS, false},
     {"set", KIND_LIST, LIST_SET, false},

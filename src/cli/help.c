@@ -28,6 +28,7 @@ static const char source_help[] =
     "  dtype=TYPE       keep, float32, float16 or bfloat16, in views\n"
     "  outtype=TYPE     type of model.gguf: auto, F16, Q8_0, Q4_K_M, ...\n"
     "  narrow           accept a dtype= of smaller range: what does not fit becomes infinite\n"
+    "  packed           quantised weights keep their codes and names in views\n"
     "  set=NAME=VALUE   a value that rules ask for; may be repeated\n"
     "  format=npy|raw   how a parameter is shown\n"
     "-o options, of computed blocks:\n"

@@ -90,6 +90,7 @@ struct wfs_view_options {
     const char *const *set;    /* -o set=NAME=VALUE, NULL-terminated, or NULL */
     const char *outtype;       /* -o outtype=TYPE of GGUF's files, or NULL */
     bool narrow;               /* -o narrow: casts to a type of smaller range are wanted */
+    bool packed;               /* -o packed: quantised weights keep their codes */
     bool strict;
     bool is_default; /* nobody named it: -EOPNOTSUPP where it is none to show unasked */
 };

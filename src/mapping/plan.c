@@ -19,6 +19,7 @@
 #include "mapping/chain/program.h"
 #include "mapping/chain/prove.h"
 #include "mapping/roles/roles.h"
+#include "mapping/schemes/schemes.h"
 
 /* ---- making a plan ------------------------------------------------------------------------- */
 
@@ -221,6 +222,16 @@ static int run_program(struct planning *p, const struct wfs_mapper *mapper,
     return r || !p->watch ? r : p->watch->fn(p->watch->user, set, NULL);
 }
 
+/* Quantised weights by their values, but those whose codes the set reads. */
+static int show_values(struct planning *p, const struct wfs_mapper *mapper,
+                       const struct wfs_set *set, struct wfs_table *items)
+{
+    int r = wfs_mark_packed(mapper, &p->sink, items);
+    if (!r && !mapper->options->packed)
+        r = wfs_dequantise(mapper, &p->sink, set, items);
+    return r;
+}
+
 /* One set, with what comes before and after it. */
 static int run_set(struct planning *p, const struct wfs_mapper *mapper, const struct wfs_set *set,
                    struct wfs_table *items, struct wfs_table *ret)
@@ -249,7 +260,11 @@ static int run_chain(struct planning *p, const struct wfs_mapper *mapper, struct
     int r = chain->n ? wfs_split_slashes(mapper, chain->sets[0], items, p->sink.err) : 0;
     for (uint32_t i = 0; !r && i < chain->n; i++) {
         struct wfs_table out = {0};
-        r = run_set(p, mapper, chain->sets[i], items, &out);
+        r = show_values(p, mapper, chain->sets[i], items);
+        if (!r && i == 0)
+            wfs_report_packed(&p->sink, items);
+        if (!r)
+            r = run_set(p, mapper, chain->sets[i], items, &out);
         free(items->items);
         *items = out;
     }
@@ -307,7 +322,7 @@ static int map_tree(struct planning *p, const struct wfs_mapper *mapper, struct 
         r = wfs_unwrap(mapper, &p->sink, items);
     if (!r)
         r = wfs_convention_take_off(&p->sink, items);
-    if (!r)
+    if (!r && p->chain.n == 0)
         r = wfs_mark_packed(mapper, &p->sink, items);
     if (!r)
         r = run_chain(p, mapper, items);

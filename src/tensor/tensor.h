@@ -329,6 +329,7 @@ enum wfs_formula_kind {
     WFS_FORMULA_MUL,    /* ... a * b */
     WFS_FORMULA_DIV,    /* ... a / b */
     WFS_FORMULA_SCALB,  /* ... a * 2^b, b a whole number */
+    WFS_FORMULA_MOD,    /* ... a modulo b, whole numbers of one sign */
     WFS_FORMULA_ROUND,  /* rounds the top to `dtype`, a float of 16 bits */
 };
 struct wfs_formula_step {

@@ -1,4 +1,4 @@
-"""What a view may do to values: 8-bit weights with a scale beside them keep their bytes."""
+"""What a view may do to values: weights whose scheme is not known keep their bytes, others show values."""
 import json
 
 import numpy as np
@@ -39,7 +39,7 @@ SCALED = {
 def test_packed__a_scale_beside_8_bits_needs_no_config(tmp_path, name, view):
     plain = {"h.0.plain.weight": np.arange(6, dtype=F32).reshape(2, 3)}
     path = write_safetensors(tmp_path / "model.safetensors", SCALED[name] | plain)
-    report, targets = plan(path, "-o", "dtype=float32", view=view)
+    report, targets = plan(path, "-o", "dtype=float32", "-o", "packed", view=view)
     for tensor in SCALED[name]:
         if tensor == "scaled_fp8":
             continue
@@ -48,6 +48,23 @@ def test_packed__a_scale_beside_8_bits_needs_no_config(tmp_path, name, view):
         assert target["status"] == "packed" and target["operations"] == "", tensor
     assert not report["clean"]
     assert not any(t["status"] == "packed" for t in report["targets"] if "plain" in t["target"])
+
+
+KNOWN = {"comfyui": "blocks.0.mlp.fc1", "int8": "h.1.fc", "quanto": "h.1.fc"}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_packed__schemes_that_are_known_show_values(tmp_path, name):
+    path = write_safetensors(tmp_path / "model.safetensors", SCALED[name])
+    report, targets = plan(path, view="dequantized")
+    packed = [t for t in targets.values() if t["status"] == "packed"]
+    if name in KNOWN:
+        target = targets[KNOWN[name] + ".weight"]
+        assert target["status"] == "mapped" and target["operations"].startswith("dequantize(")
+        assert len(target["sources"]) == 2
+        assert not packed and "scaled_fp8" not in targets
+    else:
+        assert len(packed) == len(SCALED[name]) and not report["clean"]
 
 
 @pytest.mark.parametrize("tensors", [
@@ -64,7 +81,7 @@ def test_packed__what_is_plain_stays_mapped(tmp_path, tensors):
 
 def test_packed__the_bytes_are_the_file_s(tmp_path):
     path = write_safetensors(tmp_path / "model.safetensors", SCALED["deepseek"])
-    options = ("--view", "flax", "-o", "dtype=float32", "-o", "format=raw")
+    options = ("--view", "flax", "-o", "dtype=float32", "-o", "format=raw", "-o", "packed")
     name = "flax/tensors/layers/0/attn/wq/weight.float8_e4m3fn.raw"
     done = run("cat", path, name, *options, text=False)
     assert done.stdout == bytes(range(56, 62))

@@ -12,7 +12,7 @@
 struct wfs_view_spec {
     const char *name;
     const char *rules, *template_path, *dtype, *outtype;
-    bool narrow;
+    bool narrow, packed;
     struct wfs_strings set; /* "NAME=VALUE" */
     struct wfs_strings own; /* "key=value", of keys that only this view has */
 };

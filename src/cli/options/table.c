@@ -139,6 +139,13 @@ static int apply_narrow(struct wfs_options *o, const char *value, struct wfs_err
     return 0;
 }
 
+static int apply_packed(struct wfs_options *o, const char *value, struct wfs_error *err)
+{
+    (void)value, (void)err;
+    o->every.packed = true;
+    return 0;
+}
+
 static int parse_number(const char *key, const char *value, int base, unsigned long max,
                         unsigned long *ret, struct wfs_error *err)
 {
@@ -261,6 +268,7 @@ static const struct row rows[] = {
     {"strict", FLAG, apply_strict},
     {"partial", FLAG, apply_partial},
     {"narrow", FLAG, apply_narrow},
+    {"packed", FLAG, apply_packed},
     {"shards", VALUE, apply_shards},
     {"uid", VALUE, apply_uid},
     {"gid", VALUE, apply_gid},

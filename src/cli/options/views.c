@@ -183,6 +183,7 @@ static void fill(const struct wfs_view_spec *spec, const struct wfs_view_spec *e
         .dtype = spec->dtype ? spec->dtype : every->dtype,
         .outtype = spec->outtype ? spec->outtype : every->outtype,
         .narrow = every->narrow,
+        .packed = every->packed,
         .set = (const char *const *)spec->set.list};
 }
 

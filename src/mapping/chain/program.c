@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "mapping/chain/xlstm.h"
+#include "mapping/schemes/schemes.h"
 
 static const char *const no_keys[] = {NULL};
 static const char *const xlstm_keys[] = {"match", "transforms", "keys", "blocks", "unmapped", NULL};
 
 static const struct wfs_program programs[] = {
     {"xlstm", xlstm_keys, wfs_xlstm_run},
+    {"dequantized", no_keys, wfs_dequantised_keep},
 };
 
 /* `name` has len bytes. */

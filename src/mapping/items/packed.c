@@ -208,19 +208,11 @@ int wfs_mark_packed(const struct wfs_mapper *mapper, struct wfs_sink *sink, stru
 {
     struct wfs_strmap modules = {0};
     wfs_cleanup(wfs_buf_free) struct wfs_buf scratch = {0};
-    size_t n = 0;
     int r = find_modules(mapper, sink->err, items, &modules);
     if (!r)
         r = find_scaled(mapper, sink->err, items, &modules);
-    for (size_t i = 0; !r && modules.n && i < items->n; i++) {
+    for (size_t i = 0; !r && modules.n && i < items->n; i++)
         items->items[i].packed |= in_modules(&modules, items->items[i].path, &scratch);
-        n += items->items[i].packed;
-    }
-    if (!r && n)
-        wfs_report(sink, WFS_NOTE, "",
-                   "%zu tensors of %zu packed or scaled modules keep their "
-                   "names and bytes",
-                   n, modules.n);
     wfs_strmap_free(&modules);
     return r;
 }
@@ -238,4 +230,14 @@ void wfs_packed_text(const struct wfs_table *items, struct wfs_buf *out)
     wfs_buf_printf(out, "%zu of %zu tensors are packed (", n, items->n);
     wfs_path_join(out, first->path, '.');
     wfs_buf_printf(out, " is %s)", wfs_dtype_info(first->expr->dtype)->name);
+}
+
+void wfs_report_packed(struct wfs_sink *sink, const struct wfs_table *items)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < items->n; i++)
+        n += items->items[i].packed;
+    if (n)
+        wfs_report(sink, WFS_NOTE, "",
+                   "%zu tensors of packed or scaled modules keep their names and bytes", n);
 }

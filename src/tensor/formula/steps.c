@@ -15,7 +15,8 @@ static const struct {
 } effects[] = {
     [WFS_FORMULA_INPUT] = {0, 1}, [WFS_FORMULA_CONST] = {0, 1}, [WFS_FORMULA_LOOKUP] = {1, 1},
     [WFS_FORMULA_ADD] = {2, 1},   [WFS_FORMULA_SUB] = {2, 1},   [WFS_FORMULA_MUL] = {2, 1},
-    [WFS_FORMULA_DIV] = {2, 1},   [WFS_FORMULA_SCALB] = {2, 1}, [WFS_FORMULA_ROUND] = {1, 1},
+    [WFS_FORMULA_DIV] = {2, 1},   [WFS_FORMULA_SCALB] = {2, 1}, [WFS_FORMULA_MOD] = {2, 1},
+    [WFS_FORMULA_ROUND] = {1, 1},
 };
 
 static bool names_what_is_there(const struct wfs_formula *formula,
@@ -55,7 +56,9 @@ static float arithmetic(enum wfs_formula_kind kind, float a, float b)
         return a * b;
     case WFS_FORMULA_DIV:
         return a / b;
-    default: /* exact but for what float32 cannot hold, and then rounded once */
+    case WFS_FORMULA_MOD:
+        return fmodf(a, b); /* exact */
+    default:                /* exact but for what float32 cannot hold, and then rounded once */
         return ldexpf(a, (int)b);
     }
 }
