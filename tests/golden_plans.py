@@ -184,9 +184,9 @@ def differences(spec, write=False):
 def statements():
     """{"flax.map:12": its text} of everything in the sets that takes, renames, leaves out or makes tensors."""
     found, words = {}, r"(set|from|to|detect|source|target|files|format|match|unmatched|invertible|include|let|program|prefix)\b"
-    for path in sorted(SETS.glob("*.map")):
+    for path in sorted(SETS.rglob("*.map")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if line and not line[0].isspace() and line[0] != "#" and not re.match(words + r"|inverse let|require", line):
+            if line and (not line[0].isspace() or path.parent != SETS) and line[0] != "#" and not re.match(words + r"|inverse let|require|missing|when ", line):
                 found[f"{path.name}:{number}"] = line
     return found
 

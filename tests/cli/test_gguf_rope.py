@@ -1,4 +1,5 @@
-"""--view gguf: rotary factors that only the config has are missed, not passed over."""
+"""--view gguf: rotary factors that only the config has are made from it, or missed, not passed over."""
+import io
 import json
 
 import numpy as np
@@ -26,12 +27,19 @@ def llama(tmp_path, **config):
 
 
 FACTORS = {"long_factor": [1., 2.], "short_factor": [1., 1.]}
+# Frequencies 1, theta^-0.5, ... of heads of 4: the second one's wave length is 2 pi sqrt(theta).
+MADE = {
+    "long waves": ({"rope_theta": 1e12, "rope_scaling": {"rope_type": "llama3", "factor": 8.}}, [1, 8]),
+    "short waves": ({"rope_scaling": {"rope_type": "llama3", "factor": 8.}}, [1, 1]),
+    "old key": ({"rope_theta": 1e12, "rope_scaling": {"type": "llama3", "factor": 32.}}, [1, 32]),
+    "transformers 5": ({"rope_parameters": {"rope_theta": 1e12, "rope_type": "llama3", "factor": 8.}}, [1, 8]),
+    "per layer type": ({"rope_parameters": {"full_attention": {"rope_theta": 1e12, "rope_type": "llama3"}}}, [1, 8]),
+    "Mistral": ({"model_type": "mistral", "rope_theta": 1e12, "rope_scaling": {"rope_type": "llama3"}}, [1, 8]),
+    "its own bounds": ({"rope_theta": 1e4, "rope_scaling": {
+        "rope_type": "llama3", "factor": 4., "low_freq_factor": 1., "high_freq_factor": 4.,
+        "original_max_position_embeddings": 600}}, [1, 4]),
+}
 LACK = {
-    "llama3": ({"rope_scaling": {"rope_type": "llama3", "factor": 8.}}, ["rope_freqs.weight"]),
-    "old key": ({"rope_scaling": {"type": "llama3", "factor": 8.}}, ["rope_freqs.weight"]),
-    "transformers 5": ({"rope_parameters": {"rope_type": "llama3", "factor": 8.}}, ["rope_freqs.weight"]),
-    "per layer type": ({"rope_parameters": {"full_attention": {"rope_type": "llama3"}}}, ["rope_freqs.weight"]),
-    "Mistral": ({"model_type": "mistral", "rope_scaling": {"rope_type": "llama3"}}, ["rope_freqs.weight"]),
     "Meta's": ({"use_scaled_rope": True}, ["rope_freqs.weight"]),
     "longrope": ({"rope_scaling": {"type": "longrope", **FACTORS}}, ["rope_factors_long.weight",
                                                                      "rope_factors_short.weight"]),
@@ -40,6 +48,16 @@ LACK = {
     "yarn": ({"rope_scaling": {"rope_type": "yarn", "factor": 2.}}, []),  # numbers of the header alone
     "default": ({"rope_parameters": {"rope_type": "default"}}, []),
 }
+
+
+@pytest.mark.parametrize("case", MADE)
+def test_gguf__rotary_frequencies_are_made(tmp_path, case):
+    config, want = MADE[case]
+    path = llama(tmp_path, head_dim=4, **config)
+    report = json.loads(run("map", path, "--view", "gguf", "--json").stdout)
+    assert not report["counts"]["missing"] and report["counts"]["filled"] == 1
+    got = run("cat", path, "gguf/tensors/rope_freqs/weight.npy", "--view", "gguf", text=False).stdout
+    np.testing.assert_array_equal(np.load(io.BytesIO(got)), np.float32(want))
 
 
 @pytest.mark.parametrize("case", LACK)

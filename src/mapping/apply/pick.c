@@ -210,6 +210,34 @@ static int target_of(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t in
     return *ret ? 0 : -ENOMEM;
 }
 
+/* Does a rule that stands before the candidate's own take this name? Then the candidate's never does,
+ * forward: in a set where the first that matches counts. */
+static int is_taken_before(struct wfs_apply *apply, const struct wfs_rule *inverse,
+                           const char *name, bool *ret)
+{
+    const struct wfs_set *set = apply->set->inverse_of;
+    struct wfs_split split;
+    struct wfs_error ignored = {0};
+    struct wfs_sink mute = {.err = &ignored};
+    int r = set->policy == WFS_MATCH_FIRST
+                ? wfs_split_path(apply->mapper->arena, name, &split, &ignored)
+                : 0;
+    *ret = false;
+    for (uint32_t i = 0; !r && set->policy == WFS_MATCH_FIRST && i < set->n_rules && !*ret; i++) {
+        const struct wfs_rule *rule = &set->rules[i];
+        struct wfs_match match = {0};
+        struct wfs_scope scope = {.run = {&apply->world, &mute, rule}, .match = &match};
+        if (rule->pos.file == inverse->pos.file && rule->pos.line == inverse->pos.line)
+            break;
+        if (rule->kind != WFS_RULE_MAP || rule->direction == WFS_INVERSE_ONLY ||
+            rule->sources.n != 1 ||
+            !wfs_name_match(rule->sources.part[0].name, rule->caps, &split, &match))
+            continue;
+        r = wfs_cond_may_hold(&scope, rule->cond, ret);
+    }
+    return r;
+}
+
 /* Would the candidate give the item a name of its own? One that keeps the name (a last rule that
  * takes everything) says nothing of what it was. */
 static int rival_name(struct wfs_apply *apply, uint32_t index, const struct wfs_pick *taken,
@@ -230,9 +258,12 @@ static int rival_name(struct wfs_apply *apply, uint32_t index, const struct wfs_
         r = target_of(apply, &mute, index, taken, &own);
     if (r || !name || strcmp(name, apply->world.items->items[index].path) == 0)
         return r;
+    bool taken_before = false;
     if (!own || strcmp(own, name) != 0)
+        r = is_taken_before(apply, c->rule, name, &taken_before);
+    if (!r && !taken_before && (!own || strcmp(own, name) != 0))
         *ret = name;
-    return 0;
+    return r;
 }
 
 /* Two rules of the forward set make this name: an inverse takes the first, and says so once for
@@ -246,8 +277,10 @@ static int doubt_rivals(struct wfs_apply *apply, struct wfs_sink *sink, uint32_t
     for (size_t i = from; i < apply->n_candidates; i++) {
         struct wfs_candidate *c = &apply->candidates[i];
         const char *name;
+        /* One of an included file gives way, backwards as well. */
         if (c->settled || c->rule == taken->rule || c->rule->kind != WFS_RULE_MAP ||
-            c->rule->fans_in || refused_at_once(c, &world->names->splits[index]))
+            c->rule->fans_in || c->rule->level > taken->rule->level ||
+            refused_at_once(c, &world->names->splits[index]))
             continue;
         int r = wfs_trial_result(sink, rival_name(apply, index, taken, c, &name));
         if (r)

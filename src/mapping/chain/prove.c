@@ -1,12 +1,14 @@
 /*
  * prove.c - the proof of an inverse: what it made, mapped forward, is what it was made from.
  *
- * Expressions are compared, not values: equal ones read the same elements in the same order. The one
- * thing beyond that is that a sum with zeros that a rule filled has the values of its other term.
+ * Expressions are compared, not values: equal ones read the same elements in the same order. Beyond that
+ * a sum with zeros that a rule filled has the values of its other term, and an operation on values that
+ * the next one undoes (+ 1, - 1) counts as none: what it rounds is reported as inexact where it is done.
  */
 #include "mapping/chain/prove.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "mapping/apply/apply.h"
 #include "mapping/items/packed.h"
@@ -37,8 +39,68 @@ static bool *used_sources(const struct wfs_mapper *mapper, const struct wfs_tabl
     return used;
 }
 
-static int compare(struct wfs_sink *sink, const struct wfs_set *inverse, const struct wfs_table *in,
-                   const struct wfs_table *back, const bool *used)
+/* ---- operations that undo each other ------------------------------------------------------- */
+
+static bool undo_each_other(const struct wfs_elem_op *a, const struct wfs_elem_op *b)
+{
+    if (a->dtype != b->dtype)
+        return false;
+    if (a->kind == WFS_ELEM_ADD && b->kind == WFS_ELEM_ADD)
+        return a->value == -b->value;
+    if (a->kind == WFS_ELEM_SCALE && b->kind == WFS_ELEM_SCALE)
+        return a->value == 1 / b->value || b->value == 1 / a->value;
+    return (a->kind == WFS_ELEM_EXP && b->kind == WFS_ELEM_LOG) ||
+           (a->kind == WFS_ELEM_LOG && b->kind == WFS_ELEM_EXP);
+}
+
+/* A piece's operations without those that undo each other. */
+static int cancel(struct wfs_arena *arena, struct wfs_piece *piece)
+{
+    struct wfs_elem_op *ops = wfs_arena_array(arena, piece->n_ops + 1, sizeof(*ops));
+    uint32_t n = 0;
+    if (!ops)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < piece->n_ops; i++) {
+        if (n && undo_each_other(&ops[n - 1], &piece->ops[i]))
+            n--;
+        else
+            ops[n++] = piece->ops[i];
+    }
+    piece->n_ops = n;
+    piece->ops = ops;
+    return 0;
+}
+
+/* Does `back` have the same elements as `e`, but for what operations that undo each other round? */
+static int same_but_rounded(struct wfs_arena *arena, const struct wfs_expr *e,
+                            const struct wfs_expr *back, bool *ret)
+{
+    struct wfs_expr plain = *back;
+    struct wfs_piece *pieces =
+        wfs_arena_memdup(arena, back->n_pieces ? (const void *)back->pieces : "",
+                         back->n_pieces ? back->n_pieces * sizeof(*pieces) : 1);
+    int r = pieces ? 0 : -ENOMEM;
+    for (uint32_t i = 0; !r && i < back->n_pieces; i++)
+        r = cancel(arena, &pieces[i]);
+    plain.pieces = pieces;
+    *ret = !r && wfs_same_expr(e, &plain);
+    return r;
+}
+
+/* ---- the proof ----------------------------------------------------------------------------- */
+
+/* Did the item come back as it was? NULL, or what happened to it. */
+static int judge(struct wfs_arena *arena, const struct wfs_item *item, const struct wfs_item *back,
+                 const char **ret_why)
+{
+    bool same = wfs_same_expr(item->expr, back->expr);
+    int r = same ? 0 : same_but_rounded(arena, item->expr, back->expr, &same);
+    *ret_why = same ? NULL : "comes back changed";
+    return r;
+}
+
+static int compare(struct wfs_arena *arena, struct wfs_sink *sink, const struct wfs_set *inverse,
+                   const struct wfs_table *in, const struct wfs_table *back, const bool *used)
 {
     struct wfs_strmap index = {0};
     int r = 0;
@@ -52,8 +114,8 @@ static int compare(struct wfs_sink *sink, const struct wfs_set *inverse, const s
         const char *why = NULL;
         if (!wfs_strmap_get(&index, item->path, &at))
             why = "does not come back";
-        else if (!wfs_same_expr(item->expr, back->items[at].expr))
-            why = "comes back changed";
+        else
+            r = judge(arena, item, &back->items[at], &why);
         if (why)
             wfs_report(sink, WFS_AMBIGUOUS, item->path,
                        "%s when what %s makes of it is mapped by %s again", why, inverse->name,
@@ -100,7 +162,7 @@ int wfs_inverse_prove(const struct wfs_mapper *mapper, struct wfs_sink *sink,
     if (err.code)
         r = fail(sink, inverse, in, &err);
     if (!r)
-        r = compare(sink, inverse, in, &back, used);
+        r = compare(mapper->arena, sink, inverse, in, &back, used);
     if (!r && zero_terms)
         wfs_report(
             sink, WFS_NOTE, "",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mapping/items/config.h"
+#include "mapping/items/metadata.h"
 
 struct setting {
     const char *name;
@@ -392,10 +393,8 @@ struct wfs_value wfs_config_get_for(const struct wfs_config *config, const char 
         found = find_in_json(config->root, path, subject, ret_by_name);
     if (found || config->is_whole)
         return wfs_value_from_json(found);
-    for (uint32_t i = 0; i < config->catalog->n_metadata; i++)
-        if (strcmp(config->catalog->metadata[i][0], path) == 0)
-            return from_text(config->catalog->metadata[i][1]);
-    return (struct wfs_value){.kind = WFS_VALUE_NONE};
+    const char *text = wfs_metadata_find(config->catalog, path);
+    return text ? from_text(text) : (struct wfs_value){.kind = WFS_VALUE_NONE};
 }
 
 #define CONFIG_MAX_DEPTH 8
