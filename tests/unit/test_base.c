@@ -222,6 +222,32 @@ static void test_error__first_failure_wins(void **state)
     assert_string_equal(err.message, "file: tensor 'a?'");
 }
 
+/* What does not fit is cut off the end; a prefix that would leave no room is left out. */
+static void test_error__prefixes_of_any_length(void **state)
+{
+    (void)state;
+    char text[WFS_ERROR_MESSAGE_MAX + 8], want[2 * sizeof(text)];
+    for (size_t i = 0; i + 1 < sizeof(text); i++)
+        text[i] = (char)('a' + i % 26);
+    text[sizeof(text) - 1] = '\0';
+    for (int prefix = 0; prefix < WFS_ERROR_MESSAGE_MAX + 4; prefix++)
+        for (int len = prefix < 4 ? 0 : WFS_ERROR_MESSAGE_MAX - prefix - 6;
+             len < WFS_ERROR_MESSAGE_MAX + 4; len += prefix % 7 || len > 700 ? 1 : 97) {
+            struct wfs_error err = {0};
+            if (len < 0)
+                continue;
+            wfs_error_set(&err, EIO, "%.*s", len, text);
+            assert_int_equal(wfs_error_prefix(&err, "%.*s", prefix, text), -EIO);
+            snprintf(want, sizeof(want), "%.*s: %.*s", prefix, text, len, text);
+            if (prefix + 2 >= WFS_ERROR_MESSAGE_MAX)
+                snprintf(want, sizeof(want), "%.*s", len, text);
+            want[WFS_ERROR_MESSAGE_MAX - 1] = '\0';
+            assert_string_equal(err.message, want);
+            if (len > WFS_ERROR_MESSAGE_MAX - prefix + 4 && prefix < WFS_ERROR_MESSAGE_MAX - 8)
+                break;
+        }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -250,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_strmap__many),
         cmocka_unit_test(test_arena__zeroed_and_calls_back),
         cmocka_unit_test(test_error__first_failure_wins),
+        cmocka_unit_test(test_error__prefixes_of_any_length),
     };
     return cmocka_run_group_tests_name("base", tests, setup, teardown);
 }

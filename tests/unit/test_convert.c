@@ -273,6 +273,13 @@ static void test_convert__integers_wrap_and_floats_saturate(void **state)
     uint64_t ulongs[6];
     assert_int_equal(wfs_convert(WFS_F64, floats, WFS_U64, ulongs, 6, NULL), 0);
     assert_true(ulongs[2] == UINT64_MAX && ulongs[3] == 0);
+    /* Two or four bits in a byte wrap as such, and the upper ones stay clear. */
+    uint8_t nibbles[4], pairs[4];
+    assert_int_equal(wfs_convert(WFS_I64, wide, WFS_I4_BYTE, nibbles, 4, NULL), 0);
+    assert_int_equal(wfs_convert(WFS_I64, wide, WFS_U2_BYTE, pairs, 4, NULL), 0);
+    const uint8_t four[] = {12, 15, 15, 0}, two[] = {0, 3, 3, 0};
+    assert_memory_equal(nibbles, four, 4);
+    assert_memory_equal(pairs, two, 4);
     bool truths[6];
     assert_int_equal(wfs_convert(WFS_F64, floats, WFS_BOOL, truths, 6, NULL), 0);
     assert_true(truths[4] && truths[5]);

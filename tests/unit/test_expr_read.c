@@ -20,6 +20,33 @@ static void test_expr__reads_outside_are_errors(void **state)
     assert_int_equal(wfs_expr_read(e, buf, 0, 8, NULL), 0);
 }
 
+/* Axes that a reshape has merged: every range of bytes, and thus every part of every factor, is that
+ * part of the whole. */
+static void test_expr__every_range_of_merged_axes(void **state)
+{
+    struct fixture *f = *state;
+    const struct wfs_expr *e = permuted(f, leaf(f, 0, SHAPE(4, 3, 5)), PERM(2, 1, 0));
+    const struct wfs_expr *shapes[] = {
+        reshaped(f, e, SHAPE(60)), reshaped(f, e, SHAPE(15, 4)), reshaped(f, e, SHAPE(5, 12)),
+        mapped(f, reshaped(f, e, SHAPE(60)), WFS_ELEM_CAST, WFS_I16, 0)};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(shapes); i++) {
+        uint8_t whole[120], part[120];
+        for (uint64_t k = 0; k < 60;
+             k++) { /* element k of (5, 3, 4) is [k % 4][k / 4 % 3][k / 12] */
+            uint16_t v = (uint16_t)(k % 4 * 15 + k / 4 % 3 * 5 + k / 12);
+            memcpy(whole + 2 * k, &v, 2);
+        }
+        for (size_t begin = 0; begin < 120; begin++)
+            for (size_t end = begin; end <= 120; end++) {
+                memset(part, 0xa5, sizeof(part));
+                assert_int_equal(wfs_expr_read(shapes[i], part, end - begin, begin, &f->err), 0);
+                assert_memory_equal(part, whole + begin, end - begin);
+                for (size_t k = end - begin; k < sizeof(part); k++)
+                    assert_int_equal(part[k], 0xa5);
+            }
+    }
+}
+
 static void test_expr__a_source_that_changed_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -194,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EXPR_TEST(test_expr__reads_outside_are_errors),
+        EXPR_TEST(test_expr__every_range_of_merged_axes),
         EXPR_TEST(test_expr__a_source_that_changed_is_an_error),
         EXPR_TEST(test_expr__a_source_that_fails_is_an_error),
         EXPR_TEST(test_expr__what_cannot_be_mapped_is_read_in_bounded_spans),

@@ -4,7 +4,10 @@
  */
 #include "index_fixture.h"
 
+#include <limits.h>
 #include <sys/wait.h>
+
+#include "cache/index/paths.h"
 
 /* ---- blocks -------------------------------------------------------------------------------- */
 
@@ -33,6 +36,30 @@ static void test_index__is_private(void **state)
     assert_int_equal(stat(s->path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     umask(022);
+}
+
+/* The longest name beside which "-journal" is a path that the system takes, and one more. */
+static void test_index__names_too_long(void **state)
+{
+    struct scratch *s = *state;
+    char path[PATH_MAX + 16], *real = NULL;
+    struct wfs_error err = {0};
+    bool read_only;
+    size_t len = (size_t)snprintf(path, sizeof path, "%s", s->cache);
+    while (len + 201 + 101 < PATH_MAX - 9) {
+        path[len] = '/';
+        memset(path + len + 1, 'd', 200);
+        len += 201;
+    }
+    path[len] = '/';
+    memset(path + len + 1, 'd', PATH_MAX - 9 - len - 1);
+    path[PATH_MAX - 9 - 50] = '/';
+    path[PATH_MAX - 9] = '\0';
+    assert_int_equal(wfs_index_prepare(path, false, &real, &read_only, &err), 0);
+    assert_string_equal(real, path);
+    free(real);
+    strcat(path, "d");
+    assert_int_equal(wfs_index_prepare(path, false, &real, &read_only, &err), -ENAMETOOLONG);
 }
 
 static void test_index__another_size_is_bad(void **state)
@@ -388,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(blocks_come_back),
         TEST(is_private),
+        TEST(names_too_long),
         TEST(another_size_is_bad),
         TEST(swapped_blocks_are_bad),
         TEST(bad_block_is_replaced),
