@@ -112,7 +112,7 @@ enum wfs_dtype_kind {
     WFS_KIND_OPAQUE
 };
 
-/* One row a type; NULL where that world has no such type. */
+/* What the worlds around call a type; NULL where one of them has no such type. */
 struct wfs_dtype_info {
     const char *name;          /* what users see: "float32", "bfloat16", "float8_e4m3fn", "bool" */
     const char *safetensors;   /* "F32" */
@@ -143,7 +143,7 @@ static inline bool wfs_dtype_is_float(enum wfs_dtype d)
 {
     return wfs_dtype_info(d)->kind == WFS_KIND_FLOAT;
 }
-/* By the given column (exact match); false when there is none. */
+/* Find a type by its name in one column, which must match exactly; false where there is none. */
 bool wfs_dtype_by_name(const char *name, enum wfs_dtype *ret);
 bool wfs_dtype_by_safetensors(const char *name, enum wfs_dtype *ret);
 bool wfs_dtype_by_flax(const char *name, enum wfs_dtype *ret);
@@ -212,8 +212,8 @@ struct wfs_expr {
     const struct wfs_piece *pieces;
 };
 
-/* Are all elements elements of the sources as they are: moved, repeated or left out, never computed?
- */
+/* True where every element of the result is an element of a source as it is: moved, repeated or
+ * left out, never computed. */
 bool wfs_expr_only_moves(const struct wfs_expr *expr);
 
 /* A guard against hostile expressions (a merge of un-mergeable axes splits pieces); beyond it the
@@ -229,14 +229,14 @@ int wfs_expr_contiguous(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64
 int wfs_expr_strided(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                      enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape,
                      const int64_t *strides, const struct wfs_expr **ret, struct wfs_error *err);
-/* Every element `value` (zeros, ones, full). */
+/* Every element is `value` (zeros, ones, full). */
 int wfs_expr_fill(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
                   const uint64_t *shape, double value, const struct wfs_expr **ret,
                   struct wfs_error *err);
-/* Is it made of filled zeros alone (of +0, where there are two)? Told by its structure: no element
- * is read, and false of zeros in a file. */
+/* True where it is made of filled zeros alone (of +0, where there are two). This is told by its
+ * structure: no element is read, and zeros in a file do not count. */
 bool wfs_expr_is_zeros(const struct wfs_expr *e);
-/* start + step * i in row-major order. */
+/* Element i, in row-major order, is start + step * i. */
 int wfs_expr_arange(struct wfs_arena *arena, enum wfs_dtype dtype, uint32_t ndim,
                     const uint64_t *shape, double start, double step, const struct wfs_expr **ret,
                     struct wfs_error *err);
@@ -255,7 +255,7 @@ int wfs_expr_slice(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t 
                    struct wfs_error *err);
 int wfs_expr_squeeze_all(struct wfs_arena *arena, const struct wfs_expr *in,
                          const struct wfs_expr **ret, struct wfs_error *err);
-/* Axis must have size 1. */
+/* The axis must have size 1. */
 int wfs_expr_squeeze(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t axis,
                      const struct wfs_expr **ret, struct wfs_error *err);
 /* The new axis stands at `axis` (0..ndim). */
@@ -263,7 +263,7 @@ int wfs_expr_unsqueeze(struct wfs_arena *arena, const struct wfs_expr *in, uint3
                        const struct wfs_expr **ret, struct wfs_error *err);
 int wfs_expr_reshape(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ndim,
                      const uint64_t *shape, const struct wfs_expr **ret, struct wfs_error *err);
-/* Same dtype, same other axes. */
+/* All inputs have the same dtype and the same other axes. */
 int wfs_expr_concat(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *const *in,
                     uint32_t axis, const struct wfs_expr **ret, struct wfs_error *err);
 int wfs_expr_stack(struct wfs_arena *arena, uint32_t n, const struct wfs_expr *const *in,
@@ -280,7 +280,7 @@ int wfs_expr_pad(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t ax
 int wfs_expr_bitcast(struct wfs_arena *arena, const struct wfs_expr *in, enum wfs_dtype dtype,
                      const struct wfs_expr **ret, struct wfs_error *err);
 
-/* Values. */
+/* Operations on values. */
 int wfs_expr_elementwise(struct wfs_arena *arena, const struct wfs_expr *in,
                          const struct wfs_elem_op *op, const struct wfs_expr **ret,
                          struct wfs_error *err);
@@ -369,8 +369,8 @@ int wfs_expr_as_bytes(struct wfs_arena *arena, const struct wfs_expr *in, struct
 int wfs_expr_read(const struct wfs_expr *expr, void *buf, size_t len, uint64_t off,
                   struct wfs_error *err);
 
-/* Are all the files as they were, below sums and nested expressions too? -EIO and a message where
- * one is not: what was computed of it must not be shown. */
+/* Checks that all files are as they were, also those below sums and nested expressions. -EIO with a
+ * message where one is not: what was computed of it must not be shown. */
 int wfs_expr_check(const struct wfs_expr *expr, struct wfs_error *err);
 
 /* True where all bytes are one run of one source, in order and untouched: read it directly. */

@@ -111,7 +111,7 @@ static void convert_any(enum wfs_dtype from, const void *in, enum wfs_dtype to, 
 
 /* ---- by table ------------------------------------------------------------------------------ */
 
-/* From this many elements on, converting all 256 codes first pays. */
+/* From so many elements on it pays to convert all 256 codes first and look each element up. */
 #define TABLE_MIN_ELEMS 2048
 
 static bool fits_table(enum wfs_dtype from, enum wfs_dtype to, uint64_t n)

@@ -110,7 +110,8 @@ static void flip_signs(uint32_t bits, uint8_t *out, uint64_t first, uint64_t ste
     }
 }
 
-/* One to a byte: floats of 4 or 6 bits, and those without -0, whose NaN has its code. */
+/* Negates elements that take a byte each: floats of 4 or 6 bits, and those (FNUZ) in which the code
+ * of -0 stands for NaN and stays as it is. */
 static void negate_small_floats(const struct wfs_num_format *fmt, uint8_t *out, uint64_t n)
 {
     uint8_t sign = (uint8_t)(1u << (fmt->exp_bits + fmt->man_bits));
@@ -193,7 +194,8 @@ static int byteswap(enum wfs_dtype dtype, const void *in, void *out, uint64_t n,
 
 #define CAST_STRETCH 512 /* elements; a multiple of 8 */
 
-/* In place, where sizes are equal: what is overwritten has to be kept to be compared with. */
+/* The conversion may be in place where sizes are equal; what is overwritten must then be kept to be
+ * compared with. */
 static int cast_in_place(enum wfs_dtype from, enum wfs_dtype to, uint8_t *data, uint64_t n,
                          struct wfs_error *err)
 {

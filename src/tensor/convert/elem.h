@@ -17,7 +17,7 @@
  * (opaque types, CONJ of a real type, a sub-byte BYTESWAP, NEG of bool). */
 int wfs_elem_apply(enum wfs_dtype from, const struct wfs_elem_op *op, const void *in, void *out,
                    uint64_t n, struct wfs_error *err);
-/* Do both lists do the same, with the same numbers? */
+/* True where both lists of operations do the same, with the same numbers. */
 bool wfs_ops_equal(uint32_t a_n, const struct wfs_elem_op *a, uint32_t b_n,
                    const struct wfs_elem_op *b);
 

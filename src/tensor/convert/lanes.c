@@ -23,7 +23,7 @@ static uint32_t load_code(uint32_t bits, const uint8_t *in, uint64_t index)
     return code >> shift & ((1u << bits) - 1);
 }
 
-/* Whole bytes are written as their last code comes, so n codes touch ceil(n * bits / 8) bytes. */
+/* A byte is written when its last code comes, so n codes touch ceil(n * bits / 8) bytes. */
 static void store_codes(uint32_t bits, const uint8_t *codes, uint64_t n, uint8_t *out)
 {
     uint32_t held = 0, n_held = 0;
@@ -160,7 +160,7 @@ void wfs_lanes_from(enum wfs_dtype dtype, const void *in, uint64_t first, uint64
 
 /* ---- to ------------------------------------------------------------------------------------ */
 
-/* As two's complement, saturating at the format's own limits. */
+/* Stores as two's complement; what is beyond the format's own limits becomes the limit. */
 static uint64_t integer_from_f64(const struct wfs_num_format *fmt, double value,
                                  enum wfs_encode_rounding rounding)
 {

@@ -69,7 +69,7 @@ static uint64_t count_components(enum wfs_dtype from, const void *in, enum wfs_d
     return n_found;
 }
 
-/* Does every finite number of `from` stay one? */
+/* True where every finite number of `from` stays finite in `to`. */
 static bool is_safe(const struct wfs_num_format *from, const struct wfs_num_format *to)
 {
     return from->class != WFS_NUM_FLOAT || to->class != WFS_NUM_FLOAT ||

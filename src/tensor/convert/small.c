@@ -117,7 +117,7 @@ double wfs_small_decode(const struct wfs_num_format *fmt, uint32_t code)
     bool negative = fmt->flavour != WFS_FLOAT_E8M0 && (code & (ones + 1)) != 0;
     double value = NAN;
     if (fmt->flavour == WFS_FLOAT_FNUZ && negative && magnitude == 0)
-        return -NAN; /* as ml_dtypes */
+        return -NAN; /* ml_dtypes gives the same */
     if (magnitude <= wfs_small_max_code(fmt))
         value = decode_magnitude(fmt, magnitude);
     else if (fmt->flavour == WFS_FLOAT_IEEE && (magnitude & ((1u << fmt->man_bits) - 1)) == 0)
@@ -161,7 +161,7 @@ static struct parts split(uint64_t bits)
     return parts;
 }
 
-/* man / 2^shift, to nearest even. */
+/* man / 2^shift, rounded to the nearest whole number, ties to even. */
 static uint64_t round_shift(uint64_t man, int shift)
 {
     if (shift > 54)

@@ -21,7 +21,7 @@ struct wfs_computed {
         *operands; /* what it is computed of, range by range; may be none */
 };
 
-/* Bytes that are made by a computation of this module. */
+/* True where the bytes are made by a computation of this module. */
 bool wfs_bytes_computed(const struct wfs_bytes *bytes);
 /* `free` of every computed source: the arena frees them. */
 void wfs_computed_stay(struct wfs_bytes *bytes);

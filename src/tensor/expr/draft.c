@@ -201,7 +201,7 @@ static int lay_out(struct wfs_arena *arena, const struct wfs_draft *draft, bool 
     return 0;
 }
 
-/* The i-th piece to the end of what the layout holds so far. */
+/* Copies the i-th piece behind what the layout holds so far. */
 static void place(struct layout *at, const struct wfs_draft *draft, size_t i, bool own_boxes,
                   struct wfs_piece *ret)
 {
@@ -242,7 +242,7 @@ static int build(struct wfs_draft *draft, struct wfs_arena *arena, enum wfs_dtyp
         if (!index)
             return wfs_error_nomem(err, "the pieces of a tensor");
     }
-    bool own_boxes = draft->n_pieces > 1; /* a single piece covers the shape */
+    bool own_boxes = draft->n_pieces > 1; /* the one piece covers the whole shape */
     r = lay_out(arena, draft, own_boxes, &at, err);
     if (r)
         return r;

@@ -6,7 +6,7 @@
 
 #include "tensor/expr/piece.h"
 
-/* One piece of few axes needs no heap. */
+/* A draft of one piece with few axes keeps it inside itself and needs no heap. */
 #define WFS_DRAFT_INLINE_NDIM    8
 #define WFS_DRAFT_INLINE_FACTORS 16
 

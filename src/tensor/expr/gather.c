@@ -14,21 +14,23 @@
 
 #include "tensor/kernel/kernel.h"
 
-/* Runs of at least this many bytes cost a system call less than they cost by themselves. */
+/* For a run of at least so many bytes a system call of its own costs less than reading the bytes
+ * does. */
 #define LONG_RUN_BYTES (16u << 10)
-/* So few runs are cheaper read than mapped. */
+/* So few runs are cheaper to read one by one than to map. */
 #define FEW_RUNS 16
 /* A span is read whole where at least 1 / SPARSE of it is used. */
 #define SPARSE 16
-/* A span so small is read whole, mapping it costs more. */
+/* A span as small as this is read whole, since mapping it would cost more. */
 #define SMALL_SPAN_BYTES (64u << 10)
-/* One window; a job over more is cut: what is mapped at once stays bounded. */
+/* The most that one job maps at once. A job that spans more is cut, so that what is mapped stays
+ * bounded. */
 #define SPAN_MAP_BYTES (UINT64_C(64) << 20)
 /* A job whose widest steps are this far apart is cut there, so that its windows stay small enough
  * to be shared with the jobs that follow. */
 #define SPAN_GAP_BYTES (UINT64_C(16) << 20)
-/* Of a span that is not in memory the source is asked for all, up to here; beyond, for its strips.
- */
+/* Where a span is not in memory, the source is asked in advance for all of it, if it is at most so
+ * large; of a larger span only for the strips that the job uses. */
 #define HINT_MAX_BYTES (UINT64_C(256) << 20)
 
 /* ---- scratch ------------------------------------------------------------------------------- */
@@ -90,7 +92,8 @@ void wfs_job_part(const struct wfs_job *job, uint32_t axis, uint64_t first, uint
             (part->n_axes - axis) * sizeof(part->axes[0]));
 }
 
-/* Axes of one step go, ascending source strides, axes that continue each other become one. */
+/* Brings a job's axes into a normal form: axes of one step are left out, the others stand with
+ * ascending source strides, and axes that continue each other become one. */
 static void normalise(struct wfs_job *job)
 {
     uint32_t n = 0;
@@ -115,7 +118,7 @@ static void normalise(struct wfs_job *job)
     job->n_axes = n;
 }
 
-/* Bits from base_bits to the end of the furthest element. */
+/* How many bits lie between base_bits and the end of the furthest element. */
 static uint64_t span_bits(const struct wfs_job *job)
 {
     uint64_t bits = job->bits;
@@ -135,7 +138,7 @@ static struct span span_of(const struct wfs_job *job)
     return (struct span){off, (end_bits + 7) / 8 - off};
 }
 
-/* Distinct bytes that the job reads, about. */
+/* About how many different bytes of the source the job reads. */
 static uint64_t used_bytes(const struct wfs_job *job)
 {
     uint64_t n = 1;
@@ -145,7 +148,7 @@ static uint64_t used_bytes(const struct wfs_job *job)
     return n * job->bits / 8 + 1;
 }
 
-/* Bytes between the steps of the axis that steps furthest. */
+/* How many bytes the steps of that axis are apart which steps furthest in the source. */
 static uint64_t widest_step(const struct wfs_job *job)
 {
     return job->n_axes ? (uint64_t)job->axes[wfs_job_widest(job)].src_stride / 8 : 0;
@@ -197,7 +200,7 @@ static bool try_runs(const struct wfs_job *job, int *ret_r, struct wfs_error *er
 
 /* ---- copies -------------------------------------------------------------------------------- */
 
-/* src holds the source's bytes from src_off on. */
+/* Copies a job's elements; src holds the bytes of the source from src_off on. */
 struct copy {
     const struct wfs_job *job;
     const uint8_t *src;
@@ -243,7 +246,7 @@ static void copy_bits(const struct copy *copy, uint32_t axis, uint64_t bit, uint
     }
 }
 
-/* Runs under the guard: touches nothing but the two memories. */
+/* Is run under the SIGBUS guard, so it touches nothing but the two memories. */
 static int copy_job(void *ctx)
 {
     const struct copy *copy = ctx;
@@ -265,7 +268,7 @@ static int copy_job(void *ctx)
     return 0;
 }
 
-/* Asks for the strips of a job one by one. */
+/* Tells the source in advance which strips a job will read, one by one. */
 static void hint_strips(const struct wfs_job *job)
 {
     struct span span = span_of(job);
@@ -281,7 +284,7 @@ static void hint_strips(const struct wfs_job *job)
     }
 }
 
-/* Not page by page as the copy faults, but at once. */
+/* Asked for at once, so that the pages are not read one by one as the copy faults them in. */
 static void hint(const struct wfs_job *job, struct span span)
 {
     if (wfs_bytes_resident(job->bytes, span.off, span.len))
@@ -331,7 +334,8 @@ static int copy_covered(struct wfs_reader *reader, const struct wfs_job *job, st
 static int gather_normal(struct wfs_reader *reader, const struct wfs_job *job,
                          struct wfs_error *err);
 
-/* In parts of the axis that steps furthest, each spanning at most `limit` bytes if it can. */
+/* Runs the job in parts of the axis that steps furthest. Each part spans at most `limit` bytes, if
+ * a single step does. */
 static int gather_parts(struct wfs_reader *reader, const struct wfs_job *job, uint64_t limit,
                         struct wfs_error *err)
 {
@@ -354,8 +358,8 @@ static int gather_parts(struct wfs_reader *reader, const struct wfs_job *job, ui
     return 0;
 }
 
-/* Too much for one window. What the source is asked for depends on the whole job, not on its parts:
- * of a sparse one its strips. */
+/* Runs a job that spans too much for one window. What the source is asked for in advance depends on
+ * the whole job and not on its parts: for a sparse one these are its strips. */
 static int gather_windows(struct wfs_reader *reader, const struct wfs_job *job, struct span span,
                           struct wfs_error *err)
 {

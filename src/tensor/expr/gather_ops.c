@@ -31,7 +31,8 @@ void wfs_pack_cells(uint32_t bits, uint8_t *packed, const uint8_t *cells, size_t
         *packed = (uint8_t)held;
 }
 
-/* From the last on: a cell never lies before its packed bits. */
+/* Goes from the last cell to the first: a cell never lies before its packed bits, so none is
+ * overwritten before it is read. */
 void wfs_unpack_cells(uint32_t bits, uint8_t *cells, const uint8_t *packed, size_t n)
 {
     for (size_t i = n; i-- > 0;) {
@@ -49,10 +50,11 @@ struct ops {
     enum wfs_dtype dtype, out_dtype;
     uint32_t n;
     const struct wfs_elem_op *ops;
-    uint32_t widest; /* the largest cell on the way */
+    uint32_t widest; /* the largest cell that any of the operations takes or gives */
 };
 
-/* One operation on cells. `in` may be packed in place. */
+/* Applies one operation to n cells. Cells of less than 8 bits are packed first, which may be done
+ * in `in` itself. */
 static int apply(enum wfs_dtype dtype, const struct wfs_elem_op *op, uint8_t *in, uint8_t *out,
                  size_t n, struct wfs_error *err)
 {
@@ -135,7 +137,7 @@ static int run_in_place(struct wfs_reader *reader, const struct wfs_job *job, co
     return r ? r : apply_all(ops, job->dst, job->dst, job->dst, n_elems_of(job), err);
 }
 
-/* Results that lie side by side to where the job wants them. */
+/* Copies results that lie side by side to where the job wants them. */
 static void scatter(const struct wfs_job *job, const uint8_t *cells, uint32_t cell)
 {
     struct wfs_copy copy = {.dst = job->dst, .src = cells, .elem_bytes = cell, .ndim = job->n_axes};

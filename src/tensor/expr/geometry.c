@@ -15,16 +15,18 @@
 #include "tensor/expr/run.h"
 
 #define STRIP_BYTES 1024
-/* Strips of whole pages are read from a disk once, also where memory is too short to keep them for
- * the next block: taken while blocks stay this small, larger from a network. */
+/* Where each row of a block takes at least a whole page of the source, no page is read twice, even
+ * if memory is too short to keep it for the next block. Such blocks are chosen as long as they stay
+ * this small; where the source is read over a network they may be larger. */
 #define STRIP_PAGE_BYTES        4096
 #define PAGE_BLOCK_BYTES        (UINT64_C(4) << 20)
 #define PAGE_BLOCK_REMOTE_BYTES (UINT64_C(32) << 20)
 #define BLOCK_MIN_BYTES         (UINT64_C(1) << 20)
 #define BLOCK_MAX_BYTES         (UINT64_C(32) << 20)
-/* Ranges of this size are read whole wherever they lie. */
+/* Source ranges of this size are read in one piece wherever they lie, so no block is made for them.
+ */
 #define FREE_BYTES (UINT64_C(16) << 10)
-/* Pieces that are looked at: the others are like them. */
+/* Of many pieces only so many are looked at, since the pieces of a tensor are mostly alike. */
 #define SAMPLED_PIECES 64
 
 /* ---- blocks -------------------------------------------------------------------------------- */
@@ -64,7 +66,8 @@ static uint32_t steps_of(const struct wfs_expr *expr, const struct wfs_piece *pi
     return n;
 }
 
-/* The result bytes that hold whole strips, and the step of the axis that makes them so many. */
+/* How many bytes of the result a block must have so that it reads whole strips of the source, and
+ * the step of the axis that makes it so many. */
 struct want {
     uint64_t bytes, unit;
 };

@@ -31,7 +31,8 @@ static bool reach(enum wfs_dtype dtype, uint64_t off, uint32_t ndim, const uint6
     return true;
 }
 
-/* All blocks of a block type, as they lie: a box without factors. */
+/* Makes the expression of whole blocks of a block type, which lie one after another: a box without
+ * factors. */
 static int block_piece(struct wfs_arena *arena, struct wfs_bytes *bytes, uint64_t off,
                        enum wfs_dtype dtype, uint32_t ndim, const uint64_t *shape, bool is_empty,
                        const struct wfs_expr **ret, struct wfs_error *err)

@@ -29,7 +29,8 @@ static bool same_factors(const struct wfs_factor *a, uint32_t a_n, const struct 
     return a_n == b_n && (a_n == 0 || memcmp(a, b, a_n * sizeof(*a)) == 0);
 }
 
-/* What stands outside of the factors that a and b share: (1, distance) where nothing does. */
+/* The outermost factor of an axis, apart from those inside it which two pieces share. An axis that
+ * has only the shared ones counts as one step of the given distance. */
 struct outer {
     struct wfs_factor factor;
     const struct wfs_factor *inner;
@@ -98,7 +99,7 @@ static bool same_but(const struct wfs_sketch *a, const struct wfs_piece *b, uint
     return true;
 }
 
-/* The distance of a piece's next one in a tensor that was split. */
+/* How far apart two neighbours lie in the source if both are parts of one tensor that was split. */
 static uint64_t dense_bits(const struct wfs_piece *piece, uint32_t ndim)
 {
     uint64_t bits = wfs_dtype_bits(piece->dtype);
@@ -138,7 +139,7 @@ static bool absorb(struct wfs_sketch *a, const struct wfs_piece *b, bool at_any_
     return true;
 }
 
-/* One pass over the sorted pieces into `merged`. */
+/* Goes over the sorted pieces once and puts what can be joined into `merged`. */
 static int merge_pass(const struct wfs_draft *draft, const uint32_t *index, bool at_any_distance,
                       struct wfs_draft *merged)
 {
@@ -155,7 +156,7 @@ static int merge_pass(const struct wfs_draft *draft, const uint32_t *index, bool
     return r ? r : wfs_draft_add(merged, &sketch);
 }
 
-/* A draft's arrays may lie inside it: moving it mends the pointers. */
+/* Moves a draft. Its arrays may lie inside it, and then the pointers to them must move too. */
 static void move_draft(struct wfs_draft *to, struct wfs_draft *from)
 {
     wfs_draft_free(to);

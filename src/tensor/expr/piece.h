@@ -50,8 +50,8 @@ static inline void wfs_sketch_axis(struct wfs_sketch *sketch, uint64_t start, ui
     sketch->first_factor[axis + 1] = sketch->first_factor[axis];
 }
 
-/* Appends an inner factor to the last axis; one that the factor before continues is joined to it.
- */
+/* Appends an inner factor to the last axis; where it continues the factor before it, the two become
+ * one. */
 static inline void wfs_sketch_factor(struct wfs_sketch *sketch, uint64_t count, int64_t stride_bits)
 {
     uint32_t first = sketch->first_factor[sketch->ndim - 1];

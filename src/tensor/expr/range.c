@@ -40,7 +40,7 @@ bool wfs_range_next(struct wfs_range *range, struct wfs_range_box *box)
     uint32_t axis = 0;
     if (left == 0)
         return false;
-    /* The outermost axis whose steps are whole from here on. */
+    /* Finds the outermost axis of which, from here on, whole steps are wanted. */
     while (axis + 1 < range->ndim &&
            (range->pos % range->suffix[axis + 1] != 0 || range->suffix[axis + 1] > left))
         axis++;

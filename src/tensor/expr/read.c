@@ -27,10 +27,11 @@ struct reading {
     struct wfs_error *err;
 };
 
-/* The part of one piece that a box meets. */
+/* The part of a piece that lies within a box of the result. */
 struct meeting {
     const struct wfs_piece *piece;
-    uint64_t first[WFS_MAX_NDIM], count[WFS_MAX_NDIM]; /* within the piece */
+    /* its first index and its extent on each axis, counted within the piece */
+    uint64_t first[WFS_MAX_NDIM], count[WFS_MAX_NDIM];
 };
 
 /* ---- one piece ----------------------------------------------------------------------------- */
@@ -50,7 +51,8 @@ static void add_factors(struct wfs_job *job, const struct wfs_factor *factors, u
 static int run_axes(const struct reading *rd, const struct meeting *meet, uint32_t axis,
                     struct wfs_job *job);
 
-/* A part of a factored axis: a job for each of its boxes. */
+/* Reads a part of an axis that has several factors. Such a part is no single strided box, so there
+ * is a job for each of its boxes. */
 static int run_factored(const struct reading *rd, const struct meeting *meet, uint32_t axis,
                         const struct wfs_job *job)
 {
@@ -125,7 +127,7 @@ static int run_piece(const struct reading *rd, const struct wfs_piece *piece, ui
 
 /* ---- all pieces ---------------------------------------------------------------------------- */
 
-/* The first piece that may reach `index` on the sorted axis. */
+/* Finds the first piece that may reach `index` on the axis by which the pieces are sorted. */
 static uint32_t first_piece(const struct wfs_expr *expr, uint64_t index)
 {
     uint32_t axis = expr->sort_axis, low = 0, high = expr->n_pieces;
@@ -157,7 +159,7 @@ static int run_box(const struct reading *rd, uint8_t *dst)
     return 0;
 }
 
-/* The cells of elements [first, first + n). */
+/* Reads the cells of the elements [first, first + n). */
 static int read_cells(struct wfs_reader *reader, const struct wfs_expr *expr, uint8_t *dst,
                       uint64_t first, uint64_t n, struct wfs_error *err)
 {
@@ -180,7 +182,7 @@ static int read_cells(struct wfs_reader *reader, const struct wfs_expr *expr, ui
 
 /* ---- bytes --------------------------------------------------------------------------------- */
 
-/* A part of one element. */
+/* Reads some bytes of one element. */
 static int read_part(struct wfs_reader *reader, const struct wfs_expr *expr, uint8_t *buf,
                      size_t len, uint64_t off, struct wfs_error *err)
 {
@@ -208,7 +210,7 @@ static int read_bytes(struct wfs_reader *reader, const struct wfs_expr *expr, ui
     return r;
 }
 
-/* Adds n cells to bits that start at bit `at` of buf; what lies outside of it is cut off. */
+/* Adds n cells to the bits that start at bit `at` of buf; what lies outside of buf is cut off. */
 static void place_bits(uint8_t *buf, size_t len, int64_t at, uint32_t bits, const uint8_t *cells,
                        size_t n)
 {
@@ -268,7 +270,8 @@ int wfs_expr_read(const struct wfs_expr *expr, void *buf, size_t len, uint64_t o
 
 /* ---- sources ------------------------------------------------------------------------------- */
 
-/* Pieces are many and sources few: what was checked lately is not checked again. */
+/* A result has many pieces and few sources, so a source that has been checked lately is not checked
+ * again. */
 int wfs_expr_check(const struct wfs_expr *expr, struct wfs_error *err)
 {
     const struct wfs_bytes *checked[RECENT_SOURCES] = {NULL};

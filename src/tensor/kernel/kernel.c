@@ -17,9 +17,11 @@
 
 #include "tensor/kernel/plane.h"
 
-/* Elements at least this long are copied in destination order: whole source lines anyway. */
+/* Elements of at least so many bytes are copied in the order of the destination: each fills whole
+ * lines of the source anyway. */
 #define TILED_ELEM_BYTES_MAX 256
-/* Tiles of the generic loop: source bytes on its source axis, elements on the other. */
+/* The generic loop goes by tiles of so many source bytes along the source's own axis, and so many
+ * elements along the other. */
 #define TILE_SRC_BYTES 256
 #define TILE_DST_ELEMS 64
 
@@ -144,7 +146,8 @@ static void for_each(const struct nest *nest, body_fn body, const void *ctx)
 
 /* ---- planes -------------------------------------------------------------------------------- */
 
-/* Moves the axis that continues the dense side of a chain out of the nest and into it. */
+/* Takes the axis that continues the dense side of a chain out of the nest and puts it into the
+ * chain. */
 static bool extend_rows(struct nest *nest, struct wfs_chain *rows)
 {
     int64_t next = (int64_t)(nest->elem_bytes * rows->count);
@@ -222,7 +225,7 @@ struct leaf {
     struct wfs_copy_axis inner, outer; /* outer.count is 1 where there is none */
 };
 
-/* One element repeated: doubled until the row is full. */
+/* Fills a row with one element: what is filled is doubled until the row is full. */
 static void fill_body(const void *ctx, uint8_t *dst, const uint8_t *src)
 {
     const struct leaf *leaf = ctx;
@@ -259,7 +262,7 @@ static inline void copy_elem(uint8_t *dst, const uint8_t *src, uint64_t size)
     }
 }
 
-/* Inlined with a constant size below: one loop a size. */
+/* Is inlined below with a constant size, which makes one loop for each size. */
 static inline __attribute__((always_inline)) void tile_loop(const struct leaf *leaf, uint8_t *dst,
                                                             const uint8_t *src, uint64_t n_outer,
                                                             uint64_t n_inner, uint64_t size)
@@ -317,7 +320,8 @@ static uint64_t magnitude(int64_t v)
     return v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 }
 
-/* The axis that moves least in the source (standing still does not count), or the innermost. */
+/* Finds the axis that moves least in the source (an axis that stands still does not count), or else
+ * the innermost. */
 static uint32_t nearest_in_source(const struct nest *nest)
 {
     uint32_t best = nest->n - 1;

@@ -27,7 +27,8 @@ _Static_assert(WFS_PITCH_BYTES >= BLOCK_ROWS_MAX, "a last block's longer column 
 
 /* ---- offsets ------------------------------------------------------------------------------- */
 
-/* A mixed-radix counter, one division a digit to start it. */
+/* Counts the axes like the digits of a number; only the first entry needs a division for each
+ * digit. */
 static void count_offsets(const struct wfs_chain *chain, uint64_t first, size_t n, int64_t *ret)
 {
     uint64_t digit[WFS_COPY_MAX_AXES];
@@ -49,7 +50,7 @@ static void count_offsets(const struct wfs_chain *chain, uint64_t first, size_t 
     }
 }
 
-/* Offsets of entries [first, first + n) of a chain. */
+/* The offsets of the entries [first, first + n) of a chain. */
 static void chain_offsets(const struct wfs_chain *chain, uint64_t first, size_t n, int64_t *ret)
 {
     if (chain->n_axes != 1) {
@@ -83,7 +84,7 @@ DEFINE_PORTABLE(4)
 DEFINE_PORTABLE(8)
 DEFINE_PORTABLE(16)
 
-/* What is thinner than a strip. */
+/* Copies a block that is thinner than a strip, element by element. */
 static void copy_remnant(uint32_t elem_log2, uint8_t *out, const uint8_t *src,
                          const int64_t *src_off, size_t n_rows, size_t n_cols)
 {
@@ -136,7 +137,8 @@ static void empty_scratch(const struct block *block)
     }
 }
 
-/* What is read after the block: the same rows, further along. Only ever prefetched. */
+/* Notes what is read after this block, the same rows further along, so that it is prefetched;
+ * nothing else is done with it. */
 static void look_ahead(struct block *block, int64_t row_bytes)
 {
     for (size_t i = 0; i < WFS_ROWS_AHEAD; i++)

@@ -29,7 +29,7 @@ wfs_moments_fn wfs_moments_for(enum wfs_dtype dtype)
 
 /* ---- totals -------------------------------------------------------------------------------- */
 
-/* What the addition loses goes to `low`. */
+/* Adds so that what the rounding of the sum loses is kept in `low`. */
 static void add_compensated(double *total, double *low, double value)
 {
     double sum = *total + value;
@@ -90,7 +90,9 @@ double wfs_stats_l2(const struct wfs_stats *stats)
 double wfs_stats_std(const struct wfs_stats *stats)
 {
     if (stats->n > 0 && stats->n_nan == 0 && stats->min == stats->max && isfinite(stats->min))
-        return 0; /* one number, which its mean need not be to the last digit */
+        /* All numbers are equal, so none deviates, although the computed mean need not equal them
+         * to the last digit. */
+        return 0;
     return sqrt(stats->m2 / (double)stats->n);
 }
 
@@ -124,7 +126,7 @@ static void add_one_by_one(const double *x, uint64_t n, struct wfs_stats *stats)
 /* Where the mean's share of the sum of squares is above this, subtracting it would cost digits. */
 #define MEAN_SHARE_MAX 0.9
 
-/* Sets m2; and what the sum has lost, where the second pass tells. */
+/* Sets m2, and where a second pass is made, what the sum has lost. */
 static void add_deviations(wfs_moments_fn moments_of, const void *x, struct wfs_stats *stretch)
 {
     struct wfs_moments about;
@@ -139,7 +141,7 @@ static void add_deviations(wfs_moments_fn moments_of, const void *x, struct wfs_
     stretch->sum_low = fma(count, mean, -stretch->sum) + about.sum;
 }
 
-/* False, and nothing added, where the numbers must be looked at one by one. */
+/* Returns false, having added nothing, where the numbers must be looked at one by one. */
 static bool add_stretch(wfs_moments_fn moments_of, const void *x, uint64_t n,
                         struct wfs_stats *stats)
 {

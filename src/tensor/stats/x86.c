@@ -93,7 +93,7 @@ AVX2_INLINE void floats_end(const struct floats *f, struct wfs_moments *ret)
     }
 }
 
-/* What does not fill a turn. */
+/* Adds the numbers that are left after the last full turn of the loop. */
 static void add_rest(const struct wfs_moments *rest, struct wfs_moments *ret)
 {
     ret->sum += rest->sum;
@@ -176,7 +176,7 @@ AVX2_INLINE void doubles_take(struct doubles *f, int k, __m256d v)
     sums_take(&f->sums, k, v);
 }
 
-/* Memory bounds this one: one form does. */
+/* This loop is bound by memory, so one form of it is enough. */
 AVX2 static void avx2_f64(const void *x, uint64_t n, double shift, struct wfs_moments *ret)
 {
     const uint8_t *in = x;

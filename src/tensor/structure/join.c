@@ -10,7 +10,7 @@
 #include "tensor/expr/nested.h"
 #include "tensor/structure/structure.h"
 
-/* A piece moved along one axis. */
+/* Draws a piece that is moved along one axis. */
 static int add_moved(struct wfs_draft *draft, const struct wfs_expr *in, uint32_t i, uint32_t axis,
                      uint64_t distance)
 {

@@ -34,7 +34,7 @@ struct reshape {
     struct wfs_draft *draft;
 };
 
-/* A range of the group's merged axis. */
+/* A range of elements of a group's axes, taken as one merged axis. */
 struct run {
     uint64_t start, count;
     uint64_t base_bits;
@@ -109,7 +109,8 @@ static void append_factor(struct run *run, const struct wfs_factor *inner)
         run->factors[run->n_factors++] = *inner;
 }
 
-/* The which-th run: one index of each axis outside of `axis`, all of the piece from there on. */
+/* Finds the run number `which`: one index of each axis outside of `axis`, and all that the piece
+ * has from there on. */
 static void merge_run(const struct reshape *re, const struct group *group,
                       const struct wfs_piece *piece, uint32_t axis, uint64_t which, struct run *ret)
 {
@@ -190,7 +191,7 @@ static bool draw_box(const struct reshape *re, const struct group *group,
     return true;
 }
 
-/* The part [from, from + n) of a run; false where that is no box of its factors. */
+/* Finds the part [from, from + n) of a run; false where the run's factors make no box of it. */
 static bool sub_run(const struct run *run, uint64_t from, uint64_t n, struct run *ret)
 {
     struct wfs_range range;
@@ -298,7 +299,8 @@ static int check_reshape(const struct wfs_expr *in, uint32_t ndim, const uint64_
     return wfs_error_set(err, EINVAL, "reshape: %s has not the elements of %s", from.data, to.data);
 }
 
-/* What nested because of an earlier shape may have this one without. */
+/* Where `in` is a nested expression, its inner one: it was nested because of an earlier shape, and
+ * may have the one asked for now without nesting. */
 static const struct wfs_expr *unnested(const struct wfs_expr *in)
 {
     struct wfs_bytes *bytes;

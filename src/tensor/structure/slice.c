@@ -64,7 +64,7 @@ static int add_stepped(struct wfs_draft *draft, const struct wfs_piece *piece, u
     return add_after(draft, &sketch, piece, axis);
 }
 
-/* Head, body and tail of a range of a factored axis. */
+/* Draws a range of a factored axis as its head, its body of whole steps and its tail. */
 static int add_cut(struct wfs_draft *draft, const struct wfs_piece *piece, uint32_t axis,
                    const struct part *part)
 {
@@ -139,7 +139,9 @@ int wfs_expr_slice(struct wfs_arena *arena, const struct wfs_expr *in, uint32_t 
         return r;
     memcpy(shape, in->shape, in->ndim * sizeof(*shape));
     shape[axis] = (stop - start) / step + ((stop - start) % step != 0);
-    slice.step = wfs_min_u64(step, wfs_max_u64(stop - start, 1)); /* the same, and small */
+    /* A step beyond the range picks its first element alone, as one of the range's length does;
+     * strides stay small by it. */
+    slice.step = wfs_min_u64(step, wfs_max_u64(stop - start, 1));
     wfs_draft_init(&draft, in->ndim);
     r = add_slices(&draft, in, &slice);
     if (r == -E2BIG) {

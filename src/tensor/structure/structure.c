@@ -254,7 +254,7 @@ int wfs_expr_bitcast(struct wfs_arena *arena, const struct wfs_expr *in, enum wf
     if (wfs_dtype_is_block(dtype) || wfs_dtype_bits(in->dtype) != wfs_dtype_bits(dtype))
         return wfs_error_set(err, EINVAL, "bitcast: %s and %s have different widths",
                              wfs_dtype_info(in->dtype)->name, wfs_dtype_info(dtype)->name);
-    /* Values that were computed have the computation's type: they are read again as bytes. */
+    /* Computed values have the computation's type, so they are nested and read again as bytes. */
     for (uint32_t i = 0; i < in->n_pieces; i++)
         if (in->pieces[i].n_ops > 0)
             return wfs_expr_nest(arena, in, in->ndim, in->shape, dtype, ret, err);
@@ -329,7 +329,8 @@ int wfs_expr_elementwise(struct wfs_arena *arena, const struct wfs_expr *in,
     int r = wfs_check_layout("an operation on values", in, err);
     if (!r && wfs_dtype_is_block(op->dtype))
         r = wfs_error_set(err, ENOTSUP, "cast: to %s blocks", wfs_dtype_info(op->dtype)->name);
-    /* Tried on one element: an operation that has no meaning fails here, not in a read. */
+    /* The operation is tried on one element, so that one that has no meaning for the type fails
+     * here and not in a read. */
     if (!r)
         r = wfs_elem_apply(in->dtype, op, zero, out, 1, err);
     if (r)
