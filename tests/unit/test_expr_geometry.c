@@ -99,6 +99,13 @@ static void test_expr__different_functions_have_different_hashes(void **state)
     assert_int_equal(wfs_expr_bitcast(f->arena, e, WFS_I16, &bits, &f->err), 0);
     assert_other_hash(e, bits);
     assert_other_hash(e, mapped(f, e, WFS_ELEM_NEG, WFS_U16, 0));
+    /* Of several operations each counts. */
+    const struct wfs_expr *cast = mapped(f, e, WFS_ELEM_CAST, WFS_F32, 0);
+    const struct wfs_expr *twice = mapped(f, cast, WFS_ELEM_SCALE, WFS_F32, 2);
+    assert_other_hash(twice, mapped(f, cast, WFS_ELEM_SCALE, WFS_F32, 3));
+    assert_other_hash(twice, mapped(f, cast, WFS_ELEM_ADD, WFS_F32, 2));
+    assert_other_hash(mapped(f, twice, WFS_ELEM_ADD, WFS_F32, 1),
+                      mapped(f, twice, WFS_ELEM_ADD, WFS_F32, 4));
     assert_other_hash(mapped(f, e, WFS_ELEM_SCALE, WFS_U16, 2),
                       mapped(f, e, WFS_ELEM_SCALE, WFS_U16, 3));
     assert_int_equal(wfs_bytes_from_memory("other", data, 32, &other, &f->err), 0);

@@ -241,6 +241,26 @@ static void test_gguf__starts(void **state)
     refuse("keys do not fit");
 }
 
+/* So many keys are a model's, and are looked at one by one; one more are not. The keys are zeros: empty
+ * names of type uint8. */
+static void test_gguf__too_many_keys(void **state)
+{
+    (void)state;
+    enum { MOST = 65536, MORE = 1 << 20 };
+    g_start(&g, false, 3, 0, 0);
+    uint8_t *data = calloc(1, g.len + MORE);
+    assert_non_null(data);
+    for (uint32_t n = MOST; n <= MOST + 1; n++) {
+        struct wfs_catalog *c;
+        struct wfs_error err = {0};
+        memcpy(data, g.data, g.len);
+        wfs_store_u32le(data + 16, n);
+        assert_int_not_equal(scan_bytes(&wfs_format_gguf, data, g.len + MORE, &c, &err), 0);
+        assert_int_equal(strstr(err.message, "are no model's") != NULL, n > MOST);
+    }
+    free(data);
+}
+
 /* One tensor whose description is given; its data begin where they should. */
 static void one(const char *name, uint32_t n_axes, const uint64_t *sizes, uint32_t type,
                 uint64_t off)
@@ -486,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_gguf__long_arrays_and_texts_are_summarised),
         cmocka_unit_test(test_gguf__bytes_behind_the_tensors_are_noted),
         cmocka_unit_test(test_gguf__starts),
+        cmocka_unit_test(test_gguf__too_many_keys),
         cmocka_unit_test(test_gguf__tensors),
         cmocka_unit_test(test_gguf__tensors_after_others),
         cmocka_unit_test(test_gguf__keys),

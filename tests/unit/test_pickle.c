@@ -153,7 +153,9 @@ static void test_pickle__strings(void **state)
                 "b\xc3\xa9\\n");
     EXPECT_TEXT("V\\U0001f600\n.", WFS_NODE_STR, "\xf0\x9f\x98\x80");
     REFUSE("S'a\n.", "escape");
+    EXPECT_TEXT("S'\\x41'\n.", WFS_NODE_STR, "A"); /* the quote is next to the last digit */
     REFUSE("S'\\xg0'\n.", "escape");
+    REFUSE("S'\\x4'\n.", "escape");
     REFUSE("V\\u12\n.", "escape");
 }
 
