@@ -6,7 +6,7 @@
 
 #include "cache/cache.h"
 
-/* CRCs of ranges that are known already: ascending, none overlaps another. */
+/* CRCs of ranges that are known already. The ranges ascend and none overlaps another. */
 #define WFS_CRC_RUNS_MAX 16
 struct wfs_crc_run {
     uint64_t off, len;

@@ -15,7 +15,7 @@
 #include "file/crc.h"
 #include "file/crc_expr.h"
 
-#define MEMBERS_MAX 32 /* more than readers and their requests in flight */
+#define MEMBERS_MAX 32 /* more than there are readers with requests in flight */
 #define KNOWN       (UINT64_C(1) << 32)
 
 struct slot {
@@ -25,7 +25,7 @@ struct slot {
 };
 
 struct wfs_crc_table {
-    pthread_mutex_t lock; /* of the slots; held for a few comparisons */
+    pthread_mutex_t lock; /* guards the slots; it is held for a few comparisons */
     uint64_t clock;
     struct slot slots[MEMBERS_MAX];
 };
@@ -140,7 +140,7 @@ static struct slot *find_slot(struct wfs_crc_table *table, const struct wfs_crc_
     return NULL;
 }
 
-/* A slot for this member: the one that was used longest ago. */
+/* Gives this member the slot that was used longest ago. */
 static struct slot *new_slot(struct wfs_crc_table *table, const struct wfs_crc_seen *owner)
 {
     struct slot *oldest = &table->slots[0];

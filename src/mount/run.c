@@ -94,7 +94,7 @@ static int check_index_apart(const struct wfs_mount_options *options,
     char *path wfs_cleanup(wfs_freep) = wfs_index_default_path(&cache.id, NULL);
     char *slash = path ? strrchr(path, '/') : NULL;
     if (!slash)
-        return 0; /* there is no place for an index: the cache will say so */
+        return 0; /* There is no place for an index; the cache will say so itself. */
     *slash = '\0';
     return wfs_mountpoint_check_apart(mountpoint, path, "the index", err);
 }
@@ -211,7 +211,7 @@ static int serve_at_mountpoint(const struct wfs_mount_options *options, struct w
     return r;
 }
 
-/* The whole life of the server; returns the exit status. */
+/* Runs the server from its start to its end; returns the exit status. */
 static int serve_all(const struct wfs_mount_options *options, int *ready_fd, struct wfs_error *err)
 {
     struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;

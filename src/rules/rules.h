@@ -131,25 +131,26 @@ struct wfs_cap {
     const char *name;
     enum wfs_cap_kind kind;
     struct wfs_pos pos;
-    bool ranged; /* INT within lo..hi */
+    bool ranged; /* an INT that must lie within lo..hi */
     int64_t lo, hi;
     uint32_t n_alts;
     const char *const *alts;
-    bool in_regex;  /* a group of a regular expression, which has no type */
-    bool in_source; /* some source pattern binds it; else a fan-out makes it */
+    bool in_regex; /* it is a group of a regular expression, which has no type */
+    /* some source pattern gives it its value; where none does, a fan-out makes it */
+    bool in_source;
 };
 
 struct wfs_atom {
     const char *lit; /* NULL: a capture or an expression */
     size_t len;
     uint32_t cap;                 /* WFS_NO_INDEX: an expression */
-    const struct wfs_vexpr *expr; /* targets only */
+    const struct wfs_vexpr *expr; /* an expression, which only targets have */
 };
 struct wfs_segment {
     uint32_t n_atoms;
     const struct wfs_atom *atoms;
     bool many;     /* one {p:*} or {p:+} */
-    uint64_t hash; /* of a lone literal, else 0 */
+    uint64_t hash; /* the hash of a segment that is one literal and nothing else, else 0 */
 };
 struct wfs_name {
     struct wfs_pos pos;
@@ -157,11 +158,14 @@ struct wfs_name {
     uint32_t n_segments;
     const struct wfs_segment *segments;
     uint32_t n_many;
-    uint32_t n_literal;                    /* bytes of literal text, for match longest */
-    void *regex;                           /* pcre2_code, registered with the arena */
-    int8_t regex_group[WFS_RULE_MAX_CAPS]; /* group number of each capture, -1 none */
-    const struct wfs_cap *own_caps;        /* the captures known when it was parsed */
-    const struct wfs_name *dotted; /* exists("a.b"): a.b, where no component is called "a.b" */
+    uint32_t n_literal; /* bytes of literal text, for match longest */
+    void *regex;        /* pcre2_code, registered with the arena */
+    /* the number of the group that each capture is; -1: it is none */
+    int8_t regex_group[WFS_RULE_MAX_CAPS];
+    const struct wfs_cap *own_caps; /* the captures known when it was parsed */
+    /* exists("a.b") means one component called "a.b"; where no tensor has such a one, this name,
+     * a.b, is asked for */
+    const struct wfs_name *dotted;
 };
 
 /* What a capture stands for in one match. */
@@ -174,7 +178,7 @@ struct wfs_binding {
 };
 struct wfs_match {
     struct wfs_binding b[WFS_RULE_MAX_CAPS];
-    bool gave_up; /* it was too costly to find out whether the pattern matches */
+    bool gave_up; /* it would have cost too much to find out whether the pattern matches */
 };
 
 /* ---- operations ---------------------------------------------------------------------------- */
@@ -184,11 +188,12 @@ struct wfs_op {
     const struct wfs_operation *operation;
     struct wfs_pos pos;
     const char *text; /* as written */
-    uint32_t cap;     /* fan-in and fan-out over this capture, or WFS_NO_INDEX */
-    bool equal;       /* concat: parts must be equal */
+    uint32_t cap;     /* the capture that a fan-in or fan-out goes over, or WFS_NO_INDEX */
+    bool equal;       /* concat: all parts must have the same size */
     uint32_t n_from;  /* reshape: the sizes before, which its inverse needs */
     const struct wfs_vexpr *const *from;
-    bool dtype_like; /* fills: the element type of the tensor they stand beside */
+    /* fills: the result has the element type of the tensor that it is made beside */
+    bool dtype_like;
     enum wfs_dtype dtype;
     const char *layout; /* "OI*>*IO", "ifgo>ifog" */
     uint32_t n_args;
@@ -249,18 +254,22 @@ struct wfs_rule {
     const struct wfs_vexpr *cond;         /* or NULL */
     const struct wfs_rule *origin;        /* an inverse's: whose condition says whether there was
                                          * anything to undo; or NULL */
-    const char *doubt;                    /* reported as ambiguous where the rule takes a tensor */
-    bool takes_packed;                    /* its condition asks for `packed` */
-    bool asks_convolution;                /* ... for `convolution` */
-    bool asks_role;                       /* ... for `role` */
-    bool asks_channels;                   /* ... for `channels` */
-    uint32_t level;                       /* 0: of the file itself; else how deep it was included */
-    uint32_t fan_caps;                    /* bit i: capture i is fanned in */
-    bool fans_in;                         /* several source parts, or a fan-in over a capture */
-    uint32_t n_equations;                 /* of an inverse */
+    /* a text that is reported as ambiguous where the rule takes a tensor, or NULL */
+    const char *doubt;
+    bool takes_packed;     /* its condition asks for `packed` */
+    bool asks_convolution; /* ... for `convolution` */
+    bool asks_role;        /* ... for `role` */
+    bool asks_channels;    /* ... for `channels` */
+    /* 0 where the rule stands in the file itself, else how deep its file was included */
+    uint32_t level;
+    uint32_t fan_caps; /* bit i: capture i is fanned in */
+    /* the rule has several source parts, or a fan-in over a capture */
+    bool fans_in;
+    uint32_t n_equations; /* of an inverse */
     const struct wfs_equation *equations;
-    bool asks_result; /* of an inverse: the condition is about what it makes */
-    bool for_target;  /* FILL made by an inverse: `for` matches targets */
+    bool asks_result; /* of an inverse: its condition is asked of the names that it makes */
+    /* of a FILL that an inverse has: the names after `for` are those of targets */
+    bool for_target;
 };
 
 enum wfs_match_policy { WFS_MATCH_ONE, WFS_MATCH_FIRST, WFS_MATCH_LONGEST };

@@ -15,8 +15,8 @@
 
 struct wfs_open {
     struct wfs_session *session;
-    const struct wfs_vfile *vfile; /* of a tensor or a virtual file */
-    struct wfs_arena *arena;       /* of a tensor's plan */
+    const struct wfs_vfile *vfile; /* what a tensor or a virtual file is read from */
+    struct wfs_arena *arena;       /* what the plan of a tensor's file lives in */
     struct wfs_bytes *bytes;       /* of a passed-through file */
     struct wfs_buf live;           /* the snapshot of a live file */
     bool is_live;

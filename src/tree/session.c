@@ -16,7 +16,7 @@ void wfs_session_free(struct wfs_session *session)
 {
     if (!session)
         return;
-    wfs_cache_free(session->cache); /* first: its threads read expressions */
+    wfs_cache_free(session->cache); /* The cache goes first, since its threads read expressions. */
     wfs_tree_free(session->tree);
     for (uint32_t i = 0; i < session->n_plans; i++)
         wfs_plan_free(session->plans[i]);

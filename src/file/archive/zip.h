@@ -15,7 +15,7 @@ struct wfs_zip {
     bool is_dense; /* no zeros around corrections: nobody reads the archive before they are known */
     struct wfs_buf directory;
     uint64_t n_members;
-    uint64_t clear_off; /* no header, data or directory below this offset */
+    uint64_t clear_off; /* headers, data and the directory all begin at this offset or after */
     struct wfs_crc_table *crcs;
 };
 
@@ -26,7 +26,7 @@ void wfs_zip_add_literal(struct wfs_zip *zip, const char *name, size_t name_len,
 /* A member of head, the expression's bytes, n_zeros zeros and the correction. */
 void wfs_zip_add_tensor(struct wfs_zip *zip, const char *name, size_t name_len, const void *head,
                         size_t head_len, const struct wfs_expr *expr, uint64_t n_zeros);
-/* Writes the directory; zip is empty after, whatever happened. */
+/* Writes the directory. The zip is empty after that, whatever happened. */
 int wfs_zip_finish(struct wfs_zip *zip, const struct wfs_vfile **ret, struct wfs_error *err);
 
 /* True where the part is a member's correction: the CRC of the file's [*ret_off, + *ret_len),

@@ -93,7 +93,8 @@ int wfs_export_abort(const char *path, struct wfs_error *err)
     int r = look(partial, &fd, &is_there, &is_ours, err);
     if (r)
         return r;
-    unsigned n = wfs_export_unmark(partial); /* first: without it no part leaves a marker */
+    /* The declaration goes first: without it no part leaves a marker. */
+    unsigned n = wfs_export_unmark(partial);
     if (is_there && !is_ours)
         return wfs_error_set(err, EEXIST,
                              "%s: not known to be of an export, so it stays; remove it yourself "

@@ -25,7 +25,7 @@ struct job {
     const struct wfs_export_run *run;
     struct wfs_progress *progress;
     bool reads_back;
-    struct wfs_hash *hashes;   /* one a chunk, from first_chunk on */
+    struct wfs_hash *hashes;   /* a hash for each chunk, the first one being that of first_chunk */
     atomic_uint_fast64_t next; /* counts from first_chunk */
 };
 
@@ -74,7 +74,7 @@ static int write_run(const struct wfs_export_run *run, const uint8_t *buf, size_
 static int write_chunk(const struct wfs_export_run *run, const uint8_t *buf, size_t len,
                        uint64_t off, struct wfs_error *err)
 {
-    size_t start = 0; /* of what is not written yet */
+    size_t start = 0; /* where the bytes begin that are not written yet */
     for (size_t at = 0; at < len;) {
         size_t n = (size_t)wfs_min_u64(HOLE_BYTES, len - at);
         if (is_zeros(buf + at, n)) {
@@ -148,7 +148,7 @@ static int next_chunk(struct job *job, uint8_t *buf, bool *ret_done, struct wfs_
     return do_chunk(job, chunk, buf, err);
 }
 
-/* One worker: a buffer, and chunks as long as there are any. */
+/* The work of one thread: it has a buffer, and takes chunks as long as there are any. */
 static int work(void *job_void, uint64_t worker, struct wfs_error *err)
 {
     struct job *job = job_void;
@@ -206,7 +206,7 @@ int wfs_export_chunks(const struct wfs_export_run *run, struct wfs_export_marker
         return r;
     struct wfs_hash all = wfs_export_join(hashes, n_chunks);
     wfs_hash_hex(&all, ret->hash);
-    wfs_hash_hex(&hashes[0], ret->head); /* of no chunks: zeros */
+    wfs_hash_hex(&hashes[0], ret->head); /* A part without chunks has a hash of zeros. */
     return 0;
 }
 

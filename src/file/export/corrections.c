@@ -22,7 +22,7 @@ static uint64_t first_chunk_of(const struct wfs_correction *item)
     return item->off / CHUNK;
 }
 
-/* One past the last. */
+/* The chunk behind the last one that the correction's range lies in. */
 static uint64_t end_chunk_of(const struct wfs_correction *item)
 {
     return (item->off + item->len + CHUNK - 1) / CHUNK;
@@ -82,7 +82,7 @@ void wfs_corrections_free(struct wfs_corrections *c)
     *c = (struct wfs_corrections){0};
 }
 
-/* The first correction whose bytes reach past `off`: both ends ascend. */
+/* Finds the first correction whose range reaches past `off`. Both ends of the ranges ascend. */
 static uint32_t first_past(const struct wfs_corrections *c, uint64_t off)
 {
     uint32_t lo = 0, hi = c->n;
@@ -108,7 +108,7 @@ void wfs_corrections_take(struct wfs_corrections *c, uint64_t chunk, const uint8
     }
 }
 
-/* The first correction whose own bytes reach past `off`: they ascend. */
+/* Finds the first correction whose own four bytes reach past `off`. They ascend. */
 static uint32_t first_at(const struct wfs_corrections *c, uint64_t off)
 {
     uint32_t lo = 0, hi = c->n;

@@ -73,7 +73,7 @@ static void add_part(struct wfs_buf *out, const struct wfs_part *part)
     }
 }
 
-/* A chain of hashes, part by part: bounded memory. */
+/* The hash of the layout is a chain of hashes, part by part, so that it needs bounded memory. */
 struct wfs_hash wfs_export_plan_hash(const struct wfs_vfile *file)
 {
     struct wfs_buf text wfs_cleanup(wfs_buf_free) = {0};

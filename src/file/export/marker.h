@@ -11,7 +11,7 @@ char *wfs_export_plan_path(const char *partial);
 /* Declares the plan for `partial`, or finds it declared. -EEXIST where another one is. */
 int wfs_export_declare(const char *partial, const struct wfs_export_plan *plan,
                        struct wfs_error *err);
-/* The same, but declares nothing: -ENOENT where nothing is declared. */
+/* Does the same, but declares nothing: -ENOENT where nothing is declared. */
 int wfs_export_check_declared(const char *partial, const struct wfs_export_plan *plan,
                               struct wfs_error *err);
 bool wfs_export_is_declared(const char *partial);

@@ -49,7 +49,7 @@ int wfs_export_damaged(const char *path, const char *remedy, struct wfs_error *e
     return wfs_error_set(err, EINVAL, "%s: a damaged marker; %s", path, remedy);
 }
 
-/* What a line of another export differs in, the first of it. */
+/* Says in what a line of another export differs, naming the first difference. */
 static const char *difference(const struct wfs_export_plan_line *a,
                               const struct wfs_export_plan_line *b)
 {

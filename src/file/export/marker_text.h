@@ -52,7 +52,7 @@ struct wfs_export_part_line {
     struct wfs_export_marker marker;
 };
 void wfs_export_put_part(struct wfs_buf *out, const struct wfs_export_part_line *line);
-/* False where the next line is none. */
+/* Takes the next line apart; false where it is no line of a marker. */
 bool wfs_export_scan_part(FILE *f, struct wfs_export_part_line *ret);
 
 #endif

@@ -20,7 +20,7 @@ int wfs_export_lock(int fd, int operation, const char *partial, struct wfs_error
  * where the rename fails. The caller has the exclusive lock. */
 int wfs_export_publish(int fd, const char *partial, const char *path, uint64_t size_bytes,
                        const struct wfs_hash *id, struct wfs_error *err);
-/* PATH may be missing or a file that is replaced, nothing else. */
+/* Refuses a PATH that is there and is not a file which an export may replace. */
 int wfs_export_check_replaceable(const char *path, struct wfs_error *err);
 /* fsync of the directory that holds `path`. */
 int wfs_export_sync_dir(const char *path, struct wfs_error *err);

@@ -8,10 +8,11 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Of the tensor itself. */
+/* Words that the name of such a tensor itself has. */
 static const char *const tensor_words[] = {"bias",  "biases", "b",    "beta", "gamma",
                                            "scale", "scales", "mean", "var",  "lambda"};
-/* Of its module. A word that ends with "norm" is one of either ("layernorm", "rmsnorm"). */
+/* Words that the name of its module has. A word that ends with "norm" is one of either
+ * ("layernorm", "rmsnorm"). */
 static const char *const module_words[] = {"bn", "ln", "gn", "norms"};
 
 /* The next word of [*at, end): letters and digits, split before capitals ("LayerNorm"). */
@@ -64,7 +65,7 @@ static bool is_number(const char *start, const char *end)
     return start == end;
 }
 
-/* The component that ends at `end`; its start. */
+/* Finds where the component begins that ends at `end`. */
 static const char *component_before(const char *path, const char *end)
 {
     while (end > path && end[-1] != WFS_SEP)

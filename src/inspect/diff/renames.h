@@ -14,8 +14,8 @@ struct wfs_renames {
     const bool *paired_b; /* by name */
     /* Made by wfs_renames_init: lists of b's rows by content. */
     struct wfs_strmap by_content; /* key -> list */
-    uint32_t *lists;              /* [list]: its first row, or WFS_NO_INDEX */
-    uint32_t *next;               /* [row]: the next of its list */
+    uint32_t *lists;              /* the first row of each list, or WFS_NO_INDEX */
+    uint32_t *next;               /* the row that follows each row in its list */
     uint32_t n_lists;
     bool failed; /* out of memory */
 };

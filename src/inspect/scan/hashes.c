@@ -9,7 +9,8 @@
 
 #include "inspect/scan/scan.h"
 
-#define HASH_FACT "content-1" /* another number whenever the chunk size changes */
+/* part of the fact's kind: must change whenever the chunk size does */
+#define HASH_FACT "content-1"
 
 struct hashing {
     struct wfs_hash **chunks; /* [item][chunk] */

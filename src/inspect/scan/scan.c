@@ -12,7 +12,7 @@
 struct run {
     const struct wfs_scan *scan;
     uint64_t *first;         /* [n_items + 1]: number of the item's first chunk */
-    struct wfs_hash *hashes; /* of the expressions, for the cache */
+    struct wfs_hash *hashes; /* the hashes of the expressions, by which the cache knows them */
     struct wfs_progress *progress;
     pthread_mutex_t lock; /* guards the free buffers */
     void *buffers[SCAN_BUFFERS_MAX];

@@ -14,7 +14,7 @@ struct wfs_handle {
     struct wfs_handle *prev, *next; /* under handles_lock */
     struct wfs_open *open;
     uint32_t node;
-    atomic_bool failed; /* a failed read of it is in the log: the next ones are not */
+    atomic_bool failed; /* a failed read of this file has been logged, so the next ones are not */
 };
 
 static struct wfs_handle *handle_of(const struct fuse_file_info *fi)
@@ -122,7 +122,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fi->keep_cache = !fi->direct_io && all_well;
     fi->noflush = 1;
     keep_handle(server, h);
-    if (fuse_reply_open(req, fi) == -ENOENT) /* interrupted: release will not be called */
+    /* The open was interrupted, so the kernel will not call release. */
+    if (fuse_reply_open(req, fi) == -ENOENT)
         drop_handle(server, h);
 }
 

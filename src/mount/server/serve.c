@@ -257,7 +257,7 @@ static void on_signal(struct wfs_serve *serve)
 
 void wfs_serve_loop(struct wfs_serve *serve)
 {
-    unsigned n_dropped = 0; /* n_changed when pages were dropped last */
+    unsigned n_dropped = 0; /* what n_changed was when the kernel's pages were last dropped */
     while (atomic_load(&serve->server.n_workers)) {
         struct pollfd polled[] = {{.fd = serve->signal_fd, .events = POLLIN},
                                   {.fd = serve->server.event_fd, .events = POLLIN}};

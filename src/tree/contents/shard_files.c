@@ -14,10 +14,10 @@ bool wfs_tree_wants_shards(const struct wfs_session *session, const struct wfs_p
     return session->options.shard_bytes && plan->format_tag && strcmp(plan->format_tag, "pt") == 0;
 }
 
-/* One file of a set: a shard, or its index. */
+/* One file of a sharded set: a shard, or the index of all. */
 struct shard_file {
     const struct wfs_shard *shards;
-    uint32_t n, at; /* at == n: the index */
+    uint32_t n, at; /* how many shards there are, and which of them this is: at == n is the index */
 };
 
 static int plan_shard_file(const struct wfs_session *session, const struct wfs_tree_file *file,

@@ -10,7 +10,8 @@
 struct wfs_build_node {
     const char *name;
     uint32_t parent, first, last, next, n_children;
-    uint16_t suffix_len; /* of name: "%~2" goes before it */
+    /* how many bytes at the end of the name are its suffix, which a "%~2" goes before */
+    uint16_t suffix_len;
     enum wfs_node_kind kind;
     uint32_t plan;
     uint64_t size_bytes;

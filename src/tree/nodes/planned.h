@@ -10,7 +10,7 @@
 #include "tree/tree.h"
 
 struct wfs_tree_file;
-/* Plans the file into `arena`, which lives as long as the tree. */
+/* Plans the file into `arena`, which lives as long as the tree does. */
 typedef int (*wfs_tree_plan_fn)(const struct wfs_session *session, const struct wfs_tree_file *file,
                                 struct wfs_arena *arena, const struct wfs_vfile **ret,
                                 struct wfs_error *err);
@@ -18,12 +18,13 @@ typedef int (*wfs_tree_plan_fn)(const struct wfs_session *session, const struct 
 /* The payload of a WFS_NODE_VFILE: planned when its size or bytes are first asked for. */
 struct wfs_tree_file {
     wfs_tree_plan_fn plan_fn;
-    const void *ctx;                  /* what plan_fn works from */
+    const void *ctx;                  /* what the function that plans the file needs */
     uint32_t plan;                    /* the view it belongs to; WFS_NO_INDEX: info */
     const struct wfs_side_file *side; /* a passed-through file: opened anew at each open */
     pthread_mutex_t lock;
-    struct wfs_arena *arena;                /* of the planned file; under lock */
-    _Atomic(const struct wfs_vfile *) file; /* set once */
+    struct wfs_arena *arena; /* the arena of the planned file; guarded by lock */
+    /* is set when the file has been planned, and never changed after */
+    _Atomic(const struct wfs_vfile *) file;
 };
 /* Plans the file where that is not done yet. A failure is not remembered: the next call tries
  * again. */
