@@ -1,6 +1,9 @@
 /*
  * arena.c - bump allocation in chunks that double up to ARENA_CHUNK_MAX; a large request gets a
  * chunk of its own. Freed as a whole, after the registered callbacks ran in reverse order.
+ *
+ * Under the address sanitizer each allocation is followed by a gap that nobody may touch, as
+ * malloc's are: a read beyond an array is seen although the memory is the arena's own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +13,20 @@
 #define ARENA_ALIGN     16
 #define ARENA_CHUNK_MIN ((size_t)4096)
 #define ARENA_CHUNK_MAX ((size_t)1 << 20)
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_IS_WATCHED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(ARENA_IS_WATCHED)
+#include <sanitizer/asan_interface.h>
+#define ARENA_GAP 16
+#else
+#define ARENA_GAP                             0
+#define ASAN_POISON_MEMORY_REGION(at, size)   ((void)(at), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#endif
 
 struct chunk {
     struct chunk *next;
@@ -46,6 +63,7 @@ void wfs_arena_free(struct wfs_arena *arena)
         cb->fn(cb->ptr);
     for (struct chunk *c = arena->chunks, *next; c; c = next) {
         next = c->next;
+        ASAN_UNPOISON_MEMORY_REGION(c->data, c->size);
         free(c);
     }
     free(arena);
@@ -64,6 +82,7 @@ static struct chunk *chunk_new(struct wfs_arena *arena, size_t size)
         return NULL;
     }
     c->size = size;
+    ASAN_POISON_MEMORY_REGION(c->data, size);
     arena->total += size;
     return c;
 }
@@ -84,13 +103,8 @@ static void *alloc_large(struct wfs_arena *arena, size_t n)
     return c->data;
 }
 
-void *wfs_arena_alloc(struct wfs_arena *arena, size_t size_bytes)
+static void *alloc(struct wfs_arena *arena, size_t n)
 {
-    if (size_bytes > SIZE_MAX / 2)
-        return NULL;
-    size_t n = (size_bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (n == 0)
-        n = ARENA_ALIGN;
     struct chunk *c = arena->chunks;
     if (!c || c->size - c->used < n) {
         if (n > arena->next_size / 4)
@@ -105,6 +119,17 @@ void *wfs_arena_alloc(struct wfs_arena *arena, size_t size_bytes)
     }
     void *p = c->data + c->used;
     c->used += n;
+    return p;
+}
+
+void *wfs_arena_alloc(struct wfs_arena *arena, size_t size_bytes)
+{
+    if (size_bytes > SIZE_MAX / 2)
+        return NULL;
+    size_t n = (size_bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    void *p = alloc(arena, (n ? n : ARENA_ALIGN) + ARENA_GAP);
+    if (p)
+        ASAN_UNPOISON_MEMORY_REGION(p, size_bytes);
     return p;
 }
 

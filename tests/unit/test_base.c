@@ -211,6 +211,22 @@ static void test_arena__zeroed_and_calls_back(void **state)
     assert_int_equal(n, 1);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+
+/* The sanitizer sees a step beyond an allocation of an arena, as beyond one of malloc. */
+static void test_arena__gaps_are_watched(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < 9000; size = size * 3 / 2 + 1) {
+        char *p = wfs_arena_alloc(arena, size);
+        assert_non_null(p);
+        assert_null(__asan_region_is_poisoned(p, size));
+        assert_true(__asan_address_is_poisoned(p + size));
+    }
+}
+#endif
+
 static void test_error__first_failure_wins(void **state)
 {
     (void)state;
@@ -275,6 +291,9 @@ int main(void)
         cmocka_unit_test(test_buf__json_and_visible),
         cmocka_unit_test(test_strmap__many),
         cmocka_unit_test(test_arena__zeroed_and_calls_back),
+#ifdef __SANITIZE_ADDRESS__
+        cmocka_unit_test(test_arena__gaps_are_watched),
+#endif
         cmocka_unit_test(test_error__first_failure_wins),
         cmocka_unit_test(test_error__prefixes_of_any_length),
     };
