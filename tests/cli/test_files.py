@@ -26,6 +26,16 @@ def test_ls__root_and_natural_order(checkpoint):
     assert layers == [str(i) for i in range(12)]
 
 
+def test_cat__names_of_more_components_than_directories(tmp_path):
+    """The 4096 first components are directories; the rest of the name is the file's."""
+    path = tmp_path / "deep.safetensors"
+    values = np.arange(6, dtype=np.float32)
+    write_safetensors(path, {".".join(["a"] * 4096 + end): values for end in (["x"], ["y", "z"])})
+    for name in ("x.npy", "y.z.npy"):
+        done = run("cat", path, "source/tensors/" + "a/" * 4096 + name, text=False)
+        assert np.array_equal(np.frombuffer(done.stdout[-24:], np.float32), values)
+
+
 def test_ls__long(checkpoint):
     [line] = run("ls", "-l", checkpoint, "source/tensors/encoder/layer/3").stdout.splitlines()
     mode, size, *_ = line.split()

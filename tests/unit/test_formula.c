@@ -229,6 +229,34 @@ static void test_formula__tables_and_powers(void **state)
     assert_non_null(strstr(f->err.message, "element 3"));
 }
 
+/* A table has as many values as an element of one byte can ask for. */
+static void test_formula__the_longest_table(void **state)
+{
+    struct fixture *f = *state;
+    enum { N = 256 };
+    float table[N], got[N];
+    uint8_t codes[N];
+    for (int i = 0; i < N; i++) {
+        table[i] = 1.5f * (float)i;
+        codes[i] = (uint8_t)(N - 1 - i);
+    }
+    static const struct wfs_formula_step steps[] = {INPUT(0),
+                                                    {.kind = WFS_FORMULA_LOOKUP, .at = 0}};
+    struct wfs_formula formula = {.name = "test",
+                                  .dtype = WFS_F32,
+                                  .n_steps = WFS_ARRAY_SIZE(steps),
+                                  .steps = steps,
+                                  .n_inputs = 1,
+                                  .inputs = {of_memory(f, WFS_U8, codes, SHAPE(N))},
+                                  .n_tables = 1,
+                                  .tables = {of_memory(f, WFS_F32, table, SHAPE(N))}};
+    const struct wfs_expr *e = NULL;
+    assert_int_equal(wfs_expr_formula(f->arena, &formula, &e, &f->err), 0);
+    assert_int_equal(wfs_expr_read(e, got, sizeof(got), 0, &f->err), 0);
+    for (int i = 0; i < N; i++)
+        assert_true(got[i] == table[N - 1 - i]);
+}
+
 /* Infinity times zero has the same bits on every CPU, and the first NaN's payload stays. */
 static void test_formula__nan(void **state)
 {
@@ -329,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_take__of_a_row_that_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_formula__of_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_formula__tables_and_powers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_formula__the_longest_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_formula__nan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_formula__what_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_formula__hashes, setup, teardown),
