@@ -68,6 +68,7 @@ struct wfs_plan {
     char sep;                 /* how this view's names are joined where one string is needed */
     char file_sep;            /* the same in its loader files */
     bool is_source;           /* the identity plan of source/ */
+    bool is_dequantised;      /* weights that the source has as codes are shown by their values */
     const char *convention;   /* whose names it makes ("gguf"); or NULL */
     /* What files of whole models are told beside the tensors. */
     const char *const *set; /* -o set=NAME=VALUE, NULL-terminated */
@@ -113,7 +114,7 @@ void wfs_plan_freep(struct wfs_plan **plan);
 /* The views that a source gets where none is named: what has a loader for this very checkpoint, else
  * `nnx`. That is `torch` of a source in another framework's names, and of PyTorch's each set whose
  * `default if` holds (`flax` where transformers has the class, `gguf` where its tables know the
- * architecture); none where nothing leads from the source's names to a view's. */
+ * architecture), and `dequantized` where it is quantised; none where nothing leads from the source's names to a view's. */
 #define WFS_DEFAULT_VIEWS_MAX 8
 struct wfs_default_views {
     uint32_t n;

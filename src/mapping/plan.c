@@ -151,7 +151,13 @@ struct planning {
     struct wfs_sink sink;
     const struct wfs_watch *watch; /* or NULL */
     struct wfs_chain chain;
+    bool is_dequantised;
 };
+
+static bool is_named(const char *name, const char *wanted)
+{
+    return name && strcmp(name, wanted) == 0;
+}
 
 /* The view's directory: what stands before '=', or the name; a rule file's own. */
 static const char *view_name(const struct wfs_mapper *mapper, const struct wfs_set *last)
@@ -163,10 +169,20 @@ static const char *view_name(const struct wfs_mapper *mapper, const struct wfs_s
 }
 
 /* Whose loader the view is for: what a set does not say follows from its `to`. */
+/* Whose names the view makes: the last set's, or where it names nothing anew, the source's. */
+static int made_convention(const struct planning *p, const char **ret)
+{
+    const struct wfs_set *last = p->chain.last;
+    *ret = last ? last->to : NULL;
+    if (!last || !is_named(last->program, "dequantized"))
+        return 0;
+    return wfs_convention_of(p->mapper.catalog, ret, p->sink.err);
+}
+
 static int describe_set(const struct planning *p, struct wfs_plan *plan)
 {
     const struct wfs_set *last = p->chain.last;
-    const struct wfs_convention *c = wfs_convention_find(last ? last->to : NULL);
+    const struct wfs_convention *c = wfs_convention_find(plan->convention);
     plan->files = last && last->files ? last->files : loader_files(plan->arena, c, false);
     if (last && last->format)
         plan->format_tag = last->format;
@@ -203,11 +219,14 @@ static int keep_settings(const struct planning *p, struct wfs_plan *plan)
 static int describe(const struct planning *p, struct wfs_plan *plan)
 {
     const struct wfs_set *last = p->chain.last;
-    plan->convention = last ? last->to : NULL;
+    int r = made_convention(p, &plan->convention);
+    if (r)
+        return r;
+    plan->is_dequantised = p->is_dequantised;
     plan->view = view_name(&p->mapper, last);
     plan->chain = p->chain.text[0] ? p->chain.text : "identity";
     plan->sep = plan->file_sep = last ? last->target.sep : '.';
-    int r = plan->view ? describe_set(p, plan) : wfs_error_nomem(p->sink.err, "plan");
+    r = plan->view ? describe_set(p, plan) : wfs_error_nomem(p->sink.err, "plan");
     return r ? r : keep_settings(p, plan);
 }
 
@@ -226,9 +245,13 @@ static int run_program(struct planning *p, const struct wfs_mapper *mapper,
 static int show_values(struct planning *p, const struct wfs_mapper *mapper,
                        const struct wfs_set *set, struct wfs_table *items)
 {
+    size_t n = 0;
     int r = wfs_mark_packed(mapper, &p->sink, items);
     if (!r && !mapper->options->packed)
-        r = wfs_dequantise(mapper, &p->sink, set, items);
+        r = wfs_dequantise(mapper, &p->sink, set, items, &n);
+    p->is_dequantised |= n > 0;
+    if (!r && n == 0 && mapper->options->is_default && is_named(set->program, "dequantized"))
+        r = wfs_error_set(p->sink.err, EOPNOTSUPP, "no weight is quantised");
     return r;
 }
 

@@ -13,6 +13,8 @@
 #include "mapping/chain/convention.h"
 
 #define FALLBACK "nnx"
+/* Of a source with quantised weights; it refuses any other. */
+#define QUANTISED "dequantized"
 
 struct defaults {
     struct wfs_catalog *catalog;
@@ -76,6 +78,8 @@ static int try_all(struct defaults *d)
         r = try_view(d, c->default_view);
     else if (!r && name)
         r = try_sets(d, name);
+    if (!r)
+        r = try_view(d, QUANTISED);
     return r || d->ret->n || has_own ? r : try_view(d, FALLBACK);
 }
 

@@ -94,14 +94,28 @@ def test_views_of_codes_are_those_of_the_values(view, tmp_path):
 
 
 @needs_corpus
-def test_transformers_loads_the_plain_model(tmp_path):
-    """from_pretrained of the values: no key is missing, none is left over."""
+@pytest.mark.parametrize("name", ["bnb_nf4", "bnb_nf4dq", "bnb_int8", "ct_w4a16_g32_asym", "ct_nvfp4"])
+def test_transformers_loads_the_mounted_view(name, mount):
+    """from_pretrained of the directory: an ordinary model, no key missing and none left over."""
     transformers = pytest.importorskip("transformers")
-    config = json.loads((QUANT / "bnb_nf4" / "config.json").read_text())
-    del config["quantization_config"]
-    folder = save(tmp_path / "plain", values(QUANT / "bnb_nf4", tmp_path), config, {"format": "pt"})
-    _, info = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    source = QUANT / name
+    view = mount(source, "--view", "dequantized") / "dequantized"
+    want = json.loads((source / "config.json").read_text())
+    del want["quantization_config"]
+    assert json.loads((view / "config.json").read_text()) == want
+    model, info = transformers.AutoModelForCausalLM.from_pretrained(view, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
+    state = model.state_dict()
+    for key, tensor in torch.load(f"{source}.ref.pt").items():
+        assert torch.equal(state[key], tensor.to(state[key].dtype))
+
+
+@needs_corpus
+def test_a_quantised_source_shows_its_values_unasked(mount):
+    where = mount(QUANT / "gptq")
+    assert (where / "dequantized" / "model.safetensors").exists()
+    assert "quantization_config" not in (where / "dequantized" / "config.json").read_text()
+    assert "quantization_config" in (where / "source" / "config.json").read_text()
 
 
 # ---- GPTQ, AWQ -------------------------------------------------------------------------------

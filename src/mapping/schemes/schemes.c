@@ -139,25 +139,25 @@ static int keep_rest(struct wfs_dequant *d, const struct wfs_strmap *plain)
 
 /* ---- a tree -------------------------------------------------------------------------------- */
 
-static int run(struct wfs_dequant *d, const struct wfs_set *next, struct wfs_strmap *plain)
+static int run(struct wfs_dequant *d, const struct wfs_set *next, struct wfs_strmap *plain,
+               size_t *ret_n)
 {
-    size_t n = 0;
     int r = find_method(d);
     for (size_t i = 0; !r && i < d->in->n; i++)
         r = wfs_strmap_set(&d->index, d->in->items[i].path, i)
                 ? wfs_error_nomem(d->sink->err, "names")
                 : 0;
     if (!r)
-        r = decode_all(d, next, &n);
+        r = decode_all(d, next, ret_n);
     if (!r)
         r = find_plain(d, plain);
     if (!r)
         r = keep_rest(d, plain);
-    if (!r && n)
+    if (!r && *ret_n)
         wfs_report(d->sink, WFS_NOTE, "",
                    "%zu quantised weights are shown by their values "
                    "(-o packed keeps their codes)",
-                   n);
+                   *ret_n);
     return r;
 }
 
@@ -174,16 +174,17 @@ static bool any_packed(const struct wfs_mapper *mapper, const struct wfs_table *
 }
 
 int wfs_dequantise(const struct wfs_mapper *mapper, struct wfs_sink *sink,
-                   const struct wfs_set *next, struct wfs_table *items)
+                   const struct wfs_set *next, struct wfs_table *items, size_t *ret_n)
 {
     struct wfs_table out = {0};
     struct wfs_strmap plain = {0};
+    *ret_n = 0;
     if (!any_packed(mapper, items))
         return 0;
     struct wfs_dequant d = {
         .mapper = mapper, .sink = sink, .err = sink->err, .in = items, .out = &out};
     d.taken = wfs_arena_array(mapper->arena, items->n + 1, sizeof(*d.taken));
-    int r = d.taken ? run(&d, next, &plain) : wfs_error_nomem(sink->err, "mapping");
+    int r = d.taken ? run(&d, next, &plain, ret_n) : wfs_error_nomem(sink->err, "mapping");
     wfs_strmap_free(&d.index);
     wfs_strmap_free(&plain);
     if (r) {

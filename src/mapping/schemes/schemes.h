@@ -29,9 +29,9 @@ WFS_SCHEMES(WFS_DECLARE_SCHEME)
 
 /* Replaces the packed tensors of every module whose scheme is known by one tensor of its values, but where
  * a rule of the set that comes next matches the codes' name and asks for `packed`: it reads codes. What
- * no scheme knows stays packed, and is a problem of the report. */
+ * no scheme knows stays packed, and is a problem of the report. *ret_n weights got values. */
 int wfs_dequantise(const struct wfs_mapper *mapper, struct wfs_sink *sink,
-                   const struct wfs_set *next, struct wfs_table *items);
+                   const struct wfs_set *next, struct wfs_table *items, size_t *ret_n);
 
 /* The program of the set `dequantized`, which names and lays out nothing anew. */
 int wfs_dequantised_keep(const struct wfs_mapper *mapper, struct wfs_sink *sink,

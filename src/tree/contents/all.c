@@ -10,6 +10,7 @@
 #include "tree/contents/tensors.h"
 #include "tree/contents/loader_files.h"
 #include "tree/contents/gguf_texts.h"
+#include "tree/contents/plain_config.h"
 #include "tree/contents/passed_through.h"
 #include "tree/contents/info.h"
 
@@ -24,6 +25,8 @@ static int add_view_dir(struct wfs_tree_builder *b, uint32_t plan, struct wfs_er
         r = wfs_tree_add_loader_files(b, dir, plan, err);
     if (!r)
         r = wfs_tree_add_gguf_texts(b, dir, plan, err);
+    if (!r)
+        r = wfs_tree_add_plain_config(b, dir, plan, err);
     return r ? r : wfs_tree_add_passed_through(b, dir, plan, err);
 }
 

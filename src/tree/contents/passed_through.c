@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "tree/contents/plain_config.h"
+
 struct side_names {
     struct wfs_tree_builder *b;
     uint32_t dir, plan;       /* of the view */
@@ -62,6 +64,8 @@ static int add_side_file(struct side_names *names, const struct wfs_side_file *s
     int r = side_dir(names, side->name, n_own, &dir);
     if (r)
         return r;
+    if (b->session->plans[names->plan]->is_dequantised && strcmp(side->name, "config.json") == 0)
+        return 0; /* the view has one without what says that its weights are quantised */
     if (dir == WFS_NO_INDEX || rel_node(names, side->name) != WFS_NO_INDEX) {
         wfs_buf_printf(&b->renamed, "%s/", b->session->plans[names->plan]->view);
         wfs_buf_visible(&b->renamed, side->name);
@@ -84,8 +88,10 @@ int wfs_tree_add_passed_through(struct wfs_tree_builder *b, uint32_t dir, uint32
     struct side_names names = {.b = b, .dir = dir, .plan = plan};
     uint32_t n_own = (uint32_t)b->n; /* nodes from here on are of side files */
     int r = know_own_names(&names);
+    bool is_plain = b->session->plans[plan]->is_dequantised;
     for (uint32_t i = 0; i < catalog->n_side_files && !r; i++)
-        r = add_side_file(&names, &catalog->side_files[i], n_own);
+        if (!is_plain || !wfs_is_quantiser_file(catalog->side_files[i].name))
+            r = add_side_file(&names, &catalog->side_files[i], n_own);
     wfs_strmap_free(&names.by_rel);
     return r ? wfs_error_nomem(err, "the tree") : 0;
 }
