@@ -140,17 +140,47 @@ static void test_roles__flattened_convolutions_are_reordered(void **state)
     struct wfs_catalog *c = new_catalog();
     ADD(c, "conv.weight", 2, 1, 3);
     ADD(c, "conv.bias", 2);
-    ADD(c, "fc.weight", 1, 4);
+    ADD(c, "fc.weight", 1, 6);
     ADD(c, "fc.bias", 1);
     struct wfs_plan *p = plan(c, (struct options){.view = "nnx", .strict = true});
-    VALUES(find(p, "fc.kernel"), 2000, 2002, 2001, 2003);
+    VALUES(find(p, "fc.kernel"), 2000, 2003, 2001, 2004, 2002, 2005);
     wfs_plan_free(p);
     p = plan(c, (struct options){.view = "mlx", .strict = true});
-    VALUES(find(p, "fc.weight"), 2000, 2002, 2001, 2003);
+    VALUES(find(p, "fc.weight"), 2000, 2003, 2001, 2004, 2002, 2005);
     wfs_plan_free(p);
     p = plan(c, (struct options){.view = "mlx", .set = {"flatten.fc=false"}});
-    VALUES(find(p, "fc.weight"), 2000, 2001, 2002, 2003);
-    expect_refused(c, (struct options){.view = "mlx", .set = {"flatten.fc=3x1x1"}}, "divides");
+    VALUES(find(p, "fc.weight"), 2000, 2001, 2002, 2003, 2004, 2005);
+    expect_refused(c, (struct options){.view = "mlx", .set = {"flatten.fc=4x1x1"}}, "divides");
+    done(c, p);
+}
+
+/* A sentence's convolutions of several widths, the greatest value of each channel side by side; and the
+ * mean beside the deviation: columns of which no order is known. */
+static void test_roles__pooled_results_side_by_side_are_a_doubt(void **state)
+{
+    (void)state;
+    struct wfs_catalog *c = new_catalog();
+    ADD(c, "embedding.weight", 9, 3);
+    ADD(c, "convs.0.weight", 4, 3, 2);
+    ADD(c, "convs.0.bias", 4);
+    ADD(c, "convs.1.weight", 4, 3, 5);
+    ADD(c, "convs.1.bias", 4);
+    ADD(c, "fc.weight", 2, 8);
+    ADD(c, "fc.bias", 2);
+    struct wfs_plan *p = plan(c, (struct options){.view = "nnx"});
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
+    VALUES(find(p, "fc.kernel"), 5000, 5008, 5001, 5009);
+    wfs_plan_free(p);
+    p = plan(c, (struct options){.view = "nnx", .set = {"flatten.fc=4x2"}, .strict = true});
+    VALUES(find(p, "fc.kernel"), 5000, 5008, 5002, 5010);
+    done(c, p);
+    c = new_catalog();
+    ADD(c, "tdnn.weight", 4, 3, 5);
+    ADD(c, "tdnn.bias", 4);
+    ADD(c, "fc.weight", 2, 8);
+    ADD(c, "fc.bias", 2);
+    p = plan(c, (struct options){.view = "nnx"});
+    assert_int_equal(p->n_by_status[WFS_AMBIGUOUS], 1);
     done(c, p);
 }
 
@@ -367,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_roles__stacked_layers_keep_their_axes),
         cmocka_unit_test(test_roles__what_may_be_bilinear_is_a_doubt),
         cmocka_unit_test(test_roles__flattened_convolutions_are_reordered),
+        cmocka_unit_test(test_roles__pooled_results_side_by_side_are_a_doubt),
         cmocka_unit_test(test_roles__what_is_not_settled_of_a_flattening_is_a_doubt),
         cmocka_unit_test(test_roles__pooled_channels_and_tokens_are_left_alone),
         cmocka_unit_test(test_roles__layers_in_front_of_convolutions_are_reordered),

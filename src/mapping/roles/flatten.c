@@ -8,14 +8,26 @@
  * (convs.h), k > 1. Where such a convolution makes exactly as many as the layer has inputs, they were
  * pooled: k is 1. Where C is the only one that divides them, k is square, no other layer, norm or table
  * makes so many, one such layer is there and no layer norm (frames and tokens are put together
- * otherwise), that is settled; else it is a doubt. Inputs that a layer or norm of the same numbered
+ * otherwise), that is settled; else it is a doubt. So it is where k is so small that pooled results may
+ * stand side by side instead: those of branches (TextCNN: three convolutions of C channels, k = 3) or
+ * several of one (mean and deviation, k = 2). Inputs that a layer or norm of the same numbered
  * block makes are those. -o set=flatten.NAME=CxHxW says it (or =C, =false).
  */
 #include "mapping/roles/flatten.h"
 
 #include <errno.h>
 
-/* The only channels that may be; 0: there are several, none, or no square is left. */
+/* So many blocks of channels may be what every convolution of so many gives, pooled in two ways. */
+static bool may_be_pooled(const struct wfs_flattening *f, uint64_t k, uint64_t channels)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < f->convs.n; i++)
+        n += f->convs.v[i].out == channels;
+    return k <= 2 * n;
+}
+
+/* The only channels that may be; 0: there are several, none, no square is left, or it may be no
+ * flattening. */
 static uint64_t only_reading(const struct wfs_flattening *f, const struct wfs_readings *readings,
                              uint64_t size)
 {
@@ -24,7 +36,8 @@ static uint64_t only_reading(const struct wfs_flattening *f, const struct wfs_re
         const struct wfs_reading *reading = &readings->v[i];
         if (!wfs_reading_may_be(f, size, reading) || reading->channels == found)
             continue;
-        if (found || !wfs_reading_is_square(size, reading))
+        if (found || !wfs_reading_is_square(size, reading) ||
+            may_be_pooled(f, size / reading->channels, reading->channels))
             return 0;
         found = reading->channels;
     }

@@ -159,7 +159,8 @@ static struct wfs_verdict three_axes(struct wfs_evidence *ev, const struct wfs_i
         return verdict(WFS_ROLE_STACKED, "its name, its last axis, and it has no bias");
     if (!bias && hint == WFS_HINT_EXPERTS)
         return verdict(WFS_ROLE_STACKED, "its name");
-    if (!ends_in_features && width <= WIDTH_MAX)
+    bool may_be_stacked = is_layer && !bias; /* narrow experts, by a name that no convolution has */
+    if (!ends_in_features && width <= WIDTH_MAX && !may_be_stacked)
         return verdict(WFS_ROLE_CONVOLUTION, "three axes, the last one small");
     if (bias && width != e->shape[1] && (width <= WIDTH_MAX || width % 2 || e->shape[1] == 1))
         return verdict(WFS_ROLE_CONVOLUTION, "three axes and a bias");
