@@ -45,7 +45,7 @@ struct wfs_cache {
     struct wfs_writer *writer; /* NULL where there is no index, or one that may not be written */
     struct wfs_policy policy;
     atomic_uint_fast64_t blocks_computed, blocks_memory, blocks_index, blocks_dropped;
-    atomic_uint_fast64_t source_bytes, served_bytes;
+    atomic_uint_fast64_t source_bytes, served_bytes, elems_overflowed;
 };
 
 /* One read of one expression. */
@@ -326,9 +326,13 @@ int wfs_cache_read(struct wfs_cache *cache, const struct wfs_expr *expr,
     if (!cache)
         return wfs_expr_read(expr, buf, len, off, err);
     struct request req = {.cache = cache, .expr = expr, .hash = hash, .loans = loans, .err = err};
+    uint64_t n_overflowed = wfs_convert_n_overflowed();
     int r = read_somehow(&req, buf, len, off);
     if (r == 0)
         count(&cache->served_bytes, len);
+    n_overflowed = wfs_convert_n_overflowed() - n_overflowed;
+    if (n_overflowed)
+        count(&cache->elems_overflowed, n_overflowed);
     return r;
 }
 
@@ -343,6 +347,7 @@ void wfs_cache_stats(const struct wfs_cache *cache, struct wfs_cache_stats *ret)
         .blocks_dropped = atomic_load(&cache->blocks_dropped),
         .source_bytes = atomic_load(&cache->source_bytes),
         .served_bytes = atomic_load(&cache->served_bytes),
+        .elems_overflowed = atomic_load(&cache->elems_overflowed),
     };
     if (cache->writer)
         ret->blocks_dropped += wfs_writer_n_lost(cache->writer);

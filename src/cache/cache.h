@@ -37,6 +37,7 @@ struct wfs_cache_options {
 struct wfs_cache_stats {
     uint64_t blocks_computed, blocks_memory, blocks_index, blocks_dropped;
     uint64_t source_bytes, served_bytes;
+    uint64_t elems_overflowed; /* finite ones that casts made infinite or NaN in what was read */
 };
 
 struct wfs_cache;

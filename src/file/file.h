@@ -178,6 +178,8 @@ struct wfs_export_options {
     uint32_t part, n_parts;       /* 1 <= part <= n_parts; 0, 0: the whole file */
     const atomic_bool *interrupt; /* set by a signal handler; may be NULL */
     bool progress;                /* a bar where stderr is a terminal */
+    /* Finite elements that casts made infinite or NaN in what is written are added; may be NULL. */
+    _Atomic uint64_t *n_overflowed;
 };
 /* -EINTR when interrupted. A whole export that fails leaves nothing behind; a part that fails
  * leaves no marker, and is run again. A part whose marker is there already does nothing. */

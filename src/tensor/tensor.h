@@ -405,8 +405,8 @@ bool wfs_convert_is_exact(enum wfs_dtype from, enum wfs_dtype to);
 bool wfs_convert_narrows(enum wfs_dtype from, enum wfs_dtype to);
 /* The largest finite value of a numeric type; complex: of a component. */
 double wfs_dtype_max(enum wfs_dtype dtype);
-/* How many finite elements casts have made infinite or NaN in this process. One that is computed
- * again is counted again. */
+/* How many finite elements casts have made infinite or NaN in this thread: who reads takes the
+ * difference. One that is computed again is counted again. */
 uint64_t wfs_convert_n_overflowed(void);
 
 /* ---- statistics ---------------------------------------------------------------------------- */

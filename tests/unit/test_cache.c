@@ -39,6 +39,28 @@ static void test_cache__without_a_cache(void **state)
     assert_reads(NULL, expr, 1 << 20);
 }
 
+/* Whoever's casts make numbers infinite is told of them; who reads what others cast is not. */
+static void test_cache__what_overflows_is_counted_by_reader(void **state)
+{
+    struct scratch *s = *state;
+    const struct wfs_expr *floats = NULL, *halves = NULL;
+    struct wfs_elem_op cast = {.kind = WFS_ELEM_CAST, .dtype = WFS_F16};
+    uint64_t n = 4096;
+    struct wfs_bytes *bytes = make_file(s, n * 4);
+    assert_int_equal(wfs_expr_contiguous(s->arena, bytes, 0, WFS_F32, 1, &n, &floats, NULL), 0);
+    assert_int_equal(wfs_expr_elementwise(s->arena, floats, &cast, &halves, NULL), 0);
+    s->options.mode = WFS_CACHE_OFF;
+    struct wfs_cache *one = open_cache(s), *other = open_cache(s);
+    uint64_t before = wfs_convert_n_overflowed();
+    assert_reads(one, halves, 1024);
+    assert_reads(other, floats, 1024);
+    uint64_t found = stats_of(one).elems_overflowed;
+    assert_true(found > 0 && found < n);
+    assert_int_equal(stats_of(other).elems_overflowed, 0);
+    assert_true(wfs_convert_n_overflowed() - before >= found); /* assert_reads reads it, too */
+    wfs_cache_free(one);
+    wfs_cache_free(other);
+}
 static void test_cache__memory_then_index(void **state)
 {
     struct scratch *s = *state;
@@ -495,6 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(peak_memory_is_bounded),
         TEST(without_a_cache),
+        TEST(what_overflows_is_counted_by_reader),
         TEST(memory_then_index),
         TEST(off_keeps_nothing),
         TEST(runs_go_straight_to_the_source),

@@ -62,9 +62,8 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
 }
 
 /* The file is there; what it lost is said, and is a problem whether it was expected or not. */
-static int overflow_status(const char *path)
+static int overflow_status(const char *path, uint64_t n)
 {
-    uint64_t n = wfs_convert_n_overflowed();
     if (n == 0)
         return WFS_EXIT_OK;
     fprintf(
@@ -79,6 +78,7 @@ static int do_export(struct wfs_cli *cli, struct export *export)
     struct wfs_session *session wfs_cleanup(wfs_session_freep) = NULL;
     struct wfs_error err = {0};
     const struct wfs_cache_options *cache = &cli->options.mount.cache;
+    _Atomic uint64_t n_overflowed = 0;
     uint32_t node;
     /* Each byte is read once, in order, so keeping blocks in memory would cost a copy and save
      * nothing. */
@@ -94,11 +94,13 @@ static int do_export(struct wfs_cli *cli, struct export *export)
     int r = wfs_export_find(session, plan, export->options.path, export->as, &node, &err);
     if (r == 0)
         r = wfs_export_check_target(session, export->options.path, &err);
+    export->options.n_overflowed = &n_overflowed;
     if (r == 0)
         r = export_node(session, plan, node, export, &err);
     if (r == -EINTR && atomic_load(&wfs_signals_interrupt))
         return wfs_signals_end();
-    return r ? wfs_cli_fail(&err) : overflow_status(export->options.path);
+    return r ? wfs_cli_fail(&err)
+             : overflow_status(export->options.path, atomic_load(&n_overflowed));
 }
 
 /* ---- options ------------------------------------------------------------------------------- */

@@ -152,6 +152,7 @@ static int next_chunk(struct job *job, uint8_t *buf, bool *ret_done, struct wfs_
 static int work(void *job_void, uint64_t worker, struct wfs_error *err)
 {
     struct job *job = job_void;
+    uint64_t n_overflowed = wfs_convert_n_overflowed();
     bool done = false;
     int r = 0;
     uint8_t *buf wfs_cleanup(wfs_freep) =
@@ -163,6 +164,9 @@ static int work(void *job_void, uint64_t worker, struct wfs_error *err)
         r = next_chunk(job, buf, &done, err);
     if (r) /* the other workers find no chunk left and end */
         atomic_store(&job->next, job->run->end_chunk - job->run->first_chunk);
+    if (job->run->options->n_overflowed)
+        atomic_fetch_add(job->run->options->n_overflowed,
+                         wfs_convert_n_overflowed() - n_overflowed);
     return r;
 }
 

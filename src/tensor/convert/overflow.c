@@ -5,7 +5,6 @@
 #include "tensor/convert/overflow.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "tensor/convert/lanes.h"
@@ -13,11 +12,12 @@
 
 #define STRETCH 512 /* elements; a multiple of 8 */
 
-static _Atomic uint64_t n_overflowed;
+/* A reader's casts run in the thread that reads, so that a difference of this is the reader's own. */
+static _Thread_local uint64_t n_overflowed;
 
 uint64_t wfs_convert_n_overflowed(void)
 {
-    return atomic_load_explicit(&n_overflowed, memory_order_relaxed);
+    return n_overflowed;
 }
 
 /* Results may lie at any byte, so they are loaded by memcpy. */
@@ -86,5 +86,5 @@ void wfs_overflow_count(enum wfs_dtype from, const void *in, enum wfs_dtype to, 
         return;
     for (uint64_t i = 0; i < n_all; i += STRETCH)
         n_found += count_components(from, in, to, out, i, wfs_min_u64(STRETCH, n_all - i));
-    atomic_fetch_add_explicit(&n_overflowed, n_found, memory_order_relaxed);
+    n_overflowed += n_found;
 }

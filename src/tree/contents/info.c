@@ -193,7 +193,7 @@ static void make_stats(const struct wfs_session *session, struct wfs_buf *out, s
         ", \"dropped\": %" PRIu64 "},\n \"bytes\": {\"source\": %" PRIu64 ", \"served\": %" PRIu64
         ", \"crc\": %" PRIu64 "},\n \"elements\": {\"overflowed\": %" PRIu64 "},\n \"errors\": ",
         s.blocks_computed, s.blocks_memory, s.blocks_index, s.blocks_dropped, s.source_bytes,
-        s.served_bytes, wfs_crc32_computed_bytes(), wfs_convert_n_overflowed());
+        s.served_bytes, wfs_crc32_computed_bytes(), s.elems_overflowed);
     wfs_log_recent_json(out, size_bytes - out->len - 2);
     wfs_buf_str(out, "}\n");
 }
