@@ -1,6 +1,6 @@
 /*
- * bytes.c - the one place that checks a range against its source before a kind sees it; memory and
- * slices, the two kinds without state.
+ * bytes.c - the one place that checks a range against its source before a kind sees it; memory, the
+ * kind without state.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +46,24 @@ int wfs_bytes_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
     if (r || len == 0)
         return r;
     return bytes->ops->read(bytes, buf, len, off, err);
+}
+
+int wfs_bytes_read_text(struct wfs_bytes *bytes, uint64_t max_bytes, char **ret,
+                        struct wfs_error *err)
+{
+    if (bytes->size_bytes > max_bytes)
+        return wfs_error_set(err, EFBIG, "%s: larger than %llu bytes", bytes->name,
+                             (unsigned long long)max_bytes);
+    size_t len = (size_t)bytes->size_bytes;
+    wfs_cleanup(wfs_freep) char *text = malloc(len + 1);
+    if (!text)
+        return wfs_error_nomem(err, bytes->name);
+    int r = wfs_bytes_read(bytes, text, len, 0, err);
+    if (r)
+        return r;
+    text[len] = 0;
+    *ret = wfs_steal(&text);
+    return 0;
 }
 
 int wfs_bytes_check(struct wfs_bytes *bytes, struct wfs_error *err)

@@ -54,6 +54,9 @@ void wfs_bytes_unref_void(void *bytes);
 /* 0; -EIO when the range is not inside the bytes, the file is short, was truncated or changed. */
 int wfs_bytes_read(struct wfs_bytes *bytes, void *buf, size_t len, uint64_t off,
                    struct wfs_error *err);
+/* All bytes with a NUL behind them, malloc'd. -EFBIG where there are more than max_bytes. */
+int wfs_bytes_read_text(struct wfs_bytes *bytes, uint64_t max_bytes, char **ret,
+                        struct wfs_error *err);
 int wfs_bytes_check(struct wfs_bytes *bytes, struct wfs_error *err);
 void wfs_bytes_hint(struct wfs_bytes *bytes, uint64_t off, uint64_t len);
 /* True where the range seems to be in memory, told by samples; false also where that is not known.

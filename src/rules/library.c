@@ -41,21 +41,17 @@ int wfs_set_load(struct wfs_arena *arena, const char *name, struct wfs_including
 int wfs_set_load_file(struct wfs_arena *arena, const char *path, struct wfs_including *in,
                       struct wfs_set **ret, struct wfs_error *err)
 {
-    struct wfs_bytes *bytes;
+    wfs_cleanup(wfs_bytes_unrefp) struct wfs_bytes *bytes = NULL;
+    wfs_cleanup(wfs_freep) char *text = NULL;
     int r = wfs_bytes_open(path, &bytes, err);
+    if (!r)
+        r = wfs_bytes_read_text(bytes, WFS_RULES_MAX_BYTES, &text, err);
     if (r)
         return r;
     size_t len = (size_t)bytes->size_bytes;
-    char *text = NULL;
-    if (bytes->size_bytes > WFS_RULES_MAX_BYTES)
-        r = wfs_error_set(err, EFBIG, "%s: larger than %u bytes of rules", path,
-                          WFS_RULES_MAX_BYTES);
-    else if (!(text = wfs_arena_alloc(arena, len + 1)))
-        r = wfs_error_nomem(err, "rules");
-    else
-        r = wfs_bytes_read(bytes, text, len, 0, err);
-    wfs_bytes_unref(bytes);
-    return r ? r : wfs_set_parse(arena, path, text, len, in, ret, err);
+    const char *kept = wfs_arena_memdup(arena, text, len + 1); /* the set points into its text */
+    return kept ? wfs_set_parse(arena, path, kept, len, in, ret, err)
+                : wfs_error_nomem(err, "rules");
 }
 
 int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, size_t len,

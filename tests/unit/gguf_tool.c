@@ -11,6 +11,7 @@
 #include "gguf/tokenizer/back/back.h"
 #include "gguf/tokenizer/tokenizer.h"
 #include "mapping/items/config.h"
+#include "mapping/items/json.h"
 
 /* The language model's part over the root, as far as the tokenizer asks. */
 static json_t *merge(const json_t *config)

@@ -9,6 +9,7 @@
 
 #include "gguf/keys/library.h"
 #include "mapping/items/config.h"
+#include "mapping/items/json.h"
 
 static int no_memory(struct wfs_error *err)
 {

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/items/json.h"
+
 #define XLSTM_MAX_JSON_BYTES (UINT64_C(64) << 20)
 
 /* A key of the state dict on its way. */

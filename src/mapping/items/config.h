@@ -5,6 +5,7 @@
 #ifndef WEIGHTFS_MAPPING_ITEMS_CONFIG_H
 #define WEIGHTFS_MAPPING_ITEMS_CONFIG_H
 
+#include "mapping/items/json.h"
 #include "mapping/mapping.h"
 
 #define WFS_CONFIG_MAX_BYTES (64u << 20)
@@ -49,10 +50,5 @@ struct wfs_value wfs_value_from_json(const struct json_t *json);
  * its parts; an array's texts are several. Stops where fn returns other than 0, and returns that. */
 int wfs_config_each_text(const struct wfs_config *config, const char *key,
                          int (*fn)(void *arg, const char *text, bool is_root), void *arg);
-/* Reads a JSON file, bounded; free with json_decref. */
-int wfs_json_load(const char *path, uint64_t max_bytes, struct json_t **ret, struct wfs_error *err);
-/* The same of a file of the checkpoint's folder: -EACCES where its links are not followed for others. */
-int wfs_json_load_of(const struct wfs_catalog *catalog, const char *path, uint64_t max_bytes,
-                     struct json_t **ret, struct wfs_error *err);
 
 #endif
