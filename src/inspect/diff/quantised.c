@@ -64,43 +64,57 @@ void wfs_affine_free(struct wfs_affine *affine)
     *affine = (struct wfs_affine){0};
 }
 
-static bool read_part(const struct wfs_expr *expr, const struct wfs_inspect_run *run, uint64_t n,
-                      double *ret)
+/* *known becomes false where they cannot be had; what fails for want of memory is an error. */
+static int read_part(const struct wfs_expr *expr, const struct wfs_inspect_run *run, uint64_t n,
+                     double *ret, bool *known, struct wfs_error *err)
 {
-    struct wfs_error err = {0};
-    if (!expr || expr->n_elems != n || expr->size_bytes > SIZE_MAX)
-        return false;
+    if (!expr || expr->n_elems != n || expr->size_bytes > SIZE_MAX) {
+        *known = false;
+        return 0;
+    }
     struct wfs_hash hash = wfs_expr_hash(expr);
+    struct wfs_error ignored = {0};
     void *raw wfs_cleanup(wfs_freep) = malloc((size_t)expr->size_bytes + 1);
-    return raw &&
-           !wfs_cache_read(run->cache, expr, &hash, raw, (size_t)expr->size_bytes, 0, NULL, &err) &&
-           !wfs_convert_to_f64(expr->dtype, raw, n, ret, &err);
+    if (!raw)
+        return wfs_error_nomem(err, "scales");
+    int r =
+        wfs_cache_read(run->cache, expr, &hash, raw, (size_t)expr->size_bytes, 0, NULL, &ignored);
+    if (!r)
+        r = wfs_convert_to_f64(expr->dtype, raw, n, ret, &ignored);
+    *known &= r == 0;
+    return r == -ENOMEM ? wfs_error_nomem(err, "scales") : 0;
 }
 
-bool wfs_affine_read(const struct wfs_inspect_row *row, const struct wfs_inspect_run *run,
-                     struct wfs_affine *ret)
+static int read_parts(const struct wfs_inspect_row *row, const struct wfs_inspect_run *run,
+                      struct wfs_affine *ret, bool *known, struct wfs_error *err)
+{
+    ret->scales = calloc((size_t)ret->n + 1, sizeof(double));
+    ret->zero_points = calloc((size_t)ret->n + 1, sizeof(double));
+    if (!ret->scales || !ret->zero_points)
+        return wfs_error_nomem(err, "scales");
+    if (row->quantised->axis < 0) {
+        ret->scales[0] = row->quantised->scale;
+        ret->zero_points[0] = (double)row->quantised->zero_point;
+        return 0;
+    }
+    int r = read_part(row->scales, run, ret->n, ret->scales, known, err);
+    return r ? r : read_part(row->zero_points, run, ret->n, ret->zero_points, known, err);
+}
+
+int wfs_affine_read(const struct wfs_inspect_row *row, const struct wfs_inspect_run *run,
+                    struct wfs_affine *ret, bool *ret_known, struct wfs_error *err)
 {
     const struct wfs_quantised *q = row->quantised;
     const struct wfs_expr *e = row->expr;
     *ret = (struct wfs_affine){.n = 1, .n_inner = 1};
-    if (!q)
-        return true;
-    if (q->axis >= (int64_t)e->ndim)
-        return false;
+    *ret_known = !q || q->axis < (int64_t)e->ndim;
+    if (!q || !*ret_known)
+        return 0;
     if (q->axis >= 0)
         ret->n = e->shape[q->axis];
     for (uint32_t i = (uint32_t)(q->axis + 1); q->axis >= 0 && i < e->ndim; i++)
         ret->n_inner *= e->shape[i];
-    ret->scales = calloc((size_t)ret->n + 1, sizeof(double));
-    ret->zero_points = calloc((size_t)ret->n + 1, sizeof(double));
-    if (!ret->scales || !ret->zero_points)
-        return false;
-    if (q->axis >= 0)
-        return read_part(row->scales, run, ret->n, ret->scales) &&
-               read_part(row->zero_points, run, ret->n, ret->zero_points);
-    ret->scales[0] = q->scale;
-    ret->zero_points[0] = (double)q->zero_point;
-    return true;
+    return read_parts(row, run, ret, ret_known, err);
 }
 
 void wfs_affine_apply(const struct wfs_affine *affine, uint64_t at, uint64_t n, double *numbers)

@@ -16,9 +16,10 @@ struct wfs_affine {
     double *scales, *zero_points; /* malloc'd; NULL: not quantised */
     uint64_t n, n_inner;          /* how many; and elements in a row that share one */
 };
-/* False where they are not what the tensor's axis asks for, and nothing is known of the values. */
-bool wfs_affine_read(const struct wfs_inspect_row *row, const struct wfs_inspect_run *run,
-                     struct wfs_affine *ret);
+/* *ret_known is false where they are not what the tensor's axis asks for, or cannot be read, and nothing is
+ * known of the values. 0 or -ENOMEM; *ret is to be freed in either case. */
+int wfs_affine_read(const struct wfs_inspect_row *row, const struct wfs_inspect_run *run,
+                    struct wfs_affine *ret, bool *ret_known, struct wfs_error *err);
 /* numbers[0..n) are elements from number `at` on. */
 void wfs_affine_apply(const struct wfs_affine *affine, uint64_t at, uint64_t n, double *numbers);
 void wfs_affine_free(struct wfs_affine *affine);

@@ -207,14 +207,17 @@ int wfs_diff_values(struct wfs_diff_entry *entry, const struct wfs_inspect_run *
     else if ((is_wide_integer(a->dtype) || is_wide_integer(b->dtype)) && !entry->a->quantised &&
              !entry->b->quantised)
         c.numbers = AS_LONG;
-    if (!wfs_affine_read(entry->a, run_a, &c.affine_a) ||
-        !wfs_affine_read(entry->b, run_b, &c.affine_b)) {
+    bool knows_a = false, knows_b = false;
+    int r = wfs_affine_read(entry->a, run_a, &c.affine_a, &knows_a, err);
+    if (!r)
+        r = wfs_affine_read(entry->b, run_b, &c.affine_b, &knows_b, err);
+    if (r || !knows_a || !knows_b) {
         free_comparison(&c);
-        return 0;
+        return r;
     }
     uint64_t n = (a->n_elems + DIFF_STRETCH_ELEMS - 1) / DIFF_STRETCH_ELEMS;
     c.stretches = calloc(n + 1, sizeof(*c.stretches));
-    int r = c.stretches ? 0 : wfs_error_nomem(err, "comparing tensors");
+    r = c.stretches ? 0 : wfs_error_nomem(err, "comparing tensors");
     if (!r)
         r = wfs_parallel_run(run_a->n_threads, n, do_stretch, &c, err);
     if (!r)

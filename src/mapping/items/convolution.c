@@ -17,7 +17,8 @@
  * That is so for most weights of a plain ResNet, and reporting them all would bury what matters. So
  * such a weight is a doubt only where something points at a transposed convolution,
  *
- *   - a word near its name (up, upsample, upconv, ... or a block called deconv), or
+ *   - a word near its name (up, upsample, upconv, ... or a block called deconv),
+ *   - an even window of as many inputs as outputs, whose name does not say that it halves the sides, or
  *   - one that is certain in the same part of the model (the same first component after what all
  *     names begin with; numbers are one part),
  *
@@ -310,10 +311,29 @@ static int find_regions(struct marking *m)
     return 0;
 }
 
+/* Of as many outputs as inputs, and with an even window, as layers have that double the sides (2 x 2, 4 x
+ * 4); those that halve them say so, or make more channels. */
+static bool has_even_window(const struct wfs_item *item)
+{
+    static const char *const halving[] = {"down",  "patch",  "pool", "stem",
+                                          "reduc", "stride", "merg"};
+    const struct wfs_expr *e = item->expr;
+    if (e->shape[0] != e->shape[1] || e->ndim < 4)
+        return false;
+    for (uint32_t i = 2; i < e->ndim; i++)
+        if (e->shape[i] % 2 || e->shape[i] != e->shape[2])
+            return false;
+    struct part whole = {item->path, strlen(item->path)};
+    for (size_t i = 0; i < WFS_ARRAY_SIZE(halving); i++)
+        if (contains_word(whole, halving[i]))
+            return false;
+    return true;
+}
+
 static void mark_open(struct marking *m, struct wfs_item *item)
 {
-    bool points_at =
-        name_hints(item->path) || wfs_strmap_get(&m->regions, region_of(m, item), NULL);
+    bool points_at = name_hints(item->path) || has_even_window(item) ||
+                     wfs_strmap_get(&m->regions, region_of(m, item), NULL);
     if (points_at && !m->wanted && !is_point(item->expr)) {
         item->convolution = WFS_CONVOLUTION_DOUBTFUL;
         return;

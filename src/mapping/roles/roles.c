@@ -9,10 +9,11 @@
 
 #include "mapping/items/convolution.h"
 #include "mapping/roles/architectures.h"
-#include "mapping/roles/flatten.h"
+#include "mapping/roles/convs/depthwise.h"
+#include "mapping/roles/convs/flatten.h"
+#include "mapping/roles/convs/unflatten.h"
 #include "mapping/roles/flax_roles.h"
 #include "mapping/roles/names.h"
-#include "mapping/roles/unflatten.h"
 
 struct marking {
     struct wfs_evidence ev;
@@ -211,6 +212,7 @@ int wfs_mark_roles(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         item->shown_role = wfs_shown_role(item);
         item->role = WFS_ROLE_NONE;
         item->role_known = false;
+        item->convolution = WFS_CONVOLUTION_NONE;
         item->channels = 0;
     }
     if (!set_asks(set))
@@ -221,6 +223,8 @@ int wfs_mark_roles(const struct wfs_mapper *mapper, struct wfs_sink *sink,
         r = wfs_architectures_gather(&m.known, mapper, sink->err);
     if (!r)
         r = mark_all(&m);
+    if (!r && !m.is_flax && wfs_mark_depthwise(&m.ev))
+        r = wfs_error_nomem(sink->err, "names");
     if (!r)
         r = wfs_mark_convolutions(mapper, sink, set, items);
     if (!r && m.asks_channels)

@@ -11,6 +11,8 @@
  */
 #include "mapping/roles/torch_roles.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Wider kernels of one axis than this have a name that says convolution. */
@@ -76,6 +78,33 @@ static bool columns_are_features(const struct wfs_evidence *ev, const struct wfs
     return wfs_sizes_have(&ev->norms, e->shape[1]) && !wfs_sizes_have(&ev->norms, e->shape[0]);
 }
 
+/* A list of layers that take different inputs, as in a Sequential; tables in a list have one width. */
+static bool is_in_a_sequence(struct wfs_evidence *ev, const struct wfs_item *item)
+{
+    const char *last = strrchr(item->path, WFS_SEP), *digits = last;
+    while (digits && digits > item->path && digits[-1] >= '0' && digits[-1] <= '9')
+        digits--;
+    if (!last || digits == last || last - digits > 4 || digits == item->path ||
+        digits[-1] != WFS_SEP)
+        return false;
+    long number = strtol(digits, NULL, 10);
+    for (long other = number - 3; other <= number + 3; other++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%ld%sweight", other, WFS_SEP_STR);
+        const struct wfs_expr *e =
+            other < 0 || other == number ? NULL : wfs_evidence_relative(ev, item->path, 2, name);
+        if (e && e->ndim == 2 && e->shape[1] != item->expr->shape[1])
+            return true;
+    }
+    return false;
+}
+
+/* As an embedding its columns would be what others work on, as a projection its rows. */
+static bool reads_as_projection(const struct wfs_evidence *ev, const struct wfs_expr *e)
+{
+    return wfs_sizes_have(&ev->known, e->shape[0]) && !wfs_sizes_have(&ev->known, e->shape[1]);
+}
+
 static struct wfs_verdict called_embedding(struct wfs_evidence *ev, const struct wfs_item *item,
                                            bool is_weak)
 {
@@ -83,9 +112,17 @@ static struct wfs_verdict called_embedding(struct wfs_evidence *ev, const struct
     if (rows_are_features(ev, e))
         return verdict(WFS_ROLE_DENSE_OR_EMBEDDING,
                        "an embedding by its name, but its rows are features of a norm");
-    if (is_weak && !columns_are_features(ev, e))
+    if (is_weak && (!columns_are_features(ev, e) || wfs_sizes_have(&ev->known, e->shape[0])))
         return verdict(WFS_ROLE_DENSE_OR_EMBEDDING,
                        "its name is one of embeddings and of projections");
+    if (reads_as_projection(ev, e))
+        return verdict(
+            WFS_ROLE_DENSE_OR_EMBEDDING,
+            "an embedding by its name, but its rows are the size of other layers, and its "
+            "columns are not");
+    if (is_in_a_sequence(ev, item))
+        return verdict(WFS_ROLE_DENSE_OR_EMBEDDING,
+                       "an embedding by its name, but in a sequence of layers");
     return verdict(WFS_ROLE_EMBEDDING, "its name, and it has no bias");
 }
 
@@ -120,6 +157,8 @@ static struct wfs_verdict without_bias(struct wfs_evidence *ev, const struct wfs
         return called_embedding(ev, item, false);
     case WFS_HINT_WEAK_EMBEDDING:
         return called_embedding(ev, item, true);
+    case WFS_HINT_WEAK_DENSE:
+        return unnamed(ev, item);
     case WFS_HINT_DENSE:
     case WFS_HINT_CONVOLUTION:
     case WFS_HINT_EXPERTS:

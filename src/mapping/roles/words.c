@@ -23,7 +23,7 @@ static const struct {
     {WFS_HINT_DENSE,
      " proj projs projection projections projector project dense linear lin fc mlp head heads "
      "classifier out output router gate up down qkv kv to ffw ffn reduction wi wo wq wk wv wqkv "
-     "attn "
+     "attn mapper "
      "logits receptance unembed unembedding =decoder =q =k =v =o =query =key =value "
      "=query_key_value pooler relationship "},
     {WFS_HINT_CONVOLUTION, " conv convs convolution convolutional deconv conva convb downsample "
@@ -34,9 +34,15 @@ static const struct {
 };
 static const char weakening[] = " input inputs patch patches pixel pixels image images vision "
                                 "visual audio feature features feat frame frames timestep value "
-                                "values continuous ";
+                                "values continuous context cond condition conditioning embedder "
+                                "embedders global x t guidance ";
 static const char strengthening[] = " token tokens tok position positions pos type word words "
                                     "vocab speaker language char ";
+
+/* With a projection's name: a table's all the same. */
+static const char projection[] = " proj projection linear ";
+static const char counted[] = " token tokens position positions pos type word words time timestep "
+                              "timesteps class label labels speaker ";
 
 static bool is_in(const char *list, const char *word, size_t len)
 {
@@ -76,7 +82,7 @@ static const char *next_word(const char *s, const char *end, char word[WORD_MAX]
 static enum wfs_word_hint hint_of(const char *s, const char *end)
 {
     enum wfs_word_hint hint = WFS_HINT_NONE;
-    bool is_weak = false, is_strong = false, numbered;
+    bool is_weak = false, is_strong = false, is_counted = false, is_projection = false, numbered;
     char word[WORD_MAX];
     for (s = next_word(s, end, word, &numbered); word[0]; s = next_word(s, end, word, &numbered)) {
         enum wfs_word_hint said = says(word);
@@ -85,7 +91,11 @@ static enum wfs_word_hint hint_of(const char *s, const char *end)
         hint = said ? said : hint;
         is_weak |= is_in(weakening, word, strlen(word));
         is_strong |= is_in(strengthening, word, strlen(word));
+        is_counted |= is_in(counted, word, strlen(word));
+        is_projection |= is_in(projection, word, strlen(word));
     }
+    if (hint == WFS_HINT_DENSE && is_counted && is_projection)
+        return WFS_HINT_WEAK_DENSE;
     return hint == WFS_HINT_EMBEDDING && is_weak && !is_strong ? WFS_HINT_WEAK_EMBEDDING : hint;
 }
 

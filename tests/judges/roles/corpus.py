@@ -6,7 +6,7 @@ usage: corpus.py LIBRARY DIR [LIMIT]
 A mapping is a function of metadata alone, so the models are built on the meta device and their
 safetensors files are sparse. DIR/NAME/roles.json holds {name: [role, class, attribute, shape,
 channels]}; the roles are those of check.py, the channels those of a dense layer behind a flattened
-convolution (trace.py), else 0.
+convolution (flattening.py), else 0.
 """
 import inspect
 import json
@@ -18,7 +18,7 @@ import sys
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch  # noqa: E402
 
-import trace  # noqa: E402
+import flattening  # noqa: E402
 
 SIZES = {"torch.float32": ("F32", 4), "torch.bfloat16": ("BF16", 2), "torch.float16": ("F16", 2),
          "torch.int64": ("I64", 8), "torch.int32": ("I32", 4), "torch.bool": ("BOOL", 1),
@@ -95,7 +95,7 @@ def flattened(model, passes):
     """{id of a weight: channels} of all forward passes: [(module, inputs, training)]."""
     found = {}
     for module, inputs, training in passes:
-        channels, _, failed = trace.flattened(module, training, *inputs)
+        channels, _, failed = flattening.flattened(module, training, *inputs)
         found.update(channels)
     return found
 

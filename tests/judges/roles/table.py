@@ -3,6 +3,8 @@ evidence does not tell, or tells wrongly.
 
 usage: table.py WEIGHTFS LIBRARY=DIR ... [--half SEED] >TABLE
 
+A LIBRARY is what the table says of its source ("transformers" takes the version that is installed).
+
 A DIR holds what corpus.py made of a library. Every architecture is planned with the table switched
 off, and once without its config.json; what was wrong or in doubt and has a role by its module's class becomes a row, and so does every
 weight that is stored (in, out), stacked, bilinear, transposed or depthwise, whose proof by a bias or a
@@ -12,6 +14,7 @@ half of each library's architectures is taken (the seed is printed), so that the
 what the evidence is worth alone.
 """
 import argparse
+import importlib.metadata
 import json
 import os
 import random
@@ -144,7 +147,7 @@ def main():
     found, versions = {}, []
     for library in args.libraries:
         label, top = library.split("=")
-        versions.append(label)
+        versions.append(label if " " in label else f"{label} {importlib.metadata.version(label)}")
         library_rows(args.weightfs, top, args.half, found)
     print("# Weights of known architectures whose role shapes and names do not tell, or tell wrongly. Made by")
     print("# tests/judges/roles/table.py from the module classes of " + ", ".join(versions) + ".")

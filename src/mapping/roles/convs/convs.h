@@ -5,8 +5,8 @@
  * Names tell the order of two modules where they differ first in a number (layer3.0, layer4.1;
  * conv1, conv2); else the order is open, and either may be the first.
  */
-#ifndef WEIGHTFS_MAPPING_ROLES_CONVS_H
-#define WEIGHTFS_MAPPING_ROLES_CONVS_H
+#ifndef WEIGHTFS_MAPPING_ROLES_CONVS_CONVS_H
+#define WEIGHTFS_MAPPING_ROLES_CONVS_CONVS_H
 
 #include "mapping/items/item.h"
 
@@ -27,6 +27,8 @@ struct wfs_convs {
 };
 /* By their roles. 0 or -ENOMEM. */
 int wfs_convs_gather(struct wfs_convs *convs, const struct wfs_table *items);
+/* Their names tell by number that `a` stands before `b`. */
+bool wfs_conv_precedes(const struct wfs_conv *a, const struct wfs_conv *b);
 void wfs_convs_free(struct wfs_convs *convs);
 /* A square of so many sides; any line, where there is one. */
 bool wfs_is_square(uint64_t k, uint32_t n_sides);

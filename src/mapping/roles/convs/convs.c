@@ -1,7 +1,7 @@
 /*
  * convs.c - who hands channels to whom, by sizes and the order of names.
  */
-#include "mapping/roles/convs.h"
+#include "mapping/roles/convs/convs.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,7 +16,8 @@
 static struct wfs_conv conv_of(const struct wfs_item *item)
 {
     const struct wfs_expr *e = item->expr;
-    bool is_transposed = item->convolution == WFS_CONVOLUTION_TRANSPOSED;
+    bool is_transposed =
+        item->convolution == WFS_CONVOLUTION_TRANSPOSED || item->role == WFS_ROLE_TRANSPOSED;
     uint64_t a = e->shape[0], b = e->shape[1];
     return (struct wfs_conv){.item = item,
                              .in = is_transposed ? a : b,
@@ -43,6 +44,11 @@ static int order(const char *a, const char *b)
         return 0;
     unsigned long x = strtoul(a + i, NULL, 10), y = strtoul(b + i, NULL, 10);
     return x < y ? -1 : x > y;
+}
+
+bool wfs_conv_precedes(const struct wfs_conv *a, const struct wfs_conv *b)
+{
+    return order(a->item->path, b->item->path) < 0;
 }
 
 /* The same first component but for digits: conv1 and conv2, features.0 and features.3. */

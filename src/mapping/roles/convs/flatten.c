@@ -13,7 +13,7 @@
  * several of one (mean and deviation, k = 2). Inputs that a layer or norm of the same numbered
  * block makes are those. -o set=flatten.NAME=CxHxW says it (or =C, =false).
  */
-#include "mapping/roles/flatten.h"
+#include "mapping/roles/convs/flatten.h"
 
 #include <errno.h>
 

@@ -1,10 +1,10 @@
 /*
  * unflatten.h - dense layers in front of convolutions.
  */
-#ifndef WEIGHTFS_MAPPING_ROLES_UNFLATTEN_H
-#define WEIGHTFS_MAPPING_ROLES_UNFLATTEN_H
+#ifndef WEIGHTFS_MAPPING_ROLES_CONVS_UNFLATTEN_H
+#define WEIGHTFS_MAPPING_ROLES_CONVS_UNFLATTEN_H
 
-#include "mapping/roles/readings.h"
+#include "mapping/roles/convs/readings.h"
 
 /* After wfs_mark_flattened: UNFLATTENED with their channels, their biases as well, and
  * DENSE_OR_UNFLATTENED. */

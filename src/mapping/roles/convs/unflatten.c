@@ -7,7 +7,7 @@
  * is there, C is the only reading, k is square and there is no layer norm, that is settled; else it is a
  * doubt. -o set=unflatten.NAME=CxHxW says it (or =C, =false).
  */
-#include "mapping/roles/unflatten.h"
+#include "mapping/roles/convs/unflatten.h"
 
 #include <errno.h>
 

@@ -1,10 +1,10 @@
 /*
  * readings.h - how sizes of dense layers may be read as channels of convolutions, several times each.
  */
-#ifndef WEIGHTFS_MAPPING_ROLES_READINGS_H
-#define WEIGHTFS_MAPPING_ROLES_READINGS_H
+#ifndef WEIGHTFS_MAPPING_ROLES_CONVS_READINGS_H
+#define WEIGHTFS_MAPPING_ROLES_CONVS_READINGS_H
 
-#include "mapping/roles/convs.h"
+#include "mapping/roles/convs/convs.h"
 #include "mapping/roles/evidence.h"
 
 /* Channels and how many sides they have. */

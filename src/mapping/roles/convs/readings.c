@@ -1,7 +1,7 @@
 /*
  * readings.c - the sizes that layers, norms and convolutions make and work on.
  */
-#include "mapping/roles/readings.h"
+#include "mapping/roles/convs/readings.h"
 
 #include <ctype.h>
 #include <errno.h>
