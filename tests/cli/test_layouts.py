@@ -8,6 +8,7 @@ from conftest import run
 from helpers import write_sparse_safetensors
 
 VIEWS = ["linen", "nnx", "keras", "mlx"]
+FLAX = [*VIEWS, "flax"]
 
 
 def plan(folder, shapes, view, *more, config=None):
@@ -63,7 +64,7 @@ def test_layouts__linear_layers_of_such_names(tmp_path, names, view):
 # ---- 2. Tables that are called otherwise, and projections that are called embeddings.
 
 @pytest.mark.parametrize("name, rows", [("lookup", 50), ("vocab_table", 50), ("char_emb", 30), ("speaker_codebook", 7)])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", FLAX)
 def test_layouts__tables(tmp_path, name, rows, view):
     targets, doubts = plan(tmp_path, {f"model.{name}.weight": (rows, 8), "model.norm.weight": (8,)}, view)
     assert targets[f"model.{name}.weight"] == ("embedding", "") and not doubts
@@ -98,7 +99,7 @@ def convs(*channels, name="features", side=3):
     (convs(3, 32, 64) | linear("classifier.0", 128, 64 * 49) | linear("classifier.3", 5, 128), "classifier.0", 64),
     (convs(4, 16, 32, name="trunk", side=4) | linear("value", 7, 32 * 4), "value", 32),
 ])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", FLAX)
 def test_layouts__behind_flattened_convolutions(tmp_path, shapes, name, channels, view):
     targets, doubts = plan(tmp_path, shapes, view)
     assert targets[name + ".weight"][0] == "flattened" and f", {channels}, -1)" in targets[name + ".weight"][1]
@@ -131,7 +132,7 @@ def test_layouts__what_two_readings_fit_is_a_doubt(tmp_path, shapes, name):
     (linear("dec.fc", 32 * 49, 20) | {"dec.up.weight": (32, 1, 4, 4), "dec.up.bias": (1,)}, "dec.fc", 32),
     (linear("l1", 128 * 64, 62) | convs(128, 64, 3, name="blocks"), "l1", 128),
 ])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", FLAX)
 def test_layouts__in_front_of_convolutions(tmp_path, shapes, name, channels, view):
     targets, doubts = plan(tmp_path, shapes, view)
     assert targets[name + ".weight"][0] == "unflattened" and f"reshape({channels}, -1" in targets[name + ".weight"][1]

@@ -1,6 +1,5 @@
 """A sample of `tests/judge roles`: architectures of transformers, built on the meta device, whose views
 must give each weight the layout of its module's class or say that they doubt."""
-import os
 import pathlib
 import sys
 
@@ -46,10 +45,24 @@ def test_roles__no_layout_is_guessed(checkpoints, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_roles__nor_without_a_config(checkpoints, kind, tmp_path):
+def test_roles__nor_without_the_table(checkpoints, kind):
+    """What the table knows must not be what makes the layouts right: without it they are right or a doubt."""
     path = checkpoints(kind)
-    for name in ("model.safetensors", "roles.json"):
-        os.symlink(path / name, tmp_path / name)
     for view in check.VIEWS:
-        wrong, _, _, refusal = check.judge(conftest.BIN, str(tmp_path), view, [])
+        wrong, _, _, refusal = check.judge(conftest.BIN, str(path), view, ["architectures=off"])
         assert refusal is None and not wrong, f"{view}: {refusal or wrong[:3]}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_roles__nor_without_a_config(checkpoints, kind, tmp_path):
+    path = check.dressed(str(checkpoints(kind)), "none", str(tmp_path))
+    for view in check.VIEWS:
+        wrong, _, _, refusal = check.judge(conftest.BIN, path, view, ["architectures=off"])
+        assert refusal is None and not wrong, f"{view}: {refusal or wrong[:3]}"
+
+
+def test_roles__a_wrong_table_is_seen(checkpoints, tmp_path):
+    """The sample can fail: a row that shapes do not speak against is a silent mistake."""
+    (tmp_path / "wrong.tsv").write_text("model_type llama\n*.mlp.down_proj.weight\tdense_io\n")
+    wrong, _, _, _ = check.judge(conftest.BIN, str(checkpoints("llama")), "linen", [f"architectures={tmp_path}/wrong.tsv"])
+    assert wrong and all("down_proj" in row[0] for row in wrong)

@@ -42,8 +42,6 @@ def expected(view, role, rank, shape, channels):
     """The operations that are right, or None where nobody can say."""
     last = view == "mlx"
     if role == "flattened":
-        if view == "flax":  # of models that have a Flax class none has such a layer
-            return {"transpose"}
         order = "0, 2, 1" if last else "2, 1, 0"
         back = f"{shape[0]}, -1" if last else f"-1, {shape[0]}"
         return {f"reshape({shape[0]}, {channels}, -1) permute({order}) reshape({back})"}
