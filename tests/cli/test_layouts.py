@@ -175,6 +175,9 @@ def test_layouts__scanned_layers_on_the_way_back(tmp_path, shapes):
     ({"layers.0.conv1d.weight": (16, 1, 4), "layers.0.A_log": (16,)}, "layers.0.conv1d", '"OI*>*OI"'),
     ({f"blocks.{i}.{n}": s for i in range(2) for n, s in
       {"dwconv.weight": (16, 1, 7, 7), "pw.weight": (16, 64, 1, 1)}.items()}, "blocks.1.dwconv", '"OI*>*OI"'),
+    ({"embed_tokens.weight": (50, 8)} | {f"layers.{i}.{n}.weight": s for i in range(2) for n, s in
+      {"norm": (8,), "q_proj": (8, 8), "k_proj": (6, 8), "v_proj": (6, 8), "sconv": (6, 1, 3)}.items()}, "layers.1.sconv",
+     '"OI*>*OI"'),
     ({"conv_layers.0.conv.weight": (16, 1, 10), "conv_layers.1.conv.weight": (16, 16, 3)}, "conv_layers.0.conv",
      '"OI*>*IO"'),
 ])

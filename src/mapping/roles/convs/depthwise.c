@@ -8,6 +8,8 @@
  *   - the convolution that stands before it by number hands it n channels (block.0, block.1; conv1,
  *     conv2), and so it is for all that have its name but for the numbers: branches that begin alike with
  *     one channel each have none before the first;
+ *   - it is in the layers of a transformer: numbered blocks with several dense layers and a norm as wide as
+ *     the model's table of tokens;
  *   - its name, and another layer or convolution of the same numbered block that makes n channels, where
  *     there are several such blocks. (A name alone leaves open how many outputs a channel has.)
  *
@@ -36,6 +38,7 @@ struct depthwise {
     struct wfs_evidence *ev;
     struct wfs_convs convs;
     struct wfs_strmap families; /* a folded name -> bits */
+    struct wfs_sizes tables;    /* columns of embeddings */
     struct wfs_buf scratch;
     const struct wfs_item **sorted; /* by name */
 };
@@ -163,9 +166,27 @@ static bool makes(const struct wfs_item *item, uint64_t n)
     return is_maker && e->shape[1] > 1 && (e->shape[0] == n || e->shape[0] == 2 * n);
 }
 
-/* Another one below the path's first `len` bytes. */
-static bool block_makes(const struct depthwise *d, const struct wfs_item *item, size_t len)
+/* What is below the path's first `len` bytes. */
+struct block {
+    bool makes;    /* another layer or convolution makes as many channels */
+    bool has_norm; /* a norm as wide as an embedding */
+    size_t n_dense;
+};
+
+static void add_to_block(const struct depthwise *d, const struct wfs_item *item,
+                         const struct wfs_item *other, struct block *block)
 {
+    const struct wfs_expr *e = other->expr;
+    block->makes |= other != item && makes(other, item->expr->shape[0]);
+    block->n_dense += other->role == WFS_ROLE_DENSE;
+    block->has_norm |= e->ndim == 1 && wfs_evidence_is(other->path, "weight") &&
+                       wfs_sizes_have(&d->tables, e->shape[0]) &&
+                       !wfs_evidence_sibling(d->ev, other->path, "running_mean");
+}
+
+static struct block look_at(const struct depthwise *d, const struct wfs_item *item, size_t len)
+{
+    struct block block = {false, false, 0};
     size_t low = 0, high = d->ev->items->n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
@@ -176,28 +197,35 @@ static bool block_makes(const struct depthwise *d, const struct wfs_item *item, 
     }
     for (size_t i = low; i < d->ev->items->n && i < low + BLOCK_MAX; i++) {
         if (strncmp(d->sorted[i]->path, item->path, len) != 0)
-            return false;
-        if (d->sorted[i] != item && makes(d->sorted[i], item->expr->shape[0]))
-            return true;
+            break;
+        add_to_block(d, item, d->sorted[i], &block);
     }
-    return false;
+    return block;
 }
 
-/* The innermost numbered block that has other modules than this one. */
-static bool is_made_in_block(const struct depthwise *d, const struct wfs_item *item)
+/* Of a transformer's layer so many dense layers are seen at least. */
+#define TRANSFORMER_MIN_DENSE 3
+
+/* What a numbered block says that the item is in; NULL: nothing. */
+static const char *by_block(const struct depthwise *d, const struct wfs_item *item)
 {
     const char *last = strrchr(item->path, WFS_SEP), *module = NULL;
+    bool named = says_depthwise(item->path);
     if (last)
         module = memrchr(item->path, WFS_SEP, (size_t)(last - item->path));
     for (const char *end = module; end;) {
         const char *sep = memrchr(item->path, WFS_SEP, (size_t)(end - item->path));
         const char *s = sep ? sep + 1 : item->path;
-        bool is_number = end > s && strspn(s, "0123456789") == (size_t)(end - s);
-        if (is_number && block_makes(d, item, (size_t)(end + 1 - item->path)))
-            return true;
+        if (end > s && strspn(s, "0123456789") == (size_t)(end - s)) {
+            struct block block = look_at(d, item, (size_t)(end + 1 - item->path));
+            if (named && block.makes)
+                return "its name, and its block makes as many channels as it has outputs";
+            if (block.has_norm && block.n_dense >= TRANSFORMER_MIN_DENSE)
+                return "it is in the layers of a transformer";
+        }
         end = sep;
     }
-    return false;
+    return NULL;
 }
 
 /* ---- one ----------------------------------------------------------------------------------- */
@@ -214,8 +242,8 @@ static int mark(struct depthwise *d, size_t i, struct wfs_item *item)
         proof = "a state space layer's";
     else if (before == item->expr->shape[0] && !(bits & IS_UNPROVED))
         proof = "what stands before it hands it as many channels as it has outputs";
-    else if ((bits & IS_SEVERAL) && says_depthwise(item->path) && is_made_in_block(d, item))
-        proof = "its name, and its block makes as many channels as it has outputs";
+    else if (bits & IS_SEVERAL)
+        proof = by_block(d, item);
     if (!proof && before != 1 && ((bits & IS_SEVERAL) || !begins_a_stack(d, i)))
         return wfs_buf_ok(&d->scratch) ? 0 : -ENOMEM;
     item->role = proof ? WFS_ROLE_DEPTHWISE : WFS_ROLE_CONVOLUTION;
@@ -229,6 +257,10 @@ int wfs_mark_depthwise(struct wfs_evidence *ev)
 {
     struct depthwise d = {.ev = ev};
     int r = wfs_convs_gather(&d.convs, ev->items);
+    for (size_t i = 0; !r && d.convs.n && i < ev->items->n; i++)
+        if (ev->items->items[i].role == WFS_ROLE_EMBEDDING)
+            r = wfs_sizes_add(&d.tables, ev->items->items[i].expr->shape[1]);
+    wfs_sizes_sort(&d.tables);
     if (!r)
         r = find_families(&d);
     for (size_t i = 0; !r && i < d.convs.n; i++)
@@ -236,6 +268,7 @@ int wfs_mark_depthwise(struct wfs_evidence *ev)
             r = mark(&d, i, (struct wfs_item *)d.convs.v[i].item);
     wfs_convs_free(&d.convs);
     wfs_strmap_free(&d.families);
+    wfs_sizes_free(&d.tables);
     wfs_buf_free(&d.scratch);
     free(d.sorted);
     return r;

@@ -96,6 +96,8 @@ static int gather_readings(struct wfs_flattening *f)
     int r = 0;
     for (size_t i = 0; !r && i < f->convs.n; i++) {
         const struct wfs_conv *conv = &f->convs.v[i];
+        if (conv->item->role == WFS_ROLE_DEPTHWISE) /* its channels are another one's */
+            continue;
         r = add_reading(&f->any, conv->out, conv);
         if (!r && conv->is_last)
             r = add_reading(&f->last, conv->out, conv);
