@@ -355,7 +355,9 @@ static void test_roles__names_of_modules(void **state)
                  WFS_HINT_DENSE},
                 {"w2\xffweight", WFS_HINT_DENSE},
                 {"Wqkv\xffweight", WFS_HINT_DENSE},
-                {"HashBucketCodepointEmbedder_0\xffweight", WFS_HINT_EMBEDDING},
+                {"HashBucketCodepointEmbedder_0\xffweight", WFS_HINT_WEAK_EMBEDDING},
+                {"context_embedder\xffweight", WFS_HINT_WEAK_EMBEDDING},
+                {"time_proj\xffweight", WFS_HINT_WEAK_DENSE},
                 {"emb\xff"
                  "0\xffweight",
                  WFS_HINT_EMBEDDING},
