@@ -56,4 +56,10 @@ struct wfs_gguf_model {
 int wfs_gguf_model_make(const struct wfs_gguf_view *view, const struct wfs_gguf_file_type *type,
                         struct wfs_arena *arena, struct wfs_gguf_model *ret, struct wfs_error *err);
 
+/* Adds to the plan's report which tensors of model.gguf are cast to a type of smaller range, as an F16 file
+ * of float32 does: a problem until the index's statistics prove that no value leaves it, unless -o narrow
+ * accepts it. Blocks need no proof: encoders refuse what does not fit, when it is read. */
+int wfs_gguf_report_narrowed(const struct wfs_gguf_view *view, struct wfs_plan *plan,
+                             struct wfs_error *err);
+
 #endif

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "gguf/general/general.h"
 #include "gguf/keys/checkpoint.h"
 #include "gguf/keys/keys.h"
 #include "gguf/kv/settings.h"
@@ -47,7 +48,9 @@ static int make(const struct wfs_gguf_inputs *inputs, struct wfs_gguf_kv *kv, st
         return r;
     wfs_gguf_put_str(kv, "general.architecture", keys.arch);
     put_all(kv, keys.first);
-    wfs_gguf_put_str(kv, "general.type", "model");
+    r = wfs_gguf_general(kv, inputs, err);
+    if (r)
+        return r;
     put_all(kv, keys.rest);
     wfs_gguf_put_u32(kv, "general.quantization_version", 2);
     return put_tokenizer(inputs, &keys, kv, err);

@@ -158,19 +158,31 @@ static int add_tensors(struct wfs_gguf_model *m, const struct wfs_gguf_view *vie
     return 0;
 }
 
+/* A copy of the view's tensors in the order and the types of the file. */
+static int choose_types(const struct wfs_gguf_view *view, const struct wfs_gguf_file_type *type,
+                        struct wfs_arena *arena, struct wfs_gguf_item **ret, struct wfs_error *err)
+{
+    struct wfs_gguf_item *items =
+        wfs_arena_memdup(arena, view->items, ((size_t)view->n_tensors + 1) * sizeof(*items));
+    if (!items)
+        return wfs_error_nomem(err, "the tensors of a GGUF file");
+    *ret = items;
+    if (!type)
+        return 0;
+    if (!type->is_converters || view->is_source_gguf)
+        return quantize(view, type, items, err);
+    for (uint32_t i = 0; i < view->n_tensors; i++)
+        wfs_gguf_converter_type(&items[i], type->dtype);
+    return 0;
+}
+
 int wfs_gguf_model_make(const struct wfs_gguf_view *view, const struct wfs_gguf_file_type *type,
                         struct wfs_arena *arena, struct wfs_gguf_model *ret, struct wfs_error *err)
 {
     struct wfs_gguf_model m = {.alignment = view->alignment};
-    struct wfs_gguf_item *items =
-        wfs_arena_memdup(arena, view->items, ((size_t)view->n_tensors + 1) * sizeof(*items));
-    int r = items ? 0 : wfs_error_nomem(err, "the tensors of a GGUF file");
+    struct wfs_gguf_item *items;
     type = type ? type : view->auto_type;
-    bool is_quantised = type && (!type->is_converters || view->is_source_gguf);
-    if (!r && is_quantised)
-        r = quantize(view, type, items, err);
-    for (uint32_t i = 0; !r && type && !is_quantised && i < view->n_tensors; i++)
-        wfs_gguf_converter_type(&items[i], type->dtype);
+    int r = choose_types(view, type, arena, &items, err);
     if (!r)
         r = add_tensors(&m, view, items, arena, err);
     if (!r)
@@ -178,4 +190,60 @@ int wfs_gguf_model_make(const struct wfs_gguf_view *view, const struct wfs_gguf_
     if (!r)
         *ret = m;
     return r;
+}
+
+/* ---- casts to a type of smaller range ---------------------------------------------------------- */
+
+static int describe(const struct wfs_gguf_item *item, const struct wfs_plan *plan,
+                    struct wfs_report_entry *ret, struct wfs_error *err)
+{
+    const struct wfs_target *target = &plan->targets[item->target];
+    struct wfs_narrowing *narrowing = wfs_arena_alloc(plan->arena, sizeof(*narrowing));
+    const char *subject = wfs_arena_strdup(plan->arena, item->name);
+    const char *text = wfs_arena_printf(
+        plan->arena,
+        "%s -> %s in model.gguf: values beyond %g would become infinite, and nothing proves that "
+        "there "
+        "are none; `weightfs norms` puts the proof into the index, -o narrow accepts it, -o "
+        "outtype=BF16 or F32 has room for them",
+        wfs_dtype_info(item->expr->dtype)->name, wfs_dtype_info(item->dtype)->name,
+        wfs_dtype_max(item->dtype));
+    if (!narrowing || !subject || !text)
+        return wfs_error_nomem(err, "a report");
+    *narrowing =
+        (struct wfs_narrowing){item->expr, item->dtype, target->n_sources, target->sources};
+    *ret = (struct wfs_report_entry){WFS_NARROWED, subject, text, narrowing};
+    return 0;
+}
+
+static bool narrows(const struct wfs_gguf_item *item)
+{
+    return !wfs_dtype_is_block(item->expr->dtype) && !wfs_dtype_is_block(item->dtype) &&
+           wfs_convert_narrows(item->expr->dtype, item->dtype);
+}
+
+int wfs_gguf_report_narrowed(const struct wfs_gguf_view *view, struct wfs_plan *plan,
+                             struct wfs_error *err)
+{
+    struct wfs_gguf_item *items;
+    int r = plan->narrow ? 0 : choose_types(view, view->auto_type, plan->arena, &items, err);
+    size_t n = plan->n_entries;
+    for (uint32_t i = 0; !r && !plan->narrow && i < view->n_tensors; i++)
+        n += narrows(&items[i]);
+    if (r || n == plan->n_entries)
+        return r;
+    struct wfs_report_entry *entries = wfs_arena_array(plan->arena, n, sizeof(*entries));
+    if (!entries)
+        return wfs_error_nomem(err, "a report");
+    memcpy(entries, plan->entries, plan->n_entries * sizeof(*entries));
+    n = plan->n_entries;
+    for (uint32_t i = 0; !r && i < view->n_tensors; i++)
+        if (narrows(&items[i]))
+            r = describe(&items[i], plan, &entries[n++], err);
+    if (r)
+        return r;
+    plan->n_by_status[WFS_NARROWED] += (uint32_t)n - plan->n_entries;
+    plan->entries = entries;
+    plan->n_entries = (uint32_t)n;
+    return 0;
 }

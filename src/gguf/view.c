@@ -99,7 +99,7 @@ static int add_items(struct wfs_gguf_view *view, const struct wfs_plan *plan,
         const char *name = wfs_path_join_dup(arena, t->path, '.');
         if (!name)
             return wfs_error_nomem(err, "the names of a GGUF file");
-        items[i] = (struct wfs_gguf_item){name, t->expr, t->expr->dtype};
+        items[i] = (struct wfs_gguf_item){name, t->expr, t->expr->dtype, order[i]};
         int r = check_item(view, &items[i], t, err);
         if (r)
             return r;

@@ -73,6 +73,7 @@ struct wfs_plan {
     /* What files of whole models are told beside the tensors. */
     const char *const *set; /* -o set=NAME=VALUE, NULL-terminated */
     const char *outtype;    /* -o outtype=TYPE, or NULL */
+    bool narrow;            /* -o narrow: casts to a type of smaller range are wanted */
     uint32_t n_targets;
     const struct wfs_target *targets; /* sorted naturally by path */
     uint32_t n_entries;

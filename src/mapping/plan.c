@@ -66,19 +66,20 @@ static int keep_entries(const struct wfs_sink *sink, struct wfs_plan *plan)
     return 0;
 }
 
-/* The loader files of a convention (NULL: none is known): safetensors, `npz` where it is asked for,
- * and its own. NULL: out of memory. */
+/* The loader files of a convention (NULL: none is known): safetensors and its own; of source/ `npz` too,
+ * and the convention's own where the names carry its tag, since GGUF's file is more than its tensors.
+ * NULL: out of memory. */
 static const char *const *loader_files(struct wfs_arena *arena, const struct wfs_convention *c,
-                                       bool with_npz)
+                                       bool is_source)
 {
     const char **files = wfs_arena_array(arena, 4, sizeof(*files));
     size_t n = 0;
     if (!files)
         return NULL;
     files[n++] = "safetensors";
-    if (with_npz)
+    if (is_source)
         files[n++] = "npz";
-    if (c && c->loader_file)
+    if (c && c->loader_file && (!is_source || c->format_tag))
         files[n++] = c->loader_file;
     return files;
 }
@@ -103,7 +104,7 @@ static int describe_source(const struct wfs_catalog *catalog, struct wfs_plan *p
         return r;
     const struct wfs_convention *c = wfs_convention_find(name);
     /* Only names that a loader reads as they are carry its tag. */
-    bool is_loadable = c && c->loader_file;
+    bool is_loadable = c && c->loader_file && c->format_tag;
     plan->view = plan->chain = "source";
     plan->sep = catalog->sep;
     plan->file_sep = file_sep(plan, c);
@@ -207,6 +208,7 @@ static int keep_settings(const struct planning *p, struct wfs_plan *plan)
         if (!(set[i] = wfs_arena_strdup(plan->arena, options->set[i])))
             return wfs_error_nomem(p->sink.err, "plan");
     plan->set = set;
+    plan->narrow = options->narrow;
     if (!options->outtype)
         return 0;
     if (!plan->convention || strcmp(plan->convention, "gguf") != 0)

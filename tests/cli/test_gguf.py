@@ -1,12 +1,13 @@
 """GGUF files of views: model.gguf and its types, from `cat` and from `export`, against files that are put together
 here, the converter's files of the corpus, and hashes of llama-quantize's files of them."""
 import hashlib
+import json
 import struct
 
 import numpy as np
 import pytest
 
-from conftest import run
+from conftest import CORPUS, run
 
 U32, F32, BOOL, STR, ARRAY = 4, 6, 7, 8, 9
 TYPES = {"F32": 0, "F16": 1}
@@ -234,6 +235,28 @@ def test_types__an_unknown_outtype_is_refused(tmp_path):
     assert done.returncode and "no GGUF file" in done.stderr
 
 
+def test_auto__narrowing_is_a_problem_until_it_is_wanted(tmp_path):
+    """float32 as F16 may overflow; BF16 and blocks may not."""
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf_bytes(llama_keys(), llama_tensors()))
+    for outtype, narrows in (("f16", True), ("bf16", False), ("q8_0", False), ("auto", False)):
+        report = run("cat", "--view", "gguf", "-o", "outtype=" + outtype, path, "info/report.txt").stdout
+        assert ("in model.gguf: values beyond 65504" in report) == narrows, outtype
+    strict = ["ls", "--strict", "--view", "gguf", path, "gguf", "-o"]
+    assert run(*strict, "outtype=f16", check=False).returncode
+    assert run(*strict, "outtype=f16,narrow").returncode == 0
+
+
+def test_export__counts_what_overflows(tmp_path):
+    path, tensors = tmp_path / "a.gguf", llama_tensors()
+    tensors[-1][1][3, 5] = 1e30
+    path.write_bytes(gguf_bytes(llama_keys(), tensors))
+    done = run("export", path, tmp_path / "x-F16.gguf", check=False)
+    assert done.returncode == 1 and "1 finite elements became infinite" in done.stderr
+    done = run("export", path, tmp_path / "x-Q8_0.gguf", check=False)
+    assert done.returncode == 2 and "too large for q8_0" in done.stderr and not (tmp_path / "x-Q8_0.gguf").exists()
+
+
 def test_export__takes_view_and_type_from_the_name(tmp_path):
     path = tmp_path / "a.gguf"
     path.write_bytes(gguf_bytes(llama_keys(), llama_tensors()))
@@ -264,6 +287,77 @@ def test_export__parts_of_other_keys_are_not_put_together(tmp_path):
 
 # ---- the converter's and llama-quantize's files -------------------------------------------------------------------------
 
+REFERENCES = sorted((CORPUS / "gguf").glob("*.gguf"))
+
+
+def pre_of(name):
+    """The pre-tokenizer's name that the converter was given for a corpus: -o set=tokenizer.pre=NAME."""
+    pre = json.loads((CORPUS / "gguf" / "pre.json").read_text()).get(name)
+    return ["-o", "set=tokenizer.pre=" + pre["pre"]] if pre and pre["model"] != "llama" else []
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda p: p.stem)
+def test_corpus__the_converters_files(reference):
+    name, outtype = reference.stem.rsplit("-", 1)
+    options = [*pre_of(name), "-o", "outtype=" + outtype]
+    assert cat(CORPUS / "gguf" / name, "model.gguf", *options) == reference.read_bytes()
+
+
+def shards(source, folder, cut):
+    """The checkpoint as folder/NAME with its tensors in files by `cut`: lists of names."""
+    data = (source / "model.safetensors").read_bytes()
+    n, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + n])
+    folder = folder / source.name
+    folder.mkdir()
+    for path in source.iterdir():
+        if path.name != "model.safetensors":
+            (folder / path.name).write_bytes(path.read_bytes())
+    index = {}
+    for i, names in enumerate(cut(sorted(k for k in header if k != "__metadata__"))):
+        file, off, infos, body = f"model-{i + 1:05}-of-00003.safetensors", 0, {}, b""
+        for key in reversed(names):
+            begin, end = header[key]["data_offsets"]
+            infos[key] = {**header[key], "data_offsets": [off, off + end - begin]}
+            body += data[8 + n + begin:8 + n + end]
+            off += end - begin
+            index[key] = file
+        text_ = json.dumps(infos).encode()
+        (folder / file).write_bytes(struct.pack("<Q", len(text_)) + text_ + body)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["llama", "mixtral", "gptoss", "granitehybrid"])
+def test_corpus__the_same_of_shards(corpus, tmp_path, name):
+    source = corpus / "gguf" / name
+    if not source.is_dir():
+        pytest.skip(f"no {source}")
+    folder = shards(source, tmp_path, lambda k: [k[:len(k) // 3], k[len(k) // 3:len(k) // 2], k[len(k) // 2:]])
+    options = [*pre_of(name), "-o", "outtype=f16"]
+    assert cat(folder, "model.gguf", *options) == (corpus / "gguf" / f"{name}-f16.gguf").read_bytes()
+
+
+def test_corpus__shards_are_read_one_by_one(corpus, tmp_path):
+    """The converter goes from file to file, so that the order of tensors is not that of all names."""
+    folder = shards(corpus / "gguf" / "llama", tmp_path, lambda k: [k[20:], k[:10], k[10:20]])
+    names = [n for n, *_ in parse(cat(folder, "model.gguf"))[1]]
+    whole = [n for n, *_ in parse(cat(corpus / "gguf" / "llama", "model.gguf"))[1]]
+    assert names == whole[20:] + whole[:20]
+
+
+@pytest.mark.parametrize("name,outtype", [("llama", "q8_0"), ("qwen3", "bf16"), ("mixtral", "f16"), ("gptoss", "f16")])
+def test_corpus__exports_are_the_same(corpus, tmp_path, name, outtype):
+    out, reference = tmp_path / f"x-{outtype}.gguf", corpus / "gguf" / f"{name}-{outtype}.gguf"
+    source, options = corpus / "gguf" / name, pre_of(name)
+    run("export", *options, source, out)
+    assert out.read_bytes() == reference.read_bytes()
+    for i in (1, 2, 3):
+        run("export", "--part", f"{i}/3", *options, source, out)
+    run("export", "--finish", *options, source, out)
+    assert out.read_bytes() == reference.read_bytes()
+
+
 # sha256 of what llama_model_quantize makes of the corpus' llama-f32.gguf.
 QUANTIZED = {
     "F32": "ce81610c297edf1f9de4486993dad0c2eba4c73d3f87c17fd25517c03e816c44",
@@ -293,3 +387,76 @@ QUANTIZED = {
 def test_corpus__llama_quantizes_files(corpus, outtype):
     data = cat(corpus / "gguf" / "llama-f32.gguf", "model.gguf", "-o", "outtype=" + outtype)
     assert hashlib.sha256(data).hexdigest() == QUANTIZED[outtype]
+
+
+def values(shape, seed):
+    """Numbers in (-1, 1) with 24 bits each, the same with every numpy."""
+    n = int(np.prod(shape))
+    x = (np.arange(n, dtype=np.uint64) + np.uint64(seed << 32)) * np.uint64(0x9E3779B97F4A7C15)
+    x ^= x >> np.uint64(29)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    return ((x >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - 1).reshape(shape)
+
+
+def model_of(architecture="llama", layers=8, heads=8, kv=2, width=256, ffn=256, experts=0, vocab=16):
+    """A model as llama-quantize takes it: rows of whole blocks of 256."""
+    keys = {"general.architecture": (STR, architecture)}
+    keys |= {f"{architecture}.{k}": (U32, v) for k, v in {
+        "block_count": layers, "context_length": 64, "embedding_length": width, "feed_forward_length": ffn,
+        "attention.head_count": heads, "attention.head_count_kv": kv, "rope.dimension_count": width // heads}.items()}
+    keys[architecture + ".attention.layer_norm_rms_epsilon"] = (F32, 1e-5)
+    if experts:
+        keys |= {"llama.expert_count": (U32, experts), "llama.expert_used_count": (U32, 2)}
+    keys |= {"general.file_type": (U32, 0), "general.quantization_version": (U32, 2), "tokenizer.ggml.model": (STR, "gpt2"),
+             "tokenizer.ggml.pre": (STR, "gpt-2"), "tokenizer.ggml.tokens": (STR, [f"t{i}" for i in range(vocab)])}
+    stack = (experts,) if experts else ()
+    shapes = {"token_embd": (vocab, width), "output_norm": (width,), "output": (vocab, width)}
+    for i in range(layers):
+        exps = "_exps" if experts else ""
+        shapes |= {f"blk.{i}.{n}": s for n, s in {
+            "attn_norm": (width,), "ffn_norm": (width,), "attn_q": (width, width), "attn_k": (width // heads * kv, width),
+            "attn_v": (width // heads * kv, width), "attn_output": (width, width), "ffn_gate" + exps: (*stack, ffn, width),
+            "ffn_up" + exps: (*stack, ffn, width), "ffn_down" + exps: (*stack, width, ffn)}.items()}
+        if experts:
+            shapes[f"blk.{i}.ffn_gate_inp"] = (experts, width)
+    tensors = [(n + ".weight", values(s, i)) for i, (n, s) in enumerate(shapes.items())]
+    return gguf_bytes([(k, *v) for k, v in keys.items()], tensors)
+
+
+MODELS = {
+    "grouped": {},  # 4 heads to one of k and v
+    "plain": {"layers": 3, "heads": 4, "kv": 4},
+    "eight experts": {"layers": 1, "experts": 8},
+    "four experts": {"layers": 3, "heads": 4, "experts": 4},
+    "odd rows": {"layers": 17, "width": 96, "ffn": 288, "heads": 4},
+    "80 layers": {"layers": 80, "width": 32, "ffn": 64, "heads": 4},
+}
+# The first 16 digits of the sha256 of llama_model_quantize's files of them.
+QUANTIZED_MODELS = {
+    "grouped": {
+        "Q2_K": "de8244a6cab39da6", "Q3_K_S": "64f53dc9a76f99df", "Q3_K_M": "67b417a9aab31aef",
+        "Q3_K_L": "d8c85101e2e0d0e7", "Q4_K_S": "014778ff80432f74", "Q4_K_M": "02f17508e07de4e0",
+        "Q5_K_M": "1358b0327b7ad99f", "Q6_K": "8851954fe5344dce", "IQ4_NL": "999a3e5f5a23333d",
+        "IQ4_XS": "776a2dc36cd6bcab"},
+    "plain": {
+        "Q2_K": "0cc833011bcc0796", "Q5_K_S": "7f2e56a5904c6b10", "Q4_K_M": "59a6cbaaf00cefc5",
+        "IQ4_XS": "b2c29ddd023942e3"},
+    "eight experts": {
+        "Q4_K_M": "91b1e0d89d80b9aa", "Q2_K": "e2696c9784de1eab", "MXFP4_MOE": "f47b5cac312b9549"},
+    "four experts": {
+        "Q4_K_M": "833533ce2e0c54c4", "Q3_K_M": "531588270bbb9480", "MXFP4_MOE": "e5cc5ee214972921"},
+    "odd rows": {
+        "Q2_K": "21f2645aba66e976", "Q3_K_M": "b247b9463e473d24", "Q4_K_M": "70127b769dc88ce7",
+        "Q5_K_M": "444b94299b3302be", "Q6_K": "9162ceb806e80298", "IQ4_XS": "32d0622c456255c7"},
+    "80 layers": {
+        "Q3_K_M": "5f6bb7164fa7b6b6", "Q4_K_M": "85f6a7cb726dd1d8", "Q4_K_S": "72b5a8a4d9d8c10d"},
+}
+
+
+@pytest.mark.parametrize("model", QUANTIZED_MODELS)
+def test_types__llama_quantizes_files(tmp_path, model):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(model_of(**MODELS[model]))
+    found = {t: hashlib.sha256(cat(path, "model.gguf", "-o", "outtype=" + t)).hexdigest()[:16]
+             for t in QUANTIZED_MODELS[model]}
+    assert found == QUANTIZED_MODELS[model]

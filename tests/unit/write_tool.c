@@ -49,6 +49,8 @@ static int put_all(const struct wfs_manifest *m, const char *folder, const char 
     for (uint32_t i = 0; (w = wfs_writer(i)); i++) {
         if (only && strcmp(w->name, only) != 0)
             continue;
+        if (strcmp(w->name, "gguf") == 0) /* made of a view, not of tensors alone */
+            continue;
         const struct wfs_vfile *file;
         const char *reason;
         int r = w->refuses(m, arena, &reason);

@@ -31,8 +31,11 @@ struct export
 
 /* Blocks out of an index were cast, and their overflow counted, by somebody else: what is cast here
  * is computed here. */
-static bool has_casts(const struct wfs_plan *plan)
+static bool has_casts(const struct wfs_plan *plan, const char *file)
 {
+    size_t len = strlen(file), suffix = strlen(".gguf");
+    if (len > suffix && strcmp(file + len - suffix, ".gguf") == 0)
+        return true;
     for (uint32_t i = 0; i < plan->n_targets; i++)
         if (strstr(plan->targets[i].operations, "cast("))
             return true;
@@ -58,7 +61,9 @@ static int export_node(struct wfs_session *session, const struct wfs_plan *plan,
     if (export->finish)
         return wfs_export_finish(file, options, err);
     wfs_windows_keep(WINDOWS_KEPT_BYTES);
-    return wfs_export(file, has_casts(plan) ? NULL : session->cache, options, err);
+    return wfs_export(
+        file, has_casts(plan, wfs_tree_node(session->tree, node)->name) ? NULL : session->cache,
+        options, err);
 }
 
 /* The file is there; what it lost is said, and is a problem whether it was expected or not. */

@@ -11,6 +11,7 @@ struct wfs_gguf_item {
     const char *name;            /* "blk.0.attn_q.weight" */
     const struct wfs_expr *expr; /* as the view has it */
     enum wfs_dtype dtype;        /* to be written in */
+    uint32_t target;             /* of the plan */
 };
 
 /* N of "blk.N.", or -1. */

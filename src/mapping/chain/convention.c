@@ -26,7 +26,7 @@ static bool is_flax(const char *last, uint32_t ndim)
  * joins names; msgpack has no joined names. */
 static const struct wfs_convention conventions[] = {
     {"torch", "pt", NULL, "torch", 0, is_torch}, {"flax", "flax", "torch", "msgpack", '.', is_flax},
-    {"mlx", "mlx", "torch", NULL, 0, NULL},      {"gguf", NULL, "torch", NULL, 0, NULL},
+    {"mlx", "mlx", "torch", NULL, 0, NULL},      {"gguf", NULL, "torch", "gguf", 0, NULL},
     {"linen", NULL, NULL, NULL, 0, NULL},        {"nnx", NULL, NULL, NULL, 0, NULL},
     {"keras", NULL, NULL, NULL, 0, NULL},        {"caten", NULL, NULL, NULL, 0, NULL},
     {"meta-llama", NULL, NULL, NULL, 0, NULL},   {"keymapper", NULL, NULL, NULL, 0, NULL},

@@ -80,6 +80,8 @@ int wfs_tree_add_gguf_files(struct wfs_tree_builder *b, uint32_t dir, uint32_t p
     int r = wfs_gguf_view_make(session->catalog, session->plans[plan], session->arena, &view, &why);
     if (r == -ENOMEM)
         return wfs_error_nomem(err, "the tree");
+    if (!r && wfs_gguf_report_narrowed(view, session->plans[plan], err))
+        return wfs_error_nomem(err, "the tree");
     r = r ? note_none(b, plan, why.message) : add_files(b, dir, plan, view);
     return r ? wfs_error_nomem(err, "the tree") : 0;
 }
