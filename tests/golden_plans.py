@@ -119,7 +119,8 @@ def first_values(dtype, data, count=4):
     if dtype == "bfloat16":
         numbers = (np.frombuffer(data, "<u2")[:count].astype("<u4") << 16).view("<f4")
     else:
-        numbers = np.frombuffer(data, np.dtype(NUMPY[dtype]).newbyteorder("<"))[:count]
+        # Of a block type the bytes.
+        numbers = np.frombuffer(data, np.dtype(NUMPY.get(dtype, "u1")).newbyteorder("<"))[:count]
     return " ".join(f"{float(x):.9g}" for x in numbers)
 
 
