@@ -163,3 +163,45 @@ def test_an_alias_is_not_expanded(named):
     lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join(['*a%d' % (i - 1)] * 9)}]" for i in range(1, 21)]
     got = named("a", {"README.md": "---\n" + "\n".join(lines) + "\nbase_model: *a20\nname: N\n---\n"})
     assert got["general.name"] == b"N" and got["general.base_model.count"] == 9
+
+
+# ---- backwards -------------------------------------------------------------------------------------
+
+# What the way back cannot give, or what has another name on the way there again.
+LOST = {"rope.scaling.yarn_log_multiplier", "rope.scaling.attn_factor", "sliding_window_pattern", "attention.sliding_window_pattern"}
+
+
+def backwards(reference, what="config"):
+    done = subprocess.run([TOOL, reference, what], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.stdout else None
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="no corpus")
+@pytest.mark.parametrize("reference", sorted(p.stem for p in CORPUS.glob("*-f16.gguf")))
+def test_there_and_back(reference, keys):
+    """The keys of the config that a file's keys give are the file's keys."""
+    file = CORPUS / f"{reference}.gguf"
+    config = backwards(file)
+    theirs = {k: v for k, _, v in gguf_kv.read(file)}
+    arch = theirs["general.architecture"].decode()
+    if config is None:
+        assert arch not in ("llama", "qwen2", "qwen3", "gemma2", "gpt2", "mamba", "bloom", "stablelm")
+        pytest.skip(f"no way back for {arch}")
+    original = json.loads((CORPUS / reference[:-4] / "config.json").read_text())
+    if arch != "llama" and "text_config" not in original:
+        assert config["architectures"] == original["architectures"]
+    ours = keys(config)
+    for key, value in theirs.items():
+        if key.startswith(arch + ".") and key[len(arch) + 1:] not in LOST:
+            assert ours.get(key) == value, key
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="no corpus")
+def test_generation_config_comes_back():
+    assert backwards(CORPUS / "llama-f16.gguf", "generation_config") == {"bos_token_id": 1, "eos_token_id": 2}
+
+
+def test_no_gguf_file_has_no_way_back(tmp_path):
+    write_safetensors(tmp_path / "model.safetensors", {"x": np.zeros(2, np.float32)})
+    assert backwards(tmp_path) is None

@@ -2,6 +2,7 @@
  * gguf_keys_tool.c - the keys of a GGUF file without its tensors and its tokenizer, for tests in Python:
  *
  *   gguf_keys_tool SOURCE OUT [file_type=N] [set=NAME=VALUE ...] [NAME=SIZExSIZE ...]
+ *   gguf_keys_tool FILE.gguf config|generation_config      the way back, printed
  *
  * OUT is a GGUF file without tensors. NAME=SIZExSIZE is a tensor that the file would have.
  */
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "gguf/general/general.h"
+#include "gguf/keys/back.h"
 #include "gguf/keys/keys.h"
 
 #define MAX_SETTINGS 64
@@ -43,6 +45,17 @@ static int write_file(const struct wfs_gguf_kv *kv, const char *path, struct wfs
     return is_written ? 0 : wfs_error_set(err, EIO, "%s: cannot be written", path);
 }
 
+static int print(int (*make)(struct wfs_arena *, const struct wfs_catalog *, const char **,
+                             struct wfs_error *),
+                 struct wfs_arena *arena, const struct wfs_catalog *catalog, struct wfs_error *err)
+{
+    const char *text;
+    int r = make(arena, catalog, &text, err);
+    if (!r && text)
+        fputs(text, stdout);
+    return r;
+}
+
 static int run(struct wfs_arena *arena, const char *source, const char *path,
                struct wfs_gguf_inputs *inputs, struct wfs_error *err)
 {
@@ -51,6 +64,10 @@ static int run(struct wfs_arena *arena, const char *source, const char *path,
     struct wfs_gguf_keys keys;
     int r = wfs_catalog_open(source, &options, &catalog, err);
     inputs->catalog = catalog;
+    if (!r && strcmp(path, "config") == 0)
+        return print(wfs_gguf_config, arena, catalog, err);
+    if (!r && strcmp(path, "generation_config") == 0)
+        return print(wfs_gguf_generation_config, arena, catalog, err);
     if (!r)
         r = wfs_gguf_keys(inputs, &keys, err);
     if (r)

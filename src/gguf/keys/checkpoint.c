@@ -51,22 +51,37 @@ static const char *class_of(const json_t *root, const json_t *text)
 
 /* ---- defaults of the classes --------------------------------------------------------------- */
 
+/* A default as the table writes it: "=NAME" is what NAME has, "=NAME/NAME" a quotient. NULL where that is not
+ * known. */
+static json_t *resolve(const json_t *config, json_t *value)
+{
+    const char *text = json_string_value(value), *slash = text ? strchr(text, '/') : NULL;
+    if (!text || text[0] != '=')
+        return json_deep_copy(value);
+    if (!slash)
+        return json_incref(json_object_get(config, text + 1));
+    const json_t *a = json_object_getn(config, text + 1, (size_t)(slash - text - 1));
+    const json_t *b = json_object_get(config, slash + 1);
+    if (!json_is_integer(a) || !json_is_integer(b) || json_integer_value(b) <= 0)
+        return NULL;
+    return json_integer(json_integer_value(a) / json_integer_value(b));
+}
+
 /* What AutoConfig fills in. rope_parameters is the newer spelling: where one is there, the older one's
  * defaults are not wanted. */
 static int fill_defaults(json_t *config, const char *class_name, struct wfs_error *err)
 {
     const struct wfs_rule_text *text = wfs_keys_defaults();
     bool is_new = json_object_get(config, "rope_parameters") != NULL;
-    bool is_old = json_object_get(config, "rope_theta") || json_object_get(config, "rope_scaling");
     json_t *all = json_loadb(text->text, text->len, 0, NULL), *value;
     const char *key;
     int r = all ? 0 : no_memory(err);
     json_object_foreach(json_object_get(all, class_name), key, value)
     {
-        if ((is_new && (strcmp(key, "rope_theta") == 0 || strcmp(key, "rope_scaling") == 0)) ||
-            (is_old && strcmp(key, "rope_parameters") == 0) || json_object_get(config, key))
-            continue;
-        if (json_object_set_new(config, key, json_deep_copy(value)))
+        bool is_old_rope = strcmp(key, "rope_theta") == 0 || strcmp(key, "rope_scaling") == 0;
+        json_t *filled =
+            json_object_get(config, key) || (is_new && is_old_rope) ? NULL : resolve(config, value);
+        if (filled && json_object_set_new(config, key, filled))
             r = no_memory(err);
     }
     json_decref(all);
