@@ -54,7 +54,7 @@ static void print_other_views(const struct wfs_session *session)
         return;
     for (size_t s = 0; s < wfs_n_rule_texts; s++) {
         const char *name = wfs_rule_texts[s].name;
-        bool is_shown = false;
+        bool is_shown = !wfs_set_is_view(name);
         for (uint32_t i = 0; i < session->n_plans; i++)
             is_shown |= strcmp(session->plans[i]->view, name) == 0;
         if (is_shown)

@@ -66,3 +66,10 @@ int wfs_set_parse(struct wfs_arena *arena, const char *file, const char *text, s
         *ret = set;
     return r;
 }
+
+bool wfs_set_is_view(const char *name)
+{
+    wfs_cleanup(wfs_arena_freep) struct wfs_arena *arena = wfs_arena_new();
+    struct wfs_set *set;
+    return arena && wfs_set_load(arena, name, NULL, &set, NULL) == 0 && (set->to || set->program);
+}

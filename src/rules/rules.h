@@ -370,5 +370,7 @@ struct wfs_rule_text {
 };
 extern const struct wfs_rule_text wfs_rule_texts[];
 extern const size_t wfs_n_rule_texts;
+/* Does this compiled-in set make a view by itself, and is no part that others include? */
+bool wfs_set_is_view(const char *name);
 
 #endif

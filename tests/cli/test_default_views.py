@@ -61,11 +61,11 @@ def views(path, *args):
 
 
 CASES = {
-    "bert": (small_bert(1), {"model_type": "bert"}, ["flax"]),
+    "bert": (small_bert(1), {"model_type": "bert"}, ["flax", "gguf"]),
     "bert-no-type": (small_bert(1), None, ["flax"]),
     "bert-below": ({"bert." + k: v for k, v in small_bert(1).items()}, {}, ["flax"]),
     "vit": ({"encoder.layer.0.attention.attention.query.weight": ones(4, 4)}, {"model_type": "vit"}, ["flax"]),
-    "t5": ({"encoder.block.0.layer.0.SelfAttention.q.weight": ones(4, 4)}, {"model_type": "t5"}, ["flax"]),
+    "t5": ({"encoder.block.0.layer.0.SelfAttention.q.weight": ones(4, 4)}, {"model_type": "t5"}, ["flax", "gguf"]),
     "t5-no-type": ({"encoder.block.0.layer.0.SelfAttention.q.weight": ones(4, 4)}, None, ["flax"]),
     "camembert": (small_bert(1), {"model_type": "camembert"}, ["nnx"]),  # no Flax class, whatever the names
     "llama": (llama()[0], {"model_type": "llama", **llama()[1]}, ["flax", "gguf"]),
@@ -153,11 +153,11 @@ def _saved(tmp_path, source, name):
 
 def test_default__a_quantised_gguf_says_that_it_is(tmp_path):
     path = llama_gguf(tmp_path / "m.gguf", kind=Q8_0)
-    done = run("ls", path)
-    assert done.stdout.split() == ["info", "source"]
-    assert "torch: this view is not shown" in done.stderr
+    assert "torch" in views(path)  # by its values
+    done = run("ls", path, "-o", "packed")
+    assert "torch" not in done.stdout.split() and "torch: this view is not shown" in done.stderr
     assert "8 of 11 tensors are packed (" in done.stderr and " is q8_0)" in done.stderr
-    done = run("map", path, "--view", "torch", check=False)
+    done = run("map", path, "--view", "torch", "-o", "packed", check=False)
     assert done.returncode == 2 and "tensors are packed" in done.stderr
     plain = run("map", llama_gguf(tmp_path / "n.gguf", architecture="other"), "--view", "torch", check=False)
     assert plain.returncode == 2 and "packed" not in plain.stderr
@@ -168,8 +168,7 @@ def test_default__a_gguf_file_is_known_by_one_of_its_names(tmp_path):
     blob = bytes(4 * 32 * 32)
     path = write_gguf(tmp_path / "m.gguf", {"token_embd.weight": (F32, (32, 32), blob),
                                             "blk.0.ssm_in.weight": (F32, (32, 32), blob)}, "mamba")
-    done = run("map", path, "--view", "torch", check=False)
-    assert done.returncode == 2 and "nothing is transposed again" not in done.stdout
+    assert json.loads(run("map", path, "--view", "torch", "--json", check=False).stdout)["chain"] == "~gguf"
     torch = write_gguf(tmp_path / "t.gguf", {"double_blocks.0.img_attn.qkv.weight": (F32, (32, 32), blob)}, "flux")
     assert views(torch) == ["nnx"]  # a GGUF file of PyTorch's names
 
@@ -205,9 +204,27 @@ def test_default__the_last_line_on_a_terminal_names_other_views(mount, tmp_path)
         last = text.strip().splitlines()[-1]
         assert status == 0 and last.startswith("weightfs: other views (--view NAME): ")
         named = last.split(": ")[-1].split(", ")
-        assert {"flax", "gguf", "keras", "linen", "mlx", "torch"} <= set(named) and "nnx" not in named
+        assert {"flax", "gguf", "keras", "linen", "mlx", "torch"} <= set(named)
+        assert "nnx" not in named and not any("-" in n and n.startswith("gguf") for n in named)  # parts of the set gguf
     finally:
         run("umount", at)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_gguf__layouts_of_linear_under_gpt2s_names_are_refused(tmp_path, bias):
+    """nanoGPT and llm.c: whoever says that it is a GPT-2 gets no transposed matrices."""
+    def checkpoint(name, linear):
+        tensors = {"wte.weight": ones(16, 8), "wpe.weight": ones(4, 8), "ln_f.weight": ones(8)}
+        for n, out, width in (("attn.c_attn", 24, 8), ("attn.c_proj", 8, 8), ("mlp.c_fc", 32, 8), ("mlp.c_proj", 8, 32)):
+            tensors[f"h.0.{n}.weight"] = ones(out, width) if linear else ones(width, out)
+            tensors.update({f"h.0.{n}.bias": ones(out)} if bias else {})
+        tensors.update({f"h.0.ln_{i}.weight": ones(8) for i in (1, 2)})
+        return write_safetensors(tmp_path / name, tensors)
+
+    args = ("--view", "gguf", "-o", "set=model_type=gpt2")
+    done = run("map", checkpoint("linear", True), *args, check=False)
+    assert done.returncode == 2 and "its matrices lie (out, in)" in done.stderr
+    assert "transpose" in run("cat", checkpoint("conv1d", False), *args, "info/views/gguf.tsv").stdout
 
 
 def test_check__silent_is_silent_but_for_errors(tmp_path):
