@@ -151,16 +151,22 @@ def _saved(tmp_path, source, name):
     return tmp_path / "out.npy"
 
 
-def test_default__a_quantised_gguf_says_that_it_is(tmp_path):
+def test_default__quantised_weights_are_shown_by_values_or_said_to_be_packed(tmp_path):
     path = llama_gguf(tmp_path / "m.gguf", kind=Q8_0)
-    assert "torch" in views(path)  # by its values
-    done = run("ls", path, "-o", "packed")
-    assert "torch" not in done.stdout.split() and "torch: this view is not shown" in done.stderr
-    assert "8 of 11 tensors are packed (" in done.stderr and " is q8_0)" in done.stderr
-    done = run("map", path, "--view", "torch", "-o", "packed", check=False)
-    assert done.returncode == 2 and "tensors are packed" in done.stderr
-    plain = run("map", llama_gguf(tmp_path / "n.gguf", architecture="other"), "--view", "torch", check=False)
-    assert plain.returncode == 2 and "packed" not in plain.stderr
+    assert views(path) == ["dequantized", "torch"]
+    done = run("ls", path, "-o", "packed")  # which reaches default views as well
+    assert "8 packed" in done.stderr and "dequantized" not in done.stdout
+
+
+def test_inverse__packed_weights_may_be_why_nothing_can_be_proved(tmp_path):
+    """The set knows its model by a weight that stays packed: it says so, and not that it is no such model."""
+    path = write_gguf(tmp_path / "m.gguf", {"A.weight": (Q8_0, (32, 32), bytes(34 * 32)), "B.weight": (F32, (2,), bytes(8))}, "x")
+    rules = tmp_path / "own.map"
+    rules.write_text('set own\nfrom torch\nto own\ninvertible\nrequire exists(a.weight) or exists(A.weight) "no model of mine"\n'
+                     "a.weight -> A.weight\nb.weight -> B.weight\n")
+    done = run("map", path, "--rules", rules, "--view", "back=~own", "-o", "packed", check=False)
+    assert done.returncode == 2 and "1 of 2 tensors are packed (A.weight is q8_0)" in done.stderr
+    assert run("map", path, "--rules", rules, "--view", "back=~own", check=False).returncode != 2  # by its values
 
 
 def test_default__a_gguf_file_is_known_by_one_of_its_names(tmp_path):

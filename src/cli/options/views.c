@@ -201,7 +201,7 @@ static int finish_default(struct wfs_options *options, struct wfs_error *err)
         return wfs_error_set(err, EINVAL,
                              "--view source: the source is shown as it is, without rules, "
                              "template, dtype or set");
-    if (is_plain)
+    if (options->source_view || (is_plain && !every->packed && !every->narrow))
         return 0;
     fill(every, every, &options->view_options[0]);
     options->mount.session.views = options->view_options;
