@@ -96,3 +96,12 @@ def test_architectures__malformed_tables_are_refused(checkpoint, text, what):
 def test_architectures__a_table_that_is_not_there_is_refused(checkpoint):
     done = run("map", checkpoint, "--view", "nnx", "-o", "set=architectures=/nonexistent/table", check=False)
     assert done.returncode == 2 and "/nonexistent/table" in done.stderr
+
+
+def test_architectures__the_user_says_which_it_is(checkpoint):
+    (checkpoint / "config.json").unlink()
+    (checkpoint / "table.tsv").write_text("architecture vgg\nfc.weight\tdense_io\n")
+    done = run("map", "--json", checkpoint, "--view", "nnx", "-o", f"set=architectures={checkpoint / 'table.tsv'}",
+               "-o", "set=architecture=vgg", check=False)
+    roles = {t["sources"][0]: t["role"] for t in json.loads(done.stdout)["targets"]}
+    assert roles["fc.weight"] == "dense_io"

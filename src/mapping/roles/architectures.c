@@ -59,16 +59,22 @@ static int call_class(void *arg, const char *name, bool is_root)
     return call(arg, "class", name, is_root);
 }
 
-/* -o set=model_type= is said of the whole model. */
+/* -o set=model_type= or set=architecture= is said of the whole model. */
+static int call_by_user(struct reading *r, const char *kind)
+{
+    struct wfs_value v;
+    if (!wfs_config_get_set(r->mapper->config, kind, &v) || v.kind != WFS_VALUE_STR)
+        return 0;
+    char *name = wfs_arena_strndup(r->mapper->arena, v.s, v.len);
+    return name ? call(r, kind, name, true) : -ENOMEM;
+}
+
 static int call_all(struct reading *r)
 {
     const struct wfs_config *config = r->mapper->config;
-    struct wfs_value v;
-    int e = 0;
-    if (wfs_config_get_set(config, "model_type", &v) && v.kind == WFS_VALUE_STR) {
-        char *name = wfs_arena_strndup(r->mapper->arena, v.s, v.len);
-        e = name ? call(r, "model_type", name, true) : -ENOMEM;
-    }
+    int e = call_by_user(r, "model_type");
+    if (!e)
+        e = call_by_user(r, "architecture");
     if (!e)
         e = wfs_config_each_text(config, "model_type", call_model_type, r);
     if (!e)
