@@ -138,7 +138,7 @@ static int gather_matrix(struct wfs_evidence *ev, const struct wfs_item *item)
     if (proved || bias || hint == WFS_HINT_DENSE)
         for (uint32_t i = 0; !r && i < 2; i++)
             r = wfs_sizes_add(&ev->known, e->shape[i]);
-    if (!r && hint == WFS_HINT_EMBEDDING && !bias)
+    if (!r && (hint == WFS_HINT_EMBEDDING || hint == WFS_HINT_TABLE) && !bias)
         r = wfs_sizes_add(&ev->tables, e->shape[0]);
     return r;
 }

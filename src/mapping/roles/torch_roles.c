@@ -155,6 +155,11 @@ static struct wfs_verdict without_bias(struct wfs_evidence *ev, const struct wfs
     switch (wfs_word_hint(item->path)) {
     case WFS_HINT_EMBEDDING:
         return called_embedding(ev, item, false);
+    case WFS_HINT_TABLE:
+        return rows_are_features(ev, item->expr)
+                   ? verdict(WFS_ROLE_DENSE_OR_EMBEDDING,
+                             "an embedding by its name, but its rows are features of a norm")
+                   : verdict(WFS_ROLE_EMBEDDING, "its name, and it has no bias");
     case WFS_HINT_WEAK_EMBEDDING:
         return called_embedding(ev, item, true);
     case WFS_HINT_WEAK_DENSE:

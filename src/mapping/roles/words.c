@@ -19,7 +19,8 @@ static const struct {
 } sayings[] = {
     {WFS_HINT_EMBEDDING, " embed embeds embedding embeddings embedder embedders emb embs wte wpe "
                          "codebook codebooks lut "
-                         "lookup vocab token tokens tok table =shared =relative_attention_bias "},
+                         "lookup vocab token tokens tok table "},
+    {WFS_HINT_TABLE, " =shared =relative_attention_bias "},
     {WFS_HINT_DENSE,
      " proj projs projection projections projector project dense linear lin fc mlp head heads "
      "classifier out output router gate up down qkv kv to ffw ffn reduction wi wo wq wk wv wqkv "

@@ -30,6 +30,10 @@ ALWAYS = {"dense_io", "bilinear", "stacked", "transposed", "depthwise"}
 VIEWS = ["linen", "keras", "mlx", "flax"]
 KINDS = {"model_type": "model_type", "architecture": "architecture", "_class_name": "class"}
 
+# Tables whose sizes may be those of other things in a small model, and whose model always has them.
+RELATIVE = {"*.relative_attention_bias.weight": "embedding", "*.global_relative_attention_bias.weight": "embedding"}
+T5_LIKE = ["longt5", "mt5", "pop2piano", "switch_transformers", "t5", "udop", "umt5"]
+
 
 def numbers(parts):
     return [i for i, part in enumerate(parts) if part.isdigit()]
@@ -144,7 +148,7 @@ def main():
     parser.add_argument("libraries", nargs="+")
     parser.add_argument("--half", type=int)
     args = parser.parse_args()
-    found, versions = {}, []
+    found, versions = {("model_type", name): dict(RELATIVE) for name in T5_LIKE}, []
     for library in args.libraries:
         label, top = library.split("=")
         versions.append(label if " " in label else f"{label} {importlib.metadata.version(label)}")
