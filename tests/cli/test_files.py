@@ -21,7 +21,7 @@ def checkpoint(tmp_path):
 
 
 def test_ls__root_and_natural_order(checkpoint):
-    assert run("ls", checkpoint).stdout.split() == ["flax", "info", "source"]
+    assert run("ls", checkpoint).stdout.split() == ["flax", "gguf", "info", "source"]
     layers = run("ls", checkpoint, "source/tensors/encoder/layer").stdout.split()
     assert layers == [str(i) for i in range(12)]
 
