@@ -20,7 +20,9 @@ static void visit(const struct wfs_node *node, unsigned depth, unsigned *visits)
     case WFS_NODE_STR:
     case WFS_NODE_BYTES:
     case WFS_NODE_LONG:
-        for (uint64_t i = 0; node->str->data && i <= node->str->len; i++)
+        /* Text ends with a NUL, which is read, too. */
+        for (uint64_t i = 0; node->str->data && i < node->str->len + (node->kind == WFS_NODE_STR);
+             i++)
             sink += (uint8_t)node->str->data[i];
         break;
     case WFS_NODE_DICT:

@@ -28,9 +28,10 @@ static bool may_front(const struct wfs_flattening *f, uint64_t out,
 /* Its outputs go to no layer and no norm, so that a convolution may take them. */
 static bool is_sink(const struct wfs_flattening *f, const struct wfs_item *item)
 {
+    if (!wfs_is_dense(item) && item->role != WFS_ROLE_DENSE_OR_FLATTENED)
+        return false; /* a scalar has no outputs */
     uint64_t out = item->expr->shape[0];
-    bool is_one = wfs_is_dense(item) || item->role == WFS_ROLE_DENSE_OR_FLATTENED;
-    return is_one && (!wfs_sizes_have(&f->used, out) || wfs_sizes_have(&f->behind, out));
+    return !wfs_sizes_have(&f->used, out) || wfs_sizes_have(&f->behind, out);
 }
 
 static uint64_t only_front(const struct wfs_flattening *f, uint64_t out)
