@@ -31,10 +31,32 @@ def flips(rank):
     return " flip(" + ", ".join(map(str, range(rank - 2))) + ")"
 
 
+# Dense layers on (channels, bins) of audio, which no forward pass of corpus.py reaches: read off the forward functions
+# of modeling_parakeet.py, modeling_nemotron_asr_streaming.py and modeling_qwen3_asr.py (transformers 5.23), which all
+# put the channels in front of the bins. {end of the layer's name: convolutions in front of it, of which one is there}
+FLATTENED = {"subsampling.linear.weight": ["subsampling.layers.6.weight", "subsampling.conv_in.weight"],
+             "conv_out.weight": ["conv2d3.weight"]}
+
+
+def flattened(roles):
+    """{name: channels}, of those."""
+    found = {}
+    for name in roles:
+        for end, convolutions in FLATTENED.items():
+            for other in convolutions:
+                conv = roles.get(name.removesuffix(end) + other) if name.endswith(end) else None
+                if conv and len(roles[name][3]) == 2 and len(conv[3]) == 4:
+                    found[name] = conv[3][0]
+    return found
+
+
 def roles_of(path):
     """{name: (role, class, attribute, shape, channels of the convolution in front, or 0)}"""
     with open(path + "/roles.json") as f:
-        return json.load(f)
+        roles = json.load(f)
+    for name, channels in flattened(roles).items():
+        roles[name] = ("flattened", *roles[name][1:4], channels)
+    return roles
 
 
 def half(names, seed):
