@@ -22,6 +22,10 @@ def model_types():
     for name in dir(auto):
         if name.startswith("FLAX_") and name.endswith("_MAPPING_NAMES"):
             found.update(getattr(auto, name))
+    for name in dir(transformers):  # parts of a model that are loaded by themselves: clip_text_model
+        config = getattr(getattr(transformers, name), "config_class", None) if name.startswith("Flax") else None
+        if config is not None and config.model_type:
+            found.add(config.model_type)
     return transformers.__version__, sorted(found)
 
 
