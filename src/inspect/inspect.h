@@ -50,7 +50,7 @@ struct wfs_inspect_rows {
     struct wfs_inspect_row *rows; /* naturally sorted by name */
 };
 /* -EINVAL: a regular expression that does not compile (its message and offset), exclude together
- * with include, a root that is not there; -ENOTSUP: masks without PCRE2. */
+ * with include, a root that is not there. */
 int wfs_inspect_rows(const struct wfs_catalog *catalog, const struct wfs_plan *plan,
                      const struct wfs_inspect_options *options, struct wfs_inspect_rows **ret,
                      struct wfs_error *err);

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#if HAVE_PCRE2
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -125,26 +124,3 @@ bool wfs_regex_match(const struct wfs_name *name, const struct wfs_split *split,
     pcre2_match_data_free(data);
     return ok;
 }
-
-#else
-
-int wfs_regex_compile(struct wfs_parser *p, struct wfs_name *name, struct wfs_pos pos,
-                      const char *text)
-{
-    (void)name;
-    (void)text;
-    return wfs_parse_error(p, pos,
-                           "expected no regular expression: weightfs was built without "
-                           "PCRE2");
-}
-
-bool wfs_regex_match(const struct wfs_name *name, const struct wfs_split *split,
-                     struct wfs_match *match)
-{
-    (void)name;
-    (void)split;
-    (void)match;
-    return false;
-}
-
-#endif

@@ -7,7 +7,7 @@
 #include "rules/parse_capture.h"
 #include "rules/split.h"
 
-/* A regular expression into name->regex. Without PCRE2: -EINVAL that says so. */
+/* A regular expression into name->regex. */
 int wfs_regex_compile(struct wfs_parser *p, struct wfs_name *name, struct wfs_pos pos,
                       const char *text);
 bool wfs_regex_match(const struct wfs_name *name, const struct wfs_split *split,

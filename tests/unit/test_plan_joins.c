@@ -33,7 +33,7 @@ static void test_plan_joins__two_tensors_on_one_part_are_kept(void **state)
     ADD(c, "p.b", 2);
     const char *rules[] = {"rename old.{x} -> p.{x}\n{p:*}.a & {p:*}.b -> {p}.c : sum",
                            "/(old|p)\\.a/ & p.b -> p.c : sum"};
-    for (int i = 0; i < (HAVE_PCRE2 ? 2 : 1); i++) {
+    for (int i = 0; i < 2; i++) {
         struct wfs_plan *p = plan(c, (struct options){.rules = rules[i]});
         assert_int_equal(p->n_targets, 3);
         find(p, "p.b");

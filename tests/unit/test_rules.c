@@ -91,7 +91,7 @@ static void test_rules__mistakes_say_where_and_what(void **state)
         {"drop a : cast(float32) for b", "expected zeros, ones, full, arange or sinusoid"},
         {"alias a b", "expected 'of'"},
         {"set \"abc", "expected the closing quote"},
-        {"/(x/ -> y", HAVE_PCRE2 ? "expected a regular expression" : "without PCRE2"},
+        {"/(x/ -> y", "expected a regular expression"},
         {"/x -> y", "expected the closing '/'"},
         {"let a = 99999999999999999999", "at most 18 digits"},
         {"let a = 1 +", "expected a value"},
@@ -175,8 +175,7 @@ static void test_rules__what_a_set_may_say(void **state)
     expect_ok("fill {p}.n : zeros(int64) for {p:*}.mean if true");
     expect_ok("drop {p:*}.n : zeros(int64) for {p:*}.mean");
     expect_ok("\"drop\" -> x\n\"a.b\".{i:#} -> c.{2*i+1}");
-    if (HAVE_PCRE2)
-        expect_ok("/layers\\.(?<l>\\d+)\\.w/ -> blk.{l}.w");
+    expect_ok("/layers\\.(?<l>\\d+)\\.w/ -> blk.{l}.w");
     expect_ok("let h = config.a.b ?? config.c.0 ?? 12\na -> b : reshape(h, roundup(h, 8) - 1, -1)");
 }
 
@@ -256,17 +255,13 @@ static void test_rules__patterns_are_anchored_and_typed(void **state)
     assert_true(matches("{x}.{x}", "a.a"));
     assert_false(matches("{x}.{x}", "a.b"));
     assert_true(matches("\"{\"", "{"));
-    if (HAVE_PCRE2) {
-        assert_true(matches("/a\\.(b|c)\\.\\d+/", "a.c.12"));
-        assert_false(matches("/a/", "ab"));
-    }
+    assert_true(matches("/a\\.(b|c)\\.\\d+/", "a.c.12"));
+    assert_false(matches("/a/", "ab"));
 }
 
 static void test_rules__groups_of_an_expression_are_bounded(void **state)
 {
     (void)state;
-    if (!HAVE_PCRE2)
-        skip();
     /* The name is the last group: 127 have room in a signed byte, 128 have not. */
     for (int n = 126; n <= 127; n++) {
         char text[1024] = "/";
@@ -286,8 +281,7 @@ static void test_rules__a_hostile_pattern_costs_a_bounded_time(void **state)
     char name[2001] = {0};
     memset(name, 'a', 2000);
     assert_false(matches("{a}a{b}a{c}a{d}a{e}a{f}a{g}a{h}b", name));
-    if (HAVE_PCRE2)
-        assert_false(matches("/(a+)+b/", name));
+    assert_false(matches("/(a+)+b/", name));
 }
 
 /* ---- inverses ------------------------------------------------------------------------------ */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if HAVE_PCRE2
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -107,19 +106,6 @@ static int apply(struct wfs_inspect_rows *rows, const char *const *patterns, boo
     mask_free(&mask);
     return r;
 }
-
-#else
-
-static int apply(struct wfs_inspect_rows *rows, const char *const *patterns, bool excludes,
-                 struct wfs_error *err)
-{
-    (void)rows;
-    (void)patterns;
-    (void)excludes;
-    return wfs_error_set(err, ENOTSUP, "weightfs was built without PCRE2: no weight-decay masks");
-}
-
-#endif
 
 int wfs_mask_apply(struct wfs_inspect_rows *rows, const char *const *exclude,
                    const char *const *include, struct wfs_error *err)
