@@ -87,20 +87,6 @@ static int read_keys(struct back *b, const struct wfs_catalog *catalog, const ch
 
 /* ---- statements ---------------------------------------------------------------------------- */
 
-static json_t *to_json(const struct wfs_value *v)
-{
-    switch (v->kind) {
-    case WFS_VALUE_INT:
-        return json_integer(v->i);
-    case WFS_VALUE_REAL:
-        return json_real(v->r);
-    case WFS_VALUE_BOOL:
-        return json_boolean(v->i);
-    default:
-        return json_stringn(v->s, v->len);
-    }
-}
-
 /* Sets a.b.c, making the objects on the way. */
 static int set_at(struct back *b, const char *path, json_t *value)
 {
@@ -121,7 +107,7 @@ static int set_value(struct back *b, const struct wfs_keys_statement *s)
     int r = wfs_keys_value(&b->scope, &s->value, true, &result, b->err);
     if (r || result.is_list || result.value.kind == WFS_VALUE_NONE)
         return r;
-    return set_at(b, s->name, to_json(&result.value));
+    return set_at(b, s->name, wfs_keys_json(&result.value));
 }
 
 static int set_model(struct back *b, const struct wfs_keys_statement *s)

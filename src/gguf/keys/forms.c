@@ -425,3 +425,19 @@ int wfs_keys_value(const struct wfs_keys_scope *scope, const struct wfs_keys_val
     }
     return 0;
 }
+
+json_t *wfs_keys_json(const struct wfs_value *value)
+{
+    switch (value->kind) {
+    case WFS_VALUE_INT:
+        return json_integer(value->i);
+    case WFS_VALUE_REAL:
+        return json_real(value->r);
+    case WFS_VALUE_BOOL:
+        return json_boolean(value->i);
+    case WFS_VALUE_STR:
+        return json_stringn(value->s, value->len);
+    default:
+        return json_null();
+    }
+}

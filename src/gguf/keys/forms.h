@@ -26,4 +26,8 @@ struct wfs_keys_scope {
 int wfs_keys_value(const struct wfs_keys_scope *scope, const struct wfs_keys_value *value,
                    bool is_optional, struct wfs_keys_result *ret, struct wfs_error *err);
 
+/* A value as JSON, which the caller frees: null of no value; NULL when out of memory. */
+struct json_t;
+struct json_t *wfs_keys_json(const struct wfs_value *value);
+
 #endif

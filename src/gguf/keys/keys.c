@@ -72,29 +72,13 @@ static int let(struct run *run, const struct wfs_keys_statement *s)
     return r ? r : wfs_evaluator_let(run->scope.evaluator, s->name, result.value, run->err);
 }
 
-static json_t *scalar_json(const struct wfs_value *v)
-{
-    switch (v->kind) {
-    case WFS_VALUE_INT:
-        return json_integer(v->i);
-    case WFS_VALUE_REAL:
-        return json_real(v->r);
-    case WFS_VALUE_BOOL:
-        return json_boolean(v->i);
-    case WFS_VALUE_STR:
-        return json_stringn(v->s, v->len);
-    default:
-        return json_null();
-    }
-}
-
 static json_t *result_json(const struct wfs_keys_result *result)
 {
     if (!result->is_list)
-        return scalar_json(&result->value);
+        return wfs_keys_json(&result->value);
     json_t *list = json_array();
     for (uint32_t i = 0; list && i < result->n; i++)
-        if (json_array_append_new(list, scalar_json(&result->items[i]))) {
+        if (json_array_append_new(list, wfs_keys_json(&result->items[i]))) {
             json_decref(list);
             return NULL;
         }

@@ -38,25 +38,26 @@ static const struct wfs_scheme *scheme_of(struct wfs_dequant *d, const struct wf
     return NULL;
 }
 
+static bool matches_any(const struct wfs_rule *rule, const struct wfs_split *split)
+{
+    for (uint32_t i = 0; i < rule->sources.n; i++) {
+        struct wfs_match match = {0};
+        if (wfs_name_match(rule->sources.part[i].name, rule->caps, split, &match))
+            return true;
+    }
+    return false;
+}
+
 /* Does a rule that asks for `packed` match the name? */
 static int reads_codes(const struct wfs_dequant *d, const struct wfs_set *set, const char *path,
                        bool *ret)
 {
     struct wfs_split split;
+    int r = wfs_split_path(d->mapper->arena, path, &split, d->sink->err);
     *ret = false;
-    for (uint32_t i = 0; i < set->n_rules; i++) {
-        const struct wfs_rule *rule = &set->rules[i];
-        if (!rule->takes_packed || *ret)
-            continue;
-        int r = wfs_split_path(d->mapper->arena, path, &split, d->sink->err);
-        if (r)
-            return r;
-        for (uint32_t k = 0; k < rule->sources.n; k++) {
-            struct wfs_match match = {0};
-            *ret |= wfs_name_match(rule->sources.part[k].name, rule->caps, &split, &match);
-        }
-    }
-    return 0;
+    for (uint32_t i = 0; !r && !*ret && i < set->n_rules; i++)
+        *ret = set->rules[i].takes_packed && matches_any(&set->rules[i], &split);
+    return r;
 }
 
 /* A module that cannot be computed is a finding; out of memory is none. */
